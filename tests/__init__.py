@@ -1,0 +1,1 @@
+"""What miniloop promises, as tests; the folders mirror the packages."""
