@@ -1,0 +1,212 @@
+"""Who may import whom, as a table, and a checker that reads a source tree against it.
+
+Rules:
+
+1. Arrows point down: ``loop`` → ``net``, ``system`` → ``kernel`` → the standard library. ``net``
+   and ``system`` are neighbours that do not know each other; the loop hands parts across.
+2. ``miniloop`` imports the standard library and itself, and of asyncio only what no loop owns.
+3. ``crawler`` runs on any loop: it uses asyncio's public names, what its extra declares, and
+   ``miniloop`` in one file.
+
+The source is parsed and never imported, so an import inside a function, or one that is there for
+type checkers only, counts as well: a reader follows it just the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# A part of miniloop, and the parts that it may import. Each may import itself.
+BELOW: dict[str, set[str]] = {
+    "kernel": set(),
+    "net": {"kernel"},
+    "system": {"kernel"},
+    "loop": {"kernel", "net", "system"},
+    "policy": {"kernel", "net", "system", "loop"},
+    "__init__": {"kernel", "net", "system", "loop", "policy"},
+    "__main__": {"kernel", "net", "system", "loop", "policy", "__init__"},
+}
+
+# The modules of asyncio which do not know what loop they run on.
+LOOP_INDEPENDENT = {
+    "coroutines",
+    "events",
+    "exceptions",
+    "futures",
+    "locks",
+    "protocols",
+    "queues",
+    "runners",
+    "streams",
+    "subprocess",
+    "taskgroups",
+    "tasks",
+    "threads",
+    "timeouts",
+    "transports",
+}
+ASYNCIO_INTERNALS = {
+    "base_events",
+    "base_futures",
+    "base_subprocess",
+    "base_tasks",
+    "constants",
+    "format_helpers",
+    "graph",
+    "log",
+    "mixins",
+    "proactor_events",
+    "selector_events",
+    "sslproto",
+    "staggered",
+    "tools",
+    "trsock",
+    "unix_events",
+    "windows_events",
+    "windows_utils",
+}
+# Loops, and parts of loops, that asyncio also offers at its top.
+ASYNCIO_LOOPS = {
+    "BaseEventLoop",
+    "DefaultEventLoopPolicy",
+    "EventLoop",
+    "IocpProactor",
+    "ProactorEventLoop",
+    "SelectorEventLoop",
+}
+
+CRAWLER_LOOPS = "crawler/loops.py"
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a file brings in, dotted and absolute."""
+
+    file: str
+    line: int
+    name: str
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def breaches(root: Path, crawler_may_import: set[str]) -> list[str]:
+    """Each breach in the packages under ``root``, as ``file:line: what is wrong``."""
+    return [
+        f"{found.file}:{found.line}: {complaint}"
+        for package in ("miniloop", "crawler")
+        for found in imports_in(root, package)
+        if (complaint := complaint_about(found, crawler_may_import))
+    ]
+
+
+def complaint_about(found: Import, crawler_may_import: set[str]) -> str | None:
+    package = found.file.partition("/")[0]
+    if package == "miniloop":
+        return _complaint_in_miniloop(found)
+    if package == "crawler":
+        return _complaint_in_crawler(found, crawler_may_import)
+    return None
+
+
+def _complaint_in_miniloop(found: Import) -> str | None:
+    if found.top == "miniloop":
+        here, there = part_of(found.file), _part_named(found.name)
+        if here not in BELOW:
+            return f"the layering table does not know the part {here!r}; give it a place there"
+        if there != here and there not in BELOW[here]:
+            return f"{here} may not import {there} ({found.name}): arrows point down"
+        return None
+    if found.top not in sys.stdlib_module_names:
+        return f"miniloop has no dependencies, but this imports {found.name}"
+    return _complaint_about_asyncio(found)
+
+
+def _complaint_about_asyncio(found: Import) -> str | None:
+    if found.top != "asyncio" or found.name == "asyncio":
+        return None
+    second = found.name.split(".")[1]
+    if second in ASYNCIO_INTERNALS:
+        return f"{found.name} belongs to asyncio's own loops; miniloop is written from scratch"
+    if second in ASYNCIO_LOOPS:
+        return f"{found.name} is a loop of asyncio's; miniloop is written from scratch"
+    return None
+
+
+def _complaint_in_crawler(found: Import, may_import: set[str]) -> str | None:
+    if found.top == "miniloop":
+        if found.file == CRAWLER_LOOPS:
+            return None
+        return f"the crawler runs on any loop: only {CRAWLER_LOOPS} may name miniloop"
+    if found.top == "asyncio":
+        inner = found.name.split(".")[1:]
+        if any(name.startswith("_") or name in ASYNCIO_INTERNALS for name in inner):
+            return f"{found.name} is not public; the crawler runs on any loop"
+        return None
+    if found.top in sys.stdlib_module_names or found.top in {"crawler"} | may_import:
+        return None
+    return f"{found.top} is not in the crawler extra of pyproject.toml"
+
+
+def part_of(file: str) -> str:
+    """The part of miniloop that a file is in: ``miniloop/net/tls.py`` is in ``net``."""
+    return file.split("/")[1].removesuffix(".py")
+
+
+def _part_named(module: str) -> str:
+    """The part that an import reaches; the package itself is its face, ``__init__``."""
+    parts = module.split(".")
+    if len(parts) > 1 and parts[1] in BELOW:
+        return parts[1]
+    return "__init__"
+
+
+def imports_in(root: Path, package: str) -> Iterator[Import]:
+    for path in sorted((root / package).rglob("*.py")):
+        file = path.relative_to(root).as_posix()
+        yield from _imports_of(file, ast.parse(path.read_text(encoding="utf-8"), filename=file))
+
+
+def _imports_of(file: str, tree: ast.Module) -> Iterator[Import]:
+    asyncio_names = {"asyncio"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name)
+                if alias.name == "asyncio" and alias.asname:
+                    asyncio_names.add(alias.asname)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(file, node)
+            for alias in node.names:
+                yield Import(file, node.lineno, f"{module}.{alias.name}")
+        elif isinstance(node, ast.Call) and (name := _imported_by_call(node)):
+            yield Import(file, node.lineno, name)
+    # asyncio.sslproto needs no import statement of its own.
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner)) if owner in asyncio_names:
+                yield Import(file, node.lineno, f"asyncio.{node.attr}")
+
+
+def _absolute(file: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = file.removesuffix(".py").split("/")[: -node.level]
+    return ".".join([*package, node.module] if node.module else package)
+
+
+def _imported_by_call(node: ast.Call) -> str | None:
+    """The module that ``import_module("…")`` or ``__import__("…")`` names, if it is spelled out."""
+    function = node.func
+    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+    if called not in {"import_module", "__import__"} or not node.args:
+        return None
+    argument = node.args[0]
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return argument.value
+    return None

@@ -1,0 +1,113 @@
+"""The laws of the house: who may import whom. The checker itself is tested on made-up trees."""
+
+from __future__ import annotations
+
+import asyncio
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.layering import ASYNCIO_INTERNALS, LOOP_INDEPENDENT, breaches, imports_in
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CRAWLER_EXTRA = {
+    re.split(r"[^\w.-]", requirement)[0].replace("-", "_")
+    for requirement in PROJECT["optional-dependencies"]["crawler"]
+}
+
+
+def test_this_project_keeps_its_own_laws() -> None:
+    found = breaches(ROOT, CRAWLER_EXTRA)
+    assert not found, "\n".join(found)
+
+
+def test_what_the_crawler_extra_declares_is_what_the_crawler_imports() -> None:
+    imported = {found.top for found in imports_in(ROOT, "crawler")}
+    assert imported >= CRAWLER_EXTRA, f"never imported: {sorted(CRAWLER_EXTRA - imported)}"
+
+
+def test_miniloop_itself_depends_on_nothing() -> None:
+    assert PROJECT["dependencies"] == []
+
+
+def test_the_tables_know_every_module_of_this_pythons_asyncio() -> None:
+    # A new Python may bring a new module; somebody has to say which kind it is.
+    present = {module.name for module in pkgutil.iter_modules(asyncio.__path__)} - {"__main__"}
+    assert present <= LOOP_INDEPENDENT | ASYNCIO_INTERNALS
+    assert not LOOP_INDEPENDENT & ASYNCIO_INTERNALS
+
+
+def write(root: Path, file: str, source: str) -> Path:
+    (root / file).parent.mkdir(parents=True, exist_ok=True)
+    (root / file).write_text(source, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("miniloop/kernel/task.py", "import miniloop.net.stream"),
+        ("miniloop/kernel/task.py", "from miniloop import loop"),
+        ("miniloop/kernel/task.py", "from miniloop import EventLoop"),
+        ("miniloop/kernel/task.py", "from ..net import stream"),
+        ("miniloop/kernel/task.py", "from .. import system"),
+        ("miniloop/kernel/__init__.py", "from ..net.stream import StreamTransport"),
+        ("miniloop/kernel/deep/down.py", "from ...loop import EventLoop"),
+        ("miniloop/kernel/task.py", "def late():\n    import miniloop.loop"),
+        ("miniloop/kernel/task.py", "if TYPE_CHECKING:\n    from miniloop.loop import EventLoop"),
+        ("miniloop/kernel/task.py", "import importlib\nimportlib.import_module('miniloop.net')"),
+        ("miniloop/kernel/task.py", "__import__('miniloop.system.signals')"),
+        ("miniloop/net/tls.py", "from miniloop.system import signals"),
+        ("miniloop/net/tls.py", "from miniloop.loop import EventLoop"),
+        ("miniloop/system/process.py", "from miniloop.net import pipe"),
+        ("miniloop/loop.py", "from miniloop.policy import EventLoopPolicy"),
+        ("miniloop/loop.py", "import crawler"),
+        ("miniloop/loop.py", "import uvloop"),
+        ("miniloop/unheard_of.py", "from miniloop.kernel import task"),
+        ("miniloop/net/tls.py", "from asyncio.sslproto import SSLProtocol"),
+        ("miniloop/net/tls.py", "from asyncio import sslproto"),
+        ("miniloop/net/tls.py", "import asyncio\nasyncio.sslproto.SSLProtocol"),
+        ("miniloop/net/tls.py", "import asyncio as aio\naio.selector_events"),
+        ("miniloop/loop.py", "import asyncio\nclass L(asyncio.BaseEventLoop): pass"),
+        ("miniloop/loop.py", "from asyncio import SelectorEventLoop"),
+        ("miniloop/policy.py", "from asyncio.unix_events import DefaultEventLoopPolicy"),
+        ("crawler/crawl.py", "import miniloop"),
+        ("crawler/http/pool.py", "from miniloop import run"),
+        ("crawler/crawl.py", "import importlib\nimportlib.import_module('miniloop')"),
+        ("crawler/crawl.py", "import requests"),
+        ("crawler/crawl.py", "from asyncio import _set_running_loop"),
+        ("crawler/crawl.py", "import asyncio.selector_events"),
+        ("crawler/crawl.py", "import benchmarks"),
+    ],
+)
+def test_a_forbidden_import_is_found_with_its_line(file: str, source: str, tmp_path: Path) -> None:
+    found = breaches(write(tmp_path, file, source), {"h11"})
+    line = len(source.splitlines())
+    assert len(found) == 1
+    assert found[0].startswith(f"{file}:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("miniloop/kernel/task.py", "from miniloop.kernel.future import Future"),
+        ("miniloop/kernel/task.py", "from . import future\nfrom .future import Future"),
+        ("miniloop/net/tls.py", "from miniloop.kernel import handle\nfrom .stream import Stream"),
+        ("miniloop/system/process.py", "from ..kernel.future import Future"),
+        ("miniloop/loop.py", "from miniloop.net import tls\nfrom miniloop.system import signals"),
+        ("miniloop/policy.py", "from miniloop.loop import EventLoop"),
+        ("miniloop/__init__.py", "from miniloop.loop import EventLoop\nimport miniloop.policy"),
+        ("miniloop/__main__.py", "import miniloop\nimport runpy"),
+        ("miniloop/loop.py", "import asyncio, ssl\nasyncio.Protocol\nasyncio.events.Handle"),
+        ("miniloop/kernel/task.py", "from asyncio.tasks import _enter_task"),
+        ("crawler/loops.py", "import miniloop"),
+        ("crawler/crawl.py", "import asyncio, h11\nfrom crawler.http import get\nfrom . import x"),
+        ("benchmarks/ablation.py", "import miniloop.kernel.task, asyncio.selector_events, uvloop"),
+    ],
+)
+def test_a_permitted_import_is_let_through(file: str, source: str, tmp_path: Path) -> None:
+    assert breaches(write(tmp_path, file, source), {"h11"}) == []
