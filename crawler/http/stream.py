@@ -1,0 +1,148 @@
+"""Bytes over a connected socket, in the clear or through TLS.
+
+Both kinds have the same four verbs, and both use the loop for ``sock_recv`` and ``sock_sendall``
+and for nothing else: any asyncio loop will do.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+# What one read asks the kernel for. CPython allocates this much before it knows how much will
+# come; below 128 KiB that is a cheap allocation from the heap, above it is a memory mapping.
+READ_SIZE = 64 * 1024
+
+
+class Stream(Protocol):
+    """What a connection needs of the socket below it.
+
+    ``truncated`` is set when TCP was closed without the TLS farewell: the end of a body that has no
+    length of its own may then have been cut off by a third party (RFC 9112, section 9.8).
+    """
+
+    truncated: bool
+
+    def recv(self) -> Coroutine[Any, Any, bytes]:
+        """The next bytes, or ``b""`` when the other side has closed."""
+
+    def send_all(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Write all of ``data``."""
+
+    def abort(self) -> None:
+        """End both directions at once: a pending ``recv`` or ``send_all`` returns or raises."""
+
+    def close(self) -> None:
+        """Give the socket back to the operating system."""
+
+
+class PlainStream:
+    """A stream without TLS."""
+
+    __slots__ = ("_loop", "_sock", "truncated")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self.truncated = False
+
+    def recv(self) -> Coroutine[Any, Any, bytes]:
+        """Read; see :class:`Stream`."""
+        return self._loop.sock_recv(self._sock, READ_SIZE)
+
+    def send_all(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Write; see :class:`Stream`."""
+        return self._loop.sock_sendall(self._sock, data)
+
+    def abort(self) -> None:
+        """End both directions; see :class:`Stream`."""
+        _shut_down(self._sock)
+
+    def close(self) -> None:
+        """Close; see :class:`Stream`."""
+        self._sock.close()
+
+
+class TLSStream:
+    """A stream through TLS: the protocol machine works on two buffers in memory.
+
+    ``_incoming`` holds what the network sent and TLS has not read; ``_outgoing`` what TLS wants to
+    send. Whenever the machine asks for more it is given one read of the socket, which may hold
+    many records; before each such read, what it wants to say is sent.
+    """
+
+    __slots__ = ("_incoming", "_loop", "_outgoing", "_sock", "_tls", "truncated")
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self.truncated = False
+
+    async def handshake(self) -> None:
+        """Agree on keys and verify the certificate; raises ``ssl.SSLError`` or ``OSError``."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):
+                    await self._flush()  # the alert that tells the server why
+                raise
+            else:
+                return await self._flush()
+
+    async def recv(self) -> bytes:
+        """Read; see :class:`Stream`."""
+        while True:
+            try:
+                return self._tls.read(READ_SIZE)
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLEOFError:
+                self.truncated = True
+                return b""
+
+    async def send_all(self, data: bytes) -> None:
+        """Write; see :class:`Stream`."""
+        self._tls.write(data)
+        await self._flush()
+
+    def abort(self) -> None:
+        """End both directions; see :class:`Stream`."""
+        _shut_down(self._sock)
+
+    def close(self) -> None:
+        """Close; see :class:`Stream`."""
+        # The farewell is a courtesy: sent if the socket takes it now, and not waited for.
+        with contextlib.suppress(OSError):
+            self._tls.unwrap()
+        if farewell := self._outgoing.read():
+            with contextlib.suppress(OSError):
+                self._sock.send(farewell)
+        self._sock.close()
+
+    async def _fill(self) -> None:
+        data = await self._loop.sock_recv(self._sock, READ_SIZE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await self._loop.sock_sendall(self._sock, self._outgoing.read())
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # already reset by the other side
+        sock.shutdown(socket.SHUT_RDWR)

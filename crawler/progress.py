@@ -1,0 +1,122 @@
+"""Telling a person how the crawl goes: a live bar on a terminal, plain lines elsewhere.
+
+Both write to the same stream as the failures do (standard error), so that what is piped onward
+from standard output stays clean.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import TextIO
+
+from tqdm import tqdm
+
+from .crawl import UnexpectedError
+from .frontier import Job, Malformed
+from .http import HTTPError, Response
+
+# Seconds between two plain lines: often enough to see that it lives, seldom enough for a log.
+PLAIN_INTERVAL = 5.0
+
+
+class PlainProgress:
+    """One line for each failure, and one every few seconds for the rest."""
+
+    def __init__(
+        self,
+        list_name: str,
+        total: int | None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._list_name = list_name
+        self._total = total
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._done = 0
+        self._links = 0
+        self._failed = 0
+        self._next_line = clock() + PLAIN_INTERVAL
+
+    def __enter__(self) -> "PlainProgress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def page(self, job: Job, response: Response, links: int) -> None:
+        """Count a page."""
+        self._links += links
+        self._count()
+
+    def failure(self, job: Job, error: HTTPError) -> None:
+        """Say which URL failed, and why."""
+        self._failed += 1
+        self.say(_failure_text(job, error))
+        self._count()
+
+    def malformed(self, line: Malformed) -> None:
+        """Say which line of the list is no URL, and why."""
+        self.say(f"{self._list_name}:{line.line}: not a URL: {line.text!r}: {line.why}")
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        print(text, file=self._stream, flush=True)
+
+    def _count(self) -> None:
+        self._done += 1
+        now = self._clock()
+        if now >= self._next_line:
+            self._next_line = now + PLAIN_INTERVAL
+            of = "" if self._total is None else f" of {self._total:,}"
+            self.say(f"{self._done:,}{of} done, {self._links:,} links, {self._failed:,} failed")
+
+
+class BarProgress(PlainProgress):
+    """A bar at the bottom of the terminal; failures scroll by above it."""
+
+    def __init__(self, list_name: str, total: int | None, stream: TextIO | None = None) -> None:
+        super().__init__(list_name, total, stream)
+        # tqdm's monitor is a thread that redraws when nothing happens; the loop needs no such help.
+        tqdm.monitor_interval = 0
+        self._bar = tqdm(
+            total=total, unit="page", file=self._stream, dynamic_ncols=True, smoothing=0.1
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def say(self, text: str) -> None:
+        """Print one line above the bar."""
+        self._bar.write(text, file=self._stream)
+
+    def _count(self) -> None:
+        self._done += 1
+        if self._bar.update():
+            self._bar.set_postfix_str(f"{self._links:,} links, {self._failed:,} failed", False)
+
+
+def progress(list_name: str, total: int | None, stream: TextIO | None = None) -> PlainProgress:
+    """The bar if ``stream`` (standard error) is a terminal, else the plain lines."""
+    stream = stream or sys.stderr
+    kind = BarProgress if stream.isatty() else PlainProgress
+    return kind(list_name, total, stream)
+
+
+def _failure_text(job: Job, error: HTTPError) -> str:
+    text = f"FAILED {job.source}: {error.reason}: {error.detail}"
+    if isinstance(error, UnexpectedError):
+        text += "\n" + "".join(traceback.format_exception(error)).rstrip()
+    return text

@@ -1,0 +1,54 @@
+"""What a crawl adds up to."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of one crawl. ``received`` is in bytes of bodies as sent, ``seconds`` of wall time."""
+
+    pages: int = 0
+    links: int = 0
+    received: int = 0
+    malformed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    seconds: float = 0.0
+    _started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def failed(self) -> int:
+        """URLs that were tried and not fetched."""
+        return self.failures.total()
+
+    @property
+    def done(self) -> int:
+        """URLs that are over with, one way or the other."""
+        return self.pages + self.failed
+
+    def stop_clock(self) -> None:
+        """Fix ``seconds`` at the time since the summary was made."""
+        self.seconds = time.perf_counter() - self._started
+
+    def elapsed(self) -> float:
+        """Seconds since the summary was made."""
+        return time.perf_counter() - self._started
+
+    def lines(self) -> list[str]:
+        """The summary in words, one fact a line."""
+        rate = self.pages / self.seconds if self.seconds else 0.0
+        text = [
+            f"pages      {self.pages:,}",
+            f"links      {self.links:,}",
+            f"failures   {self.failed:,}",
+            *(f"  {reason:<20} {count:,}" for reason, count in self.failures.most_common()),
+            f"received   {self.received:,} bytes",
+            f"time       {self.seconds:.2f} s, {rate:,.1f} pages/s",
+        ]
+        if self.malformed:
+            text.insert(3 + len(self.failures), f"malformed  {self.malformed:,} lines of the list")
+        if self.interrupted:
+            text.insert(0, "interrupted: the counts and the file hold what was done until then")
+        return text
