@@ -1,0 +1,118 @@
+"""A job: what a benchmark is given, and the stopwatch that it holds.
+
+A benchmark is an async function from a `Job` to the number of operations that it really did::
+
+    async def sleep_zero(job: Job) -> int:
+        with job.timed():
+            for _ in range(job.n):
+                await asyncio.sleep(0)
+        return job.n
+
+Setting up and tearing down stand outside the ``with``, so they cost nothing. The returned count is
+compared with what was asked: a loop that skips work gets an error in the table, not a good figure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = ["Job", "Sample", "Shape", "WorkNotDoneError"]
+
+
+class WorkNotDoneError(Exception):
+    """A benchmark returned without having done the operations that it was asked for."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a benchmark is made. Zero means that the benchmark has no such dimension."""
+
+    size: int = 0  # bytes in one message
+    connections: int = 0  # sockets that are open at once
+    count: int = 0  # whatever else is counted: timers, tasks, pages
+
+    def label(self) -> str:
+        """The part of a row's name that tells this shape from its neighbours; may be empty."""
+        parts = []
+        if self.size:
+            parts.append(f"{self.size // 1024}KiB" if self.size >= 1024 else f"{self.size}B")
+        if self.connections:
+            parts.append(f"x{self.connections}")
+        if self.count:
+            parts.append(str(self.count))
+        return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one turn of one contestant gave: totals for `n` operations."""
+
+    n: int
+    value: float  # seconds, or bytes where the benchmark weighs memory
+    cpu: float  # seconds of processor time that the process with the loop in it took
+    far_end_cpu: float = 0.0  # the same of the process at the far end, where there is one
+
+
+class Job:
+    """How much to do, in which shape, against whom; and how long it took."""
+
+    def __init__(
+        self,
+        n: int,
+        shape: Shape | None = None,
+        far_end: tuple[str, int] | None = None,
+    ) -> None:
+        self.n = n
+        self.shape = shape or Shape()
+        self._far_end = far_end
+        self._value: float | None = None
+        self._cpu = 0.0
+        self._far_end_cpu = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes in one message."""
+        return self.shape.size
+
+    @property
+    def connections(self) -> int:
+        """Sockets that are open at once."""
+        return self.shape.connections
+
+    @property
+    def far_end(self) -> tuple[str, int]:
+        """Host and port at which the far end takes orders."""
+        if self._far_end is None:
+            raise LookupError("this job has no far end: declare the benchmark with far_end=True")
+        return self._far_end
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """The operations stand inside; everything else outside."""
+        cpu = time.process_time()
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        self.record(seconds, cpu=time.process_time() - cpu)
+
+    def record(self, value: float, *, cpu: float = 0.0, far_end_cpu: float = 0.0) -> None:
+        """Note a figure that was measured some other way: by the far end, or in bytes."""
+        if self._value is not None:
+            raise RuntimeError("a job is measured once, and this one was measured before")
+        self._value = value
+        self._cpu = cpu
+        self._far_end_cpu = far_end_cpu
+
+    def finish(self, done: int) -> Sample:
+        """Check that the work was done and hand out the figures.
+
+        Raises `WorkNotDoneError` where `done` is not `n`, or where nothing was measured.
+        """
+        if done != self.n:
+            raise WorkNotDoneError(f"{done} operations were done where {self.n} were asked for")
+        if self._value is None:
+            raise WorkNotDoneError("the benchmark measured nothing: wrap its work in job.timed()")
+        return Sample(self.n, self._value, self._cpu, self._far_end_cpu)

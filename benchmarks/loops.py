@@ -1,0 +1,112 @@
+"""The loops that can be measured: by name, or any ``module:factory``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+__all__ = ["REFERENCE", "Loop", "UnknownLoopError", "control_of", "find", "installed"]
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+REFERENCE = "asyncio"
+_CONTROL = " (control)"
+
+
+class UnknownLoopError(LookupError):
+    """The loop that was asked for is not known, not installed, or is not a factory."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop by its name in the table and the place of its factory."""
+
+    name: str
+    module: str
+    factory: str
+    distribution: str = ""  # the name under which its version is on record
+
+    @property
+    def available(self) -> bool:
+        """Whether its module can be found."""
+        try:
+            spec = importlib.util.find_spec(self.module)
+        except ModuleNotFoundError:  # a parent package is missing
+            return False
+        return spec is not None and spec.origin is not None  # None: a directory without code
+
+    @property
+    def version(self) -> str:
+        """Its own version; for asyncio and for loops off the record, that of Python or nothing."""
+        if self.module == "asyncio":
+            return platform.python_version()
+        try:
+            return importlib.metadata.version(self.distribution or self.module.split(".")[0])
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+
+    def load(self) -> LoopFactory:
+        """Import the module and return the factory. Raises `UnknownLoopError` where that fails."""
+        try:
+            module = importlib.import_module(self.module)
+        except ImportError as error:
+            raise UnknownLoopError(
+                f"loop {self.name!r}: cannot import {self.module}: {error}"
+            ) from error
+        factory = getattr(module, self.factory, None)
+        if not callable(factory):
+            raise UnknownLoopError(
+                f"loop {self.name!r}: {self.module} has no callable {self.factory!r}"
+            )
+        result: LoopFactory = factory
+        return result
+
+
+_KNOWN = (
+    Loop("asyncio", "asyncio", "new_event_loop"),
+    Loop("miniloop", "miniloop", "new_event_loop"),
+    Loop("uvloop", "uvloop", "new_event_loop"),
+    Loop("rloop", "rloop", "new_event_loop"),
+    Loop("zuvloop", "zuvloop", "new_event_loop"),
+    Loop("winloop", "winloop", "new_event_loop"),
+)
+
+
+def installed() -> list[Loop]:
+    """The loops by name that can be imported here."""
+    return [loop for loop in _KNOWN if loop.available]
+
+
+def control_of(loop: Loop) -> Loop:
+    """The same loop once more, under the name by which `find` knows it for a control.
+
+    What it strays from its twin is what this machine adds, today, to every figure.
+    """
+    return replace(loop, name=loop.name + _CONTROL)
+
+
+def find(name: str) -> Loop:
+    """The loop called `name`, or the one that ``module:factory`` points to.
+
+    Raises `UnknownLoopError`, with what would do instead, where there is none.
+    """
+    if name.endswith(_CONTROL):
+        return control_of(find(name.removesuffix(_CONTROL)))
+    for loop in _KNOWN:
+        if loop.name == name:
+            if not loop.available:
+                raise UnknownLoopError(f"loop {name!r} is not installed: pip install {name}")
+            return loop
+    module, colon, factory = name.partition(":")
+    if not (colon and module and factory):
+        names = ", ".join(loop.name for loop in _KNOWN)
+        raise UnknownLoopError(f"loop {name!r} is neither one of {names} nor a module:factory")
+    loop = Loop(name, module, factory)
+    if not loop.available:
+        raise UnknownLoopError(f"loop {name!r}: there is no module {module!r}")
+    return loop

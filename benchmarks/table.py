@@ -1,0 +1,114 @@
+"""The result as text: a table for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.results import RowResult, Run
+from benchmarks.statistics import Figure, geometric_mean
+
+__all__ = ["amount", "render", "summary"]
+
+# From here on the far end was so busy that it, not the loop, may have set the pace.
+BUSY = 0.9
+
+
+def render(run: Run) -> str:
+    """The whole run as plain text (and Markdown: the tables are Markdown's)."""
+    return "\n".join(_lines(run)) + "\n"
+
+
+def _lines(run: Run) -> Iterator[str]:
+    machine = run.machine
+    yield f"{machine['python']} on {machine['system']} {machine['architecture']}, "
+    yield f"{machine['processors']} x {machine['processor']}, {machine['date']}"
+    yield "loops: " + ", ".join(f"{name} {version}".strip() for name, version in run.loops.items())
+    yield f"{run.rounds} interleaved rounds; each figure is their median (and its 95 % interval);"
+    yield f"ratios are to {run.reference} in the same round, and more is better."
+    for layer in dict.fromkeys(row.layer for row in run.rows):
+        rows = [row for row in run.rows if row.layer == layer]
+        yield ""
+        yield f"## {layer}"
+        yield ""
+        yield from _table(rows)
+        yield ""
+        yield from summary(rows)
+
+
+def _table(rows: Sequence[RowResult]) -> Iterator[str]:
+    labels = list(dict.fromkeys(label for row in rows for label in (*row.labels, *row.errors)))
+    control = rows[0].control
+    labels = [label for label in labels if label not in (rows[0].reference, control)]
+    header = ["benchmark", rows[0].reference, *labels, control]
+    lines = [header]
+    for row in rows:
+        line = [row.name.split("/", 1)[1]]
+        line.append(
+            f"{amount(row.cost(row.reference).median, row.unit)}/{row.counts}"
+            if row.reference in row.values
+            else "failed"
+        )
+        line += [_cell(row, label) for label in labels]
+        line.append(_cell(row, control) + (" strayed" if row.strayed else ""))
+        lines.append(line)
+    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    for place, line in enumerate(lines):
+        cells = [line[0].ljust(widths[0])] + [
+            cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)
+        ]
+        yield "| " + " | ".join(cells) + " |"
+        if place == 0:
+            rule = [":" + "-" * (widths[0] - 1)] + ["-" * (width - 1) + ":" for width in widths[1:]]
+            yield "| " + " | ".join(rule) + " |"
+
+
+def _cell(row: RowResult, label: str) -> str:
+    if label in row.errors:
+        return "failed"
+    ratio = row.ratio(label)
+    if ratio is None:
+        return ""
+    busy = "*" if row.far_end_busy(label) > BUSY else ""
+    return _ratio(ratio) + busy
+
+
+def _ratio(ratio: Figure) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+
+
+def summary(rows: Sequence[RowResult]) -> Iterator[str]:
+    """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed."""
+    labels = list(dict.fromkeys(label for row in rows for label in row.labels))
+    for label in [*labels, rows[0].control]:
+        if label == rows[0].reference:
+            continue
+        ratios = [ratio for row in rows if (ratio := row.ratio(label)) is not None]
+        if not ratios:
+            continue
+        mean = geometric_mean(ratio.median for ratio in ratios)
+        behind = sum(ratio.high < 1 for ratio in ratios)
+        yield (
+            f"- {label}: geometric mean {mean:.2f} over {len(ratios)} rows, "
+            f"slower than {rows[0].reference} beyond the spread on {behind}"
+        )
+    strayed = [row.name for row in rows if row.strayed]
+    if strayed:
+        yield (
+            f"- {rows[0].control} strayed from 1 by more than its spread on {len(strayed)} of "
+            f"{len(rows)} rows (one in twenty is chance): {', '.join(strayed)}"
+        )
+    if any(row.far_end_busy(label) > BUSY for row in rows for label in row.labels):
+        yield f"- *: the far end was computing for more than {BUSY:.0%} of the time"
+    for row in rows:
+        for label, reason in row.errors.items():
+            yield f"- failed: {row.name} on {label}: {reason}"
+
+
+def amount(value: float, unit: str) -> str:
+    """A cost with a unit that suits its size: ``1.53 µs``, ``2.4 KiB``."""
+    if unit == "B":
+        return f"{value / 1024:.3g} KiB" if value >= 1024 else f"{value:.0f} B"
+    for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= scale:
+            return f"{value / scale:.3g} {name}"
+    return f"{value / 1e-9:.3g} ns"

@@ -1,0 +1,50 @@
+"""A worker: one process with one loop in it, that runs one row again and again when it is told to.
+
+``python -m benchmarks.worker ROW PROGRAM LOOP [HOST PORT]`` reads the number of operations, one
+line a sample, and answers each with a line of JSON. Its loop lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import traceback
+from dataclasses import asdict
+
+from benchmarks import catalogue, loops
+from benchmarks.job import Job, Sample
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> int:
+    """Serve samples until standard input ends."""
+    row_name, program_name, loop_name, *address = arguments
+    far_end = (address[0], int(address[1])) if address else None
+    (row,) = [row for row in catalogue.all_rows() if row.name == row_name]
+    program = row.program(program_name)
+    factory = loops.find(loop_name).load()
+    # Answers leave by a copy of standard output, and whatever else prints goes to standard error.
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    with asyncio.Runner(loop_factory=factory) as runner:
+        for line in sys.stdin:
+            job = Job(int(line), row.shape, far_end)
+            gc.collect()  # nobody pays for what the sample before left behind
+            try:
+                answer = asdict(runner.run(_sample(program.body, job)))
+            except Exception as error:  # noqa: BLE001 - the parent puts it into the table
+                traceback.print_exc()
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+async def _sample(body: catalogue.Body, job: Job) -> Sample:
+    return job.finish(await body(job))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
