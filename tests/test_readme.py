@@ -1,0 +1,87 @@
+"""The README cannot lie: its commands are run, its code is run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# These would start this very test again; that the chore exists is all that can be asked.
+RUNS_THE_TESTS = {"make test"}
+# A block that begins so is for that Python and newer.
+SINCE = re.compile(r"# Python 3\.(\d+) and newer")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in blocks("console")
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+def make(command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """A ``make`` command in this test's own environment, so that nothing is installed."""
+    words = [*command.split(), *options, f"VENV={sys.prefix}", f"PYTHON={sys.executable}"]
+    # Not a part of the make that runs these tests, if one does.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    return subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
+    )
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_works(command: str) -> None:
+    assert command.startswith("make "), "this test only knows how to run chores"
+    done = make(command, "--dry-run") if command in RUNS_THE_TESTS else make(command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_code_runs(tmp_path: Path) -> None:
+    wanted = []
+    for block in blocks("python"):
+        since = SINCE.match(block)
+        if since is None or sys.version_info >= (3, int(since[1])):
+            wanted.append(block)
+    assert wanted
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(wanted), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(line.startswith("hello from miniloop") for line in done.stdout.splitlines())
+
+
+def test_each_link_within_the_project_leads_somewhere() -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
+    missing = [target for target in targets if not (ROOT / target).exists()]
+    assert targets
+    assert not missing
+
+
+def test_each_folder_that_is_named_exists() -> None:
+    named = re.findall(r"^\| `(\S+)/`", README, re.MULTILINE)
+    assert named
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+
+
+def test_nobody_is_sent_to_the_unrelated_package_of_that_name() -> None:
+    assert not re.search(r"pip3? install (-\S+ )*['\"]?miniloop", README)
