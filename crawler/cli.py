@@ -54,6 +54,8 @@ def _run(options: argparse.Namespace, factory: LoopFactory, tls: ssl.SSLContext)
         stopped_by = None
         summary.failures["output"] += 1
     print("\n".join(summary.lines()), flush=True)
+    if options.summary is not None:
+        options.summary.write_text(summary.json(), encoding="utf-8")
     if stopped_by is not None:
         return _SIGNAL_BASE + stopped_by
     return SOME_FAILED if summary.failed or summary.malformed else ALL_FETCHED
@@ -185,6 +187,12 @@ def _parser() -> argparse.ArgumentParser:
         default=Limits().body,
         metavar="BYTES",
         help="the largest page, decompressed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="write the summary there as well, as JSON",
     )
     parser.add_argument(
         "--ca-file",

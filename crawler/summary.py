@@ -1,8 +1,9 @@
 """What a crawl adds up to."""
 
+import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(slots=True)
@@ -35,6 +36,11 @@ class Summary:
     def elapsed(self) -> float:
         """Seconds since the summary was made."""
         return time.perf_counter() - self._started
+
+    def json(self) -> str:
+        """The summary as a JSON object, with the keys of this class's public fields."""
+        public = (item.name for item in fields(self) if not item.name.startswith("_"))
+        return json.dumps({name: getattr(self, name) for name in public})
 
     def lines(self) -> list[str]:
         """The summary in words, one fact a line."""

@@ -7,6 +7,7 @@ waited for but joined by the next one. The first to connect wins.
 
 import asyncio
 import itertools
+import os
 import socket
 
 from .errors import ConnectError, ConnectionRefused, ResolveError
@@ -113,7 +114,12 @@ def _close_late_winner(attempt: asyncio.Task[socket.socket]) -> None:
 def _connect_error(
     url: str, host: str, port: int, failures: list[BaseException] | list[OSError]
 ) -> ConnectError:
-    texts = dict.fromkeys(getattr(error, "strerror", None) or str(error) for error in failures)
+    texts = dict.fromkeys(_cause(error) for error in failures)
     refused = all(isinstance(error, ConnectionRefusedError) for error in failures)
     kind = ConnectionRefused if refused else ConnectError
     return kind(url, f"cannot connect to {host} port {port}: {', '.join(texts)}")
+
+
+def _cause(error: BaseException) -> str:
+    # The loop's own text names the address, which the caller has named already.
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

@@ -1,0 +1,130 @@
+"""``python -m crawler.demo``: the same crawl on two event loops, checked and timed.
+
+First the whole site is crawled, with all its difficulties and failures, on each loop: both must
+find exactly the links that the site is known to hold, and fail for exactly the known reasons. Then
+the easy pages alone are crawled, for the clock: among the failures are servers that never answer,
+and waiting for those is no measure of a loop.
+
+Leaves ``urls.txt`` and ``foundurls.txt`` in the current directory. Exit code 1 if anything differs
+from what it should be.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .launch import running
+from .site import Addresses, Expectation, Site
+
+LOOPS = ("miniloop", "asyncio")
+PAGES = 480
+TIMED_PAGES = 3000
+# Seconds until the servers that never answer are given up.
+PATIENCE = 1.5
+
+
+class Crawl(NamedTuple):
+    """What one run of the command left: its summary and the lines of its file."""
+
+    summary: dict[str, Any]
+    links: list[tuple[str, ...]]
+
+
+def main() -> int:
+    """Run the demonstration and return its exit code."""
+    urls, found = Path("urls.txt"), Path("foundurls.txt")
+    good = check_everything(urls, found)
+    good &= time_ordinary_pages()
+    return 0 if good else 1
+
+
+def check_everything(urls: Path, found: Path) -> bool:
+    """Crawl the whole site on each loop; says what was found and whether it is what is there."""
+    site = Site(PAGES)
+    crawls: list[Crawl] = []
+    with running(site) as at:
+        expected = site.everything(at)
+        expected.write_list(urls)
+        print(f"The site: {at.http} and {at.https}.")
+        print(
+            f"{urls}: {len(expected.lines)} lines: {expected.pages} pages,"
+            f" {expected.failures.total()} that fail, {expected.malformed_lines} that are no URL."
+        )
+        for loop in LOOPS:
+            crawl = run_crawler(loop, urls, found, at, "--timeout", str(PATIENCE))
+            differences = compare(crawl, expected)
+            verdict = "all as it should be" if not differences else "NOT as it should be"
+            print(
+                f"{loop:>9}: {crawl.summary['pages']} pages, {len(crawl.links):,} links,"
+                f" {sum(crawl.summary['failures'].values())} failures: {verdict}"
+            )
+            for difference in differences:
+                print(f"           {difference}")
+            if differences:
+                return False
+            crawls.append(crawl)
+    same = len({frozenset(crawl.links) for crawl in crawls}) == 1
+    print(f"The loops found {'the same' if same else 'DIFFERENT'} links; they are in {found}.\n")
+    return same
+
+
+def time_ordinary_pages() -> bool:
+    """Crawl many easy pages on each loop and print a table; False if a page is missing."""
+    site = Site(TIMED_PAGES, plain=True)
+    good = True
+    print(f"{'loop':<10}{'pages':>8}{'links':>10}{'seconds':>10}{'pages/s':>10}")
+    with running(site) as at, tempfile.TemporaryDirectory() as scratch:
+        urls, found = Path(scratch, "urls.txt"), Path(scratch, "foundurls.txt")
+        expected = site.ordinary(at)
+        expected.write_list(urls)
+        for loop in LOOPS:
+            crawl = run_crawler(loop, urls, found, at)
+            pages, seconds = crawl.summary["pages"], crawl.summary["seconds"]
+            print(
+                f"{loop:<10}{pages:>8,}{len(crawl.links):>10,}"
+                f"{seconds:>10.2f}{pages / seconds:>10,.0f}"
+            )
+            for difference in compare(crawl, expected):
+                print(f"{loop}: {difference}")
+                good = False
+    return good
+
+
+def run_crawler(loop: str, urls: Path, found: Path, at: Addresses, *more: str) -> Crawl:
+    """Run the command in a process of its own, as a user would."""
+    with tempfile.TemporaryDirectory() as scratch:
+        summary = Path(scratch, "summary.json")
+        command = [sys.executable, "-m", "crawler", str(urls), "-o", str(found), "--loop", loop]
+        command += ["--ca-file", at.ca_file, "--summary", str(summary), *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not summary.exists():
+            raise SystemExit(f"the crawler failed on {loop}:\n{done.stderr}")
+        counts = json.loads(summary.read_text(encoding="utf-8"))
+    _header, *lines = found.read_text(encoding="utf-8").splitlines()
+    return Crawl(counts, [tuple(line.split("\t")) for line in lines])
+
+
+def compare(crawl: Crawl, expected: Expectation) -> list[str]:
+    """Where a crawl differs from what is known of the site, in words; empty if it does not."""
+    found = set(crawl.links)
+    failures = Counter(crawl.summary["failures"])
+    different = []
+    if crawl.summary["pages"] != expected.pages:
+        different.append(f"{crawl.summary['pages']} pages instead of {expected.pages}")
+    if len(found) != len(crawl.links):
+        different.append(f"{len(crawl.links) - len(found)} lines stand there twice")
+    different += [f"missing: {' -> '.join(link)}" for link in sorted(expected.links - found)[:5]]
+    different += [f"not there: {' -> '.join(link)}" for link in sorted(found - expected.links)[:5]]
+    if failures != expected.failures:
+        different.append(f"failures {dict(failures)} instead of {dict(expected.failures)}")
+    if crawl.summary["malformed"] != expected.malformed_lines:
+        different.append(f"{crawl.summary['malformed']} malformed lines reported")
+    return different
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
