@@ -1,0 +1,119 @@
+"""miniloop as a subject, with the few private names by which CPython's tests look into a loop.
+
+Most tests use public methods only. Some set up or look up a thing by a private name of
+``BaseEventLoop``: they turn the loop once with ``_run_once()`` or look whether ``_ready`` is empty.
+Where the name has a meaning for any loop, `LoopUnderTest` gives it one in terms of miniloop, so
+that the test can run. None of these names is in miniloop itself.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, ClassVar
+
+import miniloop
+from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
+from tests.conformance.subject import Subject
+
+TimeScript = Callable[[], Generator[float, float, None]]
+
+
+def subject() -> Subject:
+    """Everything of miniloop's that a test of asyncio can be about."""
+    return Subject(
+        "miniloop",
+        loop_class=LoopUnderTest,
+        task=miniloop.Task,
+        future=miniloop.Future,
+        handle=miniloop.Handle,
+        timer_handle=miniloop.TimerHandle,
+        policy=miniloop.EventLoopPolicy,
+        test_loop=ScriptedLoop,
+        package="miniloop",
+        made=LoopUnderTest.made,
+    )
+
+
+class LoopUnderTest(miniloop.EventLoop):
+    """miniloop's loop, made the way in which the tests make asyncio's: with a selector or without.
+
+    A test class for `select` or `poll` gets the portable poller on top of that selector; one for
+    `epoll`, or for none in particular, gets the loop as it is by default.
+    """
+
+    made: ClassVar = [0]
+
+    def __init__(self, selector: selectors.BaseSelector | None = None, **parts: Any) -> None:
+        self.made[0] += 1
+        if selector is not None and not isinstance(selector, selectors.DefaultSelector):
+            parts["poller"] = SelectorPoller(selector)
+        elif selector is not None:
+            selector.close()
+        super().__init__(**parts)
+
+    def _run_once(self) -> None:
+        """One turn."""
+        self.stop()
+        self.run_forever()
+
+
+class ScriptedPoller(Poller):
+    """Never sleeps; calls `before_wait` instead."""
+
+    def __init__(self, before_wait: Callable[[], None]) -> None:
+        self._poller = default_poller()
+        self._before_wait = before_wait
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("wait", "_poller", "_before_wait"):
+            return super().__getattribute__(name)
+        return getattr(self._poller, name)
+
+    def wait(self, timeout: float | None) -> Iterable[tuple[int, int]]:
+        self._before_wait()
+        return self._poller.wait(0)
+
+
+class ScriptedLoop(LoopUnderTest):
+    """The loop of the tests that set the clock by hand: its time moves as a script says.
+
+    The script is a generator. It is sent the deadline of each timer that is scheduled and yields by
+    how many seconds the clock then moves on. When the loop is closed, the script must have ended.
+    """
+
+    def __init__(self, script: TimeScript | None = None) -> None:
+        self._now = 0.0
+        self._deadlines: list[float] = []
+        self._script = None if script is None else script()
+        if self._script is not None:
+            next(self._script)
+        super().__init__(poller=ScriptedPoller(self._advance), clock=lambda: self._now)
+
+    def call_at(self, when: float, *args: Any, **options: Any) -> Any:
+        self._deadlines.append(when)
+        return super().call_at(when, *args, **options)
+
+    def call_later(self, delay: float, *args: Any, **options: Any) -> Any:
+        return self.call_at(self.time() + delay, *args, **options)
+
+    def advance_time(self, seconds: float) -> None:
+        """Move the clock on by hand."""
+        self._now += seconds
+
+    def _advance(self) -> None:
+        deadlines, self._deadlines = self._deadlines, []
+        for when in deadlines:
+            if self._script is not None:
+                self.advance_time(self._script.send(when) or 0)
+
+    def close(self) -> None:
+        if self._script is not None and not self.is_closed():
+            script, self._script = self._script, None
+            try:
+                script.send(0)
+            except StopIteration:
+                pass
+            else:
+                raise AssertionError("the loop is closed before the script of its clock has ended")
+        super().close()

@@ -1,0 +1,60 @@
+"""CPython's own asyncio tests on miniloop, one pytest test for each of their modules.
+
+All modules are started at once, in processes of their own, and each test here waits for one.
+`make conformance` shows the same as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from tests.conformance import __main__, left_out, report, runner
+
+KNOWN_PYTHONS = ("3.11", "3.12", "3.13")
+"""The ledger of tests that are left out was written for these."""
+
+Running = dict[str, Future[runner.ModuleRun]]
+
+try:
+    MODULES, REASON = runner.modules(), ""
+except runner.Unavailable as unavailable:
+    MODULES, REASON = ["test_asyncio"], str(unavailable)
+
+pytestmark = [
+    pytest.mark.skipif(bool(REASON), reason=REASON),
+    pytest.mark.skipif(
+        left_out.THIS_PYTHON not in KNOWN_PYTHONS,
+        reason=f"the ledger of left-out tests covers CPython {', '.join(KNOWN_PYTHONS)}",
+    ),
+    # The whole of it: the first test to wait may have to wait for every slow module.
+    pytest.mark.timeout(600),
+]
+
+OPTIONS = runner.Options()
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The runs of those modules whose tests were asked for."""
+    wanted = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.path == request.path
+        and hasattr(item, "callspec")
+    }
+    futures = runner.start(OPTIONS, [name for name in MODULES if name in wanted])
+    yield futures
+    for future in futures.values():
+        future.cancel()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_behaves_like_asyncio_in(name: str, running: Running) -> None:
+    run = running[name].result()
+    assert run.ok, report.failures([run])
+    stale = __main__.stale_entries(OPTIONS, [run])
+    assert not stale, f"left_out.toml has entries that match no test of this Python: {stale}"
