@@ -1,0 +1,60 @@
+"""miniloop: an asyncio event loop that one person can read in an evening.
+
+    import miniloop
+    miniloop.run(main())
+
+or, with any program that lets its loop be chosen:
+
+    asyncio.run(main(), loop_factory=miniloop.new_event_loop)           # Python 3.12 and later
+    asyncio.Runner(loop_factory=miniloop.new_event_loop)                # Python 3.11 and later
+
+or from outside, with a program that does not:
+
+    python -m miniloop program.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from miniloop.kernel.future import Future
+from miniloop.kernel.handle import Handle, TimerHandle
+from miniloop.kernel.task import Task, eager_task_factory
+from miniloop.loop import EventLoop, new_event_loop
+
+if TYPE_CHECKING:
+    from miniloop.policy import EventLoopPolicy, install
+
+__all__ = [
+    "EventLoop",
+    "EventLoopPolicy",
+    "Future",
+    "Handle",
+    "Task",
+    "TimerHandle",
+    "eager_task_factory",
+    "install",
+    "new_event_loop",
+    "run",
+]
+
+__version__ = "0.1.0.dev0"
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    """`asyncio.run` on a miniloop: run `main` in a new loop, clean up, and give its result."""
+    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def __getattr__(name: str) -> Any:
+    # Policies are deprecated from Python 3.14 on and gone in 3.16: only who asks for one loads it.
+    if name in ("EventLoopPolicy", "install"):
+        from miniloop import policy
+
+        return getattr(policy, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,77 @@
+"""Asynchronous generators that were left half-way.
+
+A plain generator that is dropped is closed on the spot: its `finally` runs when it is collected.
+An asynchronous one cannot be, for its `finally` may await. So the interpreter tells the loop, by
+two hooks (PEP 525), when a generator is first iterated and when it is about to be collected; the
+loop closes the dropped ones in a task, and the remaining ones before it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+import weakref
+from collections.abc import AsyncGenerator
+from typing import Any
+
+__all__ = ["AsyncGenerators"]
+
+
+class AsyncGenerators:
+    """The asynchronous generators that were begun while one loop ran."""
+
+    __slots__ = ("_alive", "_loop", "_outer_hooks", "_shut_down")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._alive: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+        self._shut_down = False
+        self._outer_hooks: Any = None
+
+    def install(self) -> None:
+        """Have the interpreter report this thread's generators here."""
+        self._outer_hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._begun, finalizer=self._dropped)
+
+    def uninstall(self) -> None:
+        """Put back the hooks that were there."""
+        sys.set_asyncgen_hooks(*self._outer_hooks)
+
+    def _begun(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if self._shut_down:
+            warnings.warn(
+                f"asynchronous generator {generator!r} was scheduled after "
+                "loop.shutdown_asyncgens() call",
+                ResourceWarning,
+                source=self._loop,
+                stacklevel=2,
+            )
+        self._alive.add(generator)
+
+    def _dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._alive.discard(generator)
+        if not self._loop.is_closed():
+            # The collector may run in any thread.
+            self._loop.call_soon_threadsafe(self._loop.create_task, generator.aclose())
+
+    async def shut_down(self) -> None:
+        """Close every generator that is still alive; report those that fail to."""
+        self._shut_down = True
+        closing = list(self._alive)
+        self._alive.clear()
+        if not closing:
+            return
+        results = await asyncio.gather(
+            *(generator.aclose() for generator in closing), return_exceptions=True
+        )
+        for result, generator in zip(results, closing, strict=True):
+            if isinstance(result, Exception):
+                self._loop.call_exception_handler(
+                    {
+                        "message": "an error occurred during closing of "
+                        f"asynchronous generator {generator!r}",
+                        "exception": result,
+                        "asyncgen": generator,
+                    }
+                )

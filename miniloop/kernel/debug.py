@@ -1,0 +1,183 @@
+"""Debug mode: other classes in the place of the usual ones.
+
+In debug mode the loop makes its handles, futures and tasks here. They remember where they were
+created, time what they run, and refuse what is wrong: a callback that is no callable, or a call
+from a thread that is not the loop's. The usual classes know nothing of it, so that nobody pays for
+what is off.
+
+Source: the CPython documentation, "Debug Mode".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+from miniloop.kernel.describe import STACK_DEPTH, capture_stack
+from miniloop.kernel.future import Future
+from miniloop.kernel.handle import Handle, TimerHandle
+from miniloop.kernel.report import logger
+from miniloop.kernel.task import Task
+
+__all__ = [
+    "OriginTracking",
+    "debug_by_default",
+    "new_debug_future",
+    "new_debug_handle",
+    "new_debug_task",
+    "new_debug_timer",
+    "new_foreign_debug_handle",
+]
+
+# Frames between the capture and the code of the user: the maker's and the scheduling method's.
+_OUR_FRAMES = 2
+
+
+def debug_by_default() -> bool:
+    """True if the interpreter was asked for it: `-X dev` or `PYTHONASYNCIODEBUG`."""
+    if sys.flags.dev_mode:
+        return True
+    return not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG"))
+
+
+class DebugHandle(Handle):
+    """A handle that knows where it was made and times its call."""
+
+    __slots__ = ("_source_traceback",)
+
+    def _run(self) -> None:
+        started = self._loop.time()
+        super()._run()
+        _warn_if_slow(self._loop, started, self)
+
+
+class DebugTimerHandle(TimerHandle):
+    """A timer that knows where it was made and times its call."""
+
+    __slots__ = ("_source_traceback",)
+
+    def _run(self) -> None:
+        started = self._loop.time()
+        super()._run()
+        _warn_if_slow(self._loop, started, self)
+
+
+class DebugTask(Task[Any]):
+    """A task that times its steps."""
+
+    __slots__ = ()
+
+    def _run(self) -> None:
+        loop = self._loop
+        started = loop.time()
+        super()._run()
+        _warn_if_slow(loop, started, self)
+
+
+# In a repr they go by the names of what they stand in for.
+DebugHandle.__name__ = Handle.__name__
+DebugTimerHandle.__name__ = TimerHandle.__name__
+DebugTask.__name__ = Task.__name__
+
+
+def _warn_if_slow(loop: Any, started: float, what: object) -> None:
+    elapsed = loop.time() - started
+    if elapsed >= loop.slow_callback_duration:
+        logger.warning("Executing %s took %.3f seconds", what, elapsed)
+
+
+def new_foreign_debug_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+) -> Handle:
+    """Make a handle for a call that comes from another thread."""
+    _check_callback(callback)
+    handle = DebugHandle(callback, args, loop, context)
+    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    return handle
+
+
+def new_debug_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+) -> Handle:
+    """Make a handle for a call in the loop's own thread."""
+    _check_callback(callback)
+    _check_thread(loop)
+    handle = DebugHandle(callback, args, loop, context)
+    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    return handle
+
+
+def new_debug_timer(
+    when: float,
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context,
+) -> TimerHandle:
+    """Make a timer."""
+    _check_callback(callback)
+    _check_thread(loop)
+    handle = DebugTimerHandle(when, callback, args, loop, context)
+    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    return handle
+
+
+def new_debug_future(loop: Any) -> Future[Any]:
+    """Make a future: its own class notes where."""
+    future: Future[Any] = Future(loop=loop)
+    if future._source_traceback:
+        del future._source_traceback[-_OUR_FRAMES:]
+    return future
+
+
+def new_debug_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
+    """Make a task."""
+    task = DebugTask(
+        coro, loop=loop, name=name, context=copy_context() if context is None else context
+    )
+    if task._source_traceback:
+        del task._source_traceback[-_OUR_FRAMES:]
+    return task
+
+
+def _check_callback(callback: Any) -> None:
+    method = sys._getframe(_OUR_FRAMES).f_code.co_name
+    if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+        raise TypeError(f"coroutines cannot be used with {method}()")
+    if not callable(callback):
+        raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
+
+
+def _check_thread(loop: Any) -> None:
+    thread = loop._thread_id
+    if thread is not None and thread != threading.get_ident():
+        raise RuntimeError(
+            "Non-thread-safe operation invoked on an event loop other than the current one"
+        )
+
+
+class OriginTracking:
+    """Has coroutines remember where they were called, for "was never awaited" warnings."""
+
+    __slots__ = ("_active", "_outer_depth")
+
+    def __init__(self) -> None:
+        self._active = False
+        self._outer_depth = 0
+
+    def switch(self, on: bool) -> None:
+        """Turn it on or off, in the calling thread."""
+        if on == self._active:
+            return
+        if on:
+            self._outer_depth = sys.get_coroutine_origin_tracking_depth()
+            sys.set_coroutine_origin_tracking_depth(STACK_DEPTH)
+        else:
+            sys.set_coroutine_origin_tracking_depth(self._outer_depth)
+        self._active = on

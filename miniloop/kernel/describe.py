@@ -1,0 +1,102 @@
+"""How handles, futures and tasks put themselves into words: the text of their `repr`.
+
+Nothing here decides anything; it is apart so that the files that do can be read without it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import reprlib
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+__all__ = [
+    "capture_stack",
+    "describe_callback",
+    "describe_callbacks",
+    "describe_coroutine",
+    "describe_source",
+]
+
+# How many frames debug mode remembers for each object: enough to find the line, cheap to keep.
+STACK_DEPTH = 10
+
+
+def capture_stack(frame: FrameType | None = None) -> traceback.StackSummary:
+    """The stack that leads to `frame` (the caller's if None), outermost first, kept short.
+
+    Source lines are not read until somebody prints it.
+    """
+    if frame is None:
+        frame = sys._getframe(1)
+    summary = traceback.StackSummary.extract(
+        traceback.walk_stack(frame), limit=STACK_DEPTH, lookup_lines=False
+    )
+    summary.reverse()
+    return summary
+
+
+def _location(function: Callable[..., object]) -> str:
+    """Where the function was defined, ` at file:line`; empty for one that is not Python's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f" at {code.co_filename}:{code.co_firstlineno}"
+
+
+def _call_text(function: Callable[..., object], args: Iterable[Any], kwargs: dict[str, Any]) -> str:
+    given = [reprlib.repr(arg) for arg in args]
+    given += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
+    own = f"({', '.join(given)})"
+    if isinstance(function, functools.partial):
+        return _call_text(function.func, function.args, function.keywords) + own
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    return f"{name or repr(function)}{own}"
+
+
+def describe_callback(callback: Callable[..., object], args: Iterable[Any]) -> str:
+    """A callback with its arguments and the place of its definition, in one line."""
+    return _call_text(callback, args, {}) + _location(callback)
+
+
+def describe_callbacks(callbacks: list[Any]) -> str:
+    """The callbacks of a future in one line; beyond three only the first and last are shown."""
+    texts = []
+    for entry in callbacks:
+        if isinstance(entry, tuple):
+            texts.append(describe_callback(entry[0], ()))
+        else:  # a task that the future will wake
+            texts.append(f"{type(entry).__name__}.wakeup({entry.get_name()!r})")
+    if len(texts) > 3:
+        texts[1:-1] = [f"<{len(texts) - 2} more>"]
+    return f"cb=[{', '.join(texts)}]"
+
+
+def describe_source(stack: traceback.StackSummary | None) -> list[str]:
+    """Where a traced object was created, as a part for its repr; nothing if it was not traced."""
+    if not stack:
+        return []
+    frame = stack[-1]
+    return [f"created at {frame.filename}:{frame.lineno}"]
+
+
+def describe_coroutine(coro: Any) -> str:
+    """A coroutine (or generator, or an object that behaves like one) and where it stands."""
+    name = getattr(coro, "__qualname__", None) or getattr(coro, "__name__", None)
+    text = f"{name}()" if name else f"<{type(coro).__name__} without __name__>()"
+    running = getattr(coro, "cr_running", None) or getattr(coro, "gi_running", None)
+    code = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
+    if running:
+        text += " running"
+    if code is None:
+        return text
+    frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
+    if frame is not None:
+        # A coroutine that has not started, or that runs, has no current line: f_lineno may be None.
+        line = frame.f_lineno or code.co_firstlineno
+        return f"{text} {'at' if running else 'running at'} {code.co_filename}:{line}"
+    return f"{text} done, defined at {code.co_filename}:{code.co_firstlineno}"

@@ -1,0 +1,196 @@
+"""Handles: a callback, its arguments and its context, waiting for their turn.
+
+A `Handle` is what `call_soon` gives back. It is also an *entry*: something that the ready queue
+holds and that the scheduler runs by calling `_run()`. A `Task` is the other kind of entry; the
+scheduler does not ask which of the two it has.
+
+Invariants:
+
+1. `_run` never lets an ordinary exception out: it goes to the loop's exception handler. Only
+   `SystemExit` and `KeyboardInterrupt` pass through and end the run.
+2. A cancelled handle stays where it is, in the ready queue or among the timers, and does nothing
+   when its turn comes. Taking it out of the middle of a queue would cost more than skipping it.
+
+The one trap: `cancel` drops the callback and its arguments at once, because they often keep large
+things alive. So `_callback is None` *is* the cancelled state; there is no second flag to disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from miniloop.kernel.describe import describe_callback, describe_source
+
+if TYPE_CHECKING:
+    from traceback import StackSummary
+
+    from miniloop.kernel.scheduler import Scheduler
+
+__all__ = ["Handle", "TimerHandle", "new_handle"]
+
+_allocate = object.__new__
+
+
+class Handle:
+    """One scheduled call, as returned by `call_soon` and `call_soon_threadsafe`.
+
+    Source: the CPython documentation, "Callback Handles".
+    """
+
+    __slots__ = ("__weakref__", "_args", "_callback", "_context", "_loop")
+
+    _callback: Callable[..., object] | None
+    _args: tuple[Any, ...]
+
+    # Where the handle was made; `DebugHandle` keeps a real one.
+    _source_traceback: StackSummary | None = None
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: Scheduler,
+        context: Context,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+
+    # `isinstance(handle, asyncio.Handle)` holds: see docs/decisions/types-that-libraries-check.md.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return asyncio.Handle
+
+    def cancel(self) -> None:
+        """Make the call not happen. Doing it twice, or after the call, does nothing."""
+        self._callback = None
+        self._args = ()
+
+    def cancelled(self) -> bool:
+        """True once `cancel` was called."""
+        return self._callback is None
+
+    def get_context(self) -> Context:
+        """The context in which the callback runs (`contextvars`, PEP 567)."""
+        return self._context
+
+    def _run(self) -> None:
+        callback = self._callback
+        if callback is None:
+            return
+        try:
+            self._context.run(callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._report(exc)
+
+    def _report(self, exc: BaseException) -> None:
+        context: dict[str, Any] = {
+            "message": f"Exception in callback {self._describe_call()}",
+            "exception": exc,
+            "handle": self,
+        }
+        if self._source_traceback:
+            context["source_traceback"] = self._source_traceback
+        self._loop.call_exception_handler(context)
+
+    def _describe_call(self) -> str:
+        return "cancelled" if self._callback is None else describe_callback(self._callback, self._args)
+
+    def _describe(self) -> list[str]:
+        return [self._describe_call(), *describe_source(self._source_traceback)]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+def new_handle(
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Scheduler,
+    context: Context,
+) -> Handle:
+    """Make a `Handle` without going through its class, for `call_soon`.
+
+    CPython 3.11 and 3.12 build an argument tuple and look up `__init__` for each instance made by
+    calling a class; allocating and filling the slots takes two thirds of the time.
+    """
+    handle = _allocate(Handle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = context
+    return handle
+
+
+class TimerHandle(Handle):
+    """A call scheduled for a time, as returned by `call_later` and `call_at`."""
+
+    __slots__ = ("_scheduled", "_when")
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: Scheduler,
+        context: Context,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._when = when
+        self._scheduled = False  # True while the timer queue holds it
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return asyncio.TimerHandle
+
+    def when(self) -> float:
+        """The deadline, in seconds on the loop's own clock (`loop.time()`)."""
+        return self._when
+
+    def cancel(self) -> None:
+        """Make the call not happen."""
+        if self._callback is None:
+            return
+        self._callback = None
+        self._args = ()
+        if self._scheduled:
+            self._loop.timers.note_cancelled()
+
+    def _describe(self) -> list[str]:
+        description = super()._describe()
+        description.insert(0 if self._callback is None else 1, f"when={self._when}")
+        return description
+
+    # Timers are ordered and compared by deadline, as the standard library's are.
+    def __hash__(self) -> int:
+        return hash(self._when)
+
+    def __lt__(self, other: object) -> bool:
+        return self._when < other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self._when <= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self._when > other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self._when >= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return (self._when, self._callback, self._args) == (
+            other._when,
+            other._callback,
+            other._args,
+        )

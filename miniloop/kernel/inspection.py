@@ -1,0 +1,74 @@
+"""Looking into a task from outside: where its coroutine stands."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import traceback
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from miniloop.kernel.task import Task
+
+__all__ = ["get_stack", "print_stack"]
+
+
+def _suspended_frame(coro: Any) -> FrameType | None:
+    for name in ("cr_frame", "gi_frame", "ag_frame"):
+        if hasattr(coro, name):
+            frame: FrameType | None = getattr(coro, name)
+            return frame
+    return None
+
+
+def _traceback_frames(trace: TracebackType | None) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(trace)]
+
+
+def get_stack(task: Task[Any], limit: int | None = None) -> list[FrameType]:
+    """The frames of a task's coroutine, outermost first.
+
+    Of a suspended coroutine there is one frame, of a failed one those of its traceback, of a
+    finished or cancelled one none. `limit` keeps the newest frames of a stack and the oldest of a
+    traceback, as the `traceback` module does.
+    """
+    frame = _suspended_frame(task._coro)
+    if frame is not None:
+        stack: list[FrameType] = []
+        outer: FrameType | None = frame
+        while outer is not None and (limit is None or len(stack) < limit):
+            stack.append(outer)
+            outer = outer.f_back
+        stack.reverse()
+        return stack
+    if task._exception is not None:
+        return _traceback_frames(task._exception.__traceback__)[:limit]
+    return []
+
+
+def print_stack(task: Task[Any], limit: int | None = None, file: TextIO | None = None) -> None:
+    """Print `get_stack` in the form of a traceback, to `file` (default: standard error)."""
+    if file is None:
+        file = sys.stderr
+    frames = get_stack(task, limit)
+    failure = task._exception
+    if not frames:
+        print(f"No stack for {task!r}", file=file)
+    elif failure is not None:
+        print(f"Traceback for {task!r} (most recent call last):", file=file)
+    else:
+        print(f"Stack for {task!r} (most recent call last):", file=file)
+    summary = []
+    for frame in frames:
+        linecache.checkcache(frame.f_code.co_filename)
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
+        summary.append(
+            traceback.FrameSummary(
+                frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, line=line
+            )
+        )
+    traceback.print_list(traceback.StackSummary.from_list(summary), file=file)
+    if failure is not None:
+        for text in traceback.format_exception_only(type(failure), failure):
+            print(text, file=file, end="")

@@ -1,0 +1,77 @@
+"""Where an exception goes that nobody is there to catch.
+
+A callback has no caller that could handle its exception, and a task that nobody awaits has no one
+to raise into. The loop is told instead, with a dictionary that says what it knows; whoever cares
+sets a handler (`loop.set_exception_handler`), and if nobody does it is logged.
+
+The logger is named `asyncio`, as programs and their logging configuration expect of any loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["ExceptionReporter", "logger"]
+
+logger = logging.getLogger("asyncio")
+
+_SHOWN_APART = {"message", "exception"}
+
+
+class ExceptionReporter:
+    """The exception handler of one loop."""
+
+    __slots__ = ("_loop", "handler")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self.handler: Callable[[Any, dict[str, Any]], object] | None = None
+
+    def report(self, context: dict[str, Any]) -> None:
+        """Pass the context to the handler; survive a handler that fails itself."""
+        handler = self.handler
+        if handler is None:
+            self._report_by_default(context)
+            return
+        try:
+            handler(self._loop, context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._report_by_default(
+                {
+                    "message": "Unhandled error in exception handler",
+                    "exception": exc,
+                    "context": context,
+                }
+            )
+
+    def _report_by_default(self, context: dict[str, Any]) -> None:
+        try:
+            # A loop's class may override the default, so it is asked and not bypassed.
+            self._loop.default_exception_handler(context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            logger.error("Exception in default exception handler", exc_info=True)
+
+
+def log_context(context: dict[str, Any]) -> None:
+    """Log an exception context: its message, one line for each further key, the traceback."""
+    exception = context.get("exception")
+    lines = [context.get("message") or "Unhandled exception in event loop"]
+    for key in sorted(context.keys() - _SHOWN_APART):
+        value = context[key]
+        if key == "source_traceback":
+            text = "".join(traceback.format_list(value)).rstrip()
+            lines.append(f"Object created at (most recent call last):\n{text}")
+        elif key == "handle_traceback":
+            text = "".join(traceback.format_list(value)).rstrip()
+            lines.append(f"Handle created at (most recent call last):\n{text}")
+        else:
+            lines.append(f"{key}: {value!r}")
+    info = None if exception is None else (type(exception), exception, exception.__traceback__)
+    logger.error("\n".join(lines), exc_info=info)

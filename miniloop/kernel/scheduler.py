@@ -1,0 +1,380 @@
+"""The scheduler: one turn of the loop, over and over.
+
+A turn has four phases, always in this order:
+
+1. **wait**: ask the kernel what has happened, and sleep there if there is nothing else to do;
+2. **deliver** what happened: queue readers and writers, wake those who wait on a socket;
+3. **timers**: queue those that are due;
+4. **run** exactly the entries that were ready when this phase began. What they add to the queue
+   runs in the next turn, so that a task that never stops yielding cannot keep the kernel waiting.
+
+An entry is a `Handle` or a `Task`; both are run by `_run()`.
+
+While entries are ready there is nothing to sleep for, and the first two phases cost a trip into
+the kernel that mostly brings nothing. So they are skipped for a few turns, the *stride*. After
+each busy visit the stride doubles, up to `LONGEST_STRIDE`; but when the turns since the last visit
+took longer than `VISIT_INTERVAL`, it falls back to one. A loop of short callbacks thus visits the
+kernel every sixteenth turn, and a loop of slow ones on every turn, like any other loop.
+
+Invariants:
+
+1. `enqueue` is the one way into the ready queue.
+2. `asleep` is true whenever the loop is in the kernel, or about to be, with nothing ready. Another
+   thread first enqueues, then looks at `asleep`; the loop first sets `asleep`, then looks at the
+   queue. One of them sees the other.
+3. Everything but `call_soon_threadsafe` (and `stop`, `is_running`, `is_closed`, `time`) belongs to
+   the thread that runs the loop.
+
+The trap: `clock() <= deadline` is not enough to know that a timer is due. The kernel's timeout is
+rounded, and a wait may end a hair before the deadline; without the clock's resolution as a margin
+the loop would spin for that hair's length.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from asyncio import events
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+from miniloop.kernel.future import Future, new_future
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle
+from miniloop.kernel.poller import Poller, default_poller
+from miniloop.kernel.task import Task, new_task
+from miniloop.kernel.timers import TimerQueue
+from miniloop.kernel.wakeup import Wakeup
+
+__all__ = ["Scheduler"]
+
+# The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
+# of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
+# of them once, and never again.
+LONGEST_STRIDE = 16
+
+# Seconds. A visit costs about a microsecond: once in 250 it is not worth saving. tokio visits on
+# every 61st task whatever its length, rloop after 250 µs.
+VISIT_INTERVAL = 250e-6
+
+# `epoll_wait` takes milliseconds in a C int; a day is well within it, and a loop that wakes up
+# once a day for nothing is idle enough.
+LONGEST_WAIT = 24 * 3600.0
+
+
+class Scheduler:
+    """Runs entries when they are ready, timers when they are due, and waits when there is neither.
+
+    `poller` finds out about file descriptors; `clock` tells the time in seconds and must never go
+    backwards.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_ready",
+        "_resolution",
+        "_stopping",
+        "_thread_id",
+        "asleep",
+        "enqueue",
+        "make_foreign_handle",
+        "make_future",
+        "make_handle",
+        "make_task",
+        "make_timer",
+        "poller",
+        "tasks",
+        "timers",
+        "wakeup",
+    )
+
+    def __init__(
+        self,
+        *,
+        poller: Poller | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ready: deque[Any] = deque()
+        self.enqueue: Callable[[Any], object] = self._ready.append
+        self.timers = TimerQueue()
+        self.tasks: set[Task[Any]] = set()  # every one that is not done: nobody else holds them
+        self.use_makers(new_handle, new_handle, TimerHandle, new_future, new_task)
+        self.poller = default_poller() if poller is None else poller
+        self.wakeup = Wakeup()
+        self.asleep = False
+        self._clock = clock
+        self._resolution = time.get_clock_info("monotonic").resolution
+        self._thread_id: int | None = None
+        self._stopping = False
+        self._closed = False
+        drain = new_handle(self.wakeup.drain, (), self, Context())
+        self.poller.watch_reader(self.wakeup.fileno(), drain)
+
+    def use_makers(
+        self,
+        handle: Callable[..., Handle],
+        foreign_handle: Callable[..., Handle],
+        timer: Callable[..., TimerHandle],
+        future: Callable[[Any], Future[Any]],
+        task: Callable[..., Task[Any]],
+    ) -> None:
+        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses.
+
+        `foreign_handle` makes those of `call_soon_threadsafe`.
+        """
+        self.make_handle = handle
+        self.make_foreign_handle = foreign_handle
+        self.make_timer = timer
+        self.make_future = future
+        self.make_task = task
+
+    # Scheduling.
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Call `callback(*args)` on the next turn, after whatever is ready already.
+
+        Raises RuntimeError if the loop is closed.
+        """
+        handle = self.make_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
+        self.enqueue(handle)
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Like `call_soon`, from any thread; wakes the loop if it sleeps.
+
+        Raises RuntimeError if the loop is closed.
+        """
+        handle = self.make_foreign_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
+        self.enqueue(handle)
+        if self.asleep:
+            self.asleep = False  # one wake-up is enough for everybody
+            self.wakeup.wake()
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> TimerHandle:
+        """Call `callback(*args)` in `delay` seconds."""
+        if delay is None:
+            raise TypeError("delay must be a number of seconds, got None")
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = self.make_timer(
+            self._clock() + delay,
+            callback,
+            args,
+            self,
+            copy_context() if context is None else context,
+        )
+        self.timers.add(handle)
+        return handle
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> TimerHandle:
+        """Call `callback(*args)` when `loop.time()` reaches `when` (seconds)."""
+        if when is None:
+            raise TypeError("when must be a time in seconds on the loop's clock, got None")
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = self.make_timer(
+            when, callback, args, self, copy_context() if context is None else context
+        )
+        self.timers.add(handle)
+        return handle
+
+    def create_future(self) -> Future[Any]:
+        """A future that belongs to this loop."""
+        return self.make_future(self)
+
+    def watch_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> Handle:
+        """Call `callback(*args)` on every turn on which `fd` is readable, until `unwatch_reader`.
+
+        For transports: `add_reader` is the user's door, and keeps users off transports' sockets.
+        """
+        self._check_closed()
+        handle = self.make_handle(callback, args, self, copy_context())
+        replaced = self.poller.watch_reader(fd, handle)
+        if replaced is not None:
+            replaced.cancel()
+        return handle
+
+    def watch_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> Handle:
+        """Call `callback(*args)` on every turn on which `fd` is writable, until `unwatch_writer`."""
+        self._check_closed()
+        handle = self.make_handle(callback, args, self, copy_context())
+        replaced = self.poller.watch_writer(fd, handle)
+        if replaced is not None:
+            replaced.cancel()
+        return handle
+
+    def unwatch_reader(self, fd: int) -> bool:
+        """Stop watching `fd` for reading; a call that is queued already does not happen.
+
+        Returns False if it was not watched.
+        """
+        if self._closed:
+            return False
+        entry = self.poller.unwatch_reader(fd)
+        if entry is None:
+            return False
+        entry.cancel()
+        return True
+
+    def unwatch_writer(self, fd: int) -> bool:
+        """Stop watching `fd` for writing; like `unwatch_reader`."""
+        if self._closed:
+            return False
+        entry = self.poller.unwatch_writer(fd)
+        if entry is None:
+            return False
+        entry.cancel()
+        return True
+
+    def time(self) -> float:
+        """The loop's clock, in seconds from an arbitrary start; it never goes backwards."""
+        return self._clock()
+
+    # Running.
+
+    def run_turns(self) -> None:
+        """Turn until told to stop. The turn in which the stop arrives is finished.
+
+        To run one turn by hand, stop first: `loop.stop(); loop.run_forever()`.
+
+        This is the hottest function of the package, and so one function: a call for each phase
+        would cost an idle turn a fifth of its time.
+        """
+        ready = self._ready
+        take = ready.popleft
+        timers = self.timers
+        entries = timers.entries
+        clock = self._clock
+        poller = self.poller
+        wait = poller.wait
+        deliver = poller.deliver
+        enqueue = self.enqueue
+        resolution = self._resolution
+
+        stride, left = 1, 0
+        visited = horizon = clock()
+        while True:
+            if left and ready:
+                left -= 1
+            else:
+                # 1. Wait.
+                if ready or self._stopping:
+                    arrived = wait(0)
+                    now = clock()
+                    stride = 1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
+                else:
+                    deadline = timers.next_deadline()
+                    if deadline is None:
+                        timeout = None
+                    else:
+                        timeout = min(max(0.0, deadline - clock()), LONGEST_WAIT)
+                    self.asleep = True
+                    # A thread may have enqueued before it could see that we are asleep.
+                    arrived = wait(0 if ready else timeout)
+                    self.asleep = False
+                    now = clock()
+                visited = now
+                horizon = now + VISIT_INTERVAL
+                left = stride
+                # 2. Deliver.
+                if arrived:
+                    deliver(arrived, enqueue)
+            # 3. Timers. One that is due beyond the horizon can wait for the next visit, which
+            # saves reading the clock on the turns between.
+            if entries and entries[0][0] <= horizon:
+                timers.pop_due(clock() + resolution, enqueue)
+            # 4. Run.
+            for _ in range(len(ready)):
+                take()._run()
+            if self._stopping:
+                break
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called.
+
+        Raises RuntimeError if the loop is closed, runs already, or another one runs in this thread.
+        """
+        self._check_closed()
+        self._check_can_run()
+        self._thread_id = threading.get_ident()
+        previous = events._get_running_loop()
+        events._set_running_loop(self)  # type: ignore[arg-type]
+        try:
+            self.run_turns()
+        finally:
+            self.asleep = False
+            self._stopping = False
+            self._thread_id = None
+            events._set_running_loop(previous)
+
+    def stop(self) -> None:
+        """Stop `run_forever` at the end of this turn, or of its first one if it is not running."""
+        self._stopping = True
+
+    def is_running(self) -> bool:
+        """True while `run_forever` is on some thread's stack."""
+        return self._thread_id is not None
+
+    def is_closed(self) -> bool:
+        """True once `close` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Drop what is queued and give the kernel's objects back. Doing it twice does nothing.
+
+        Raises RuntimeError if the loop is running.
+        """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self._closed:
+            return
+        self._closed = True
+        self.enqueue = _refuse
+        self._ready.clear()
+        self.timers.clear()
+        self.poller.unwatch_reader(self.wakeup.fileno())
+        self.poller.close()
+        self.wakeup.close()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What to do with an exception that nobody is there to catch."""
+        raise NotImplementedError
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+
+    def _check_can_run(self) -> None:
+        if self.is_running():
+            raise RuntimeError("This event loop is already running")
+        if events._get_running_loop() is not None:
+            raise RuntimeError("Cannot run the event loop while another loop is running")
+
+
+def _refuse(entry: Any) -> None:
+    """The `enqueue` of a closed loop."""
+    raise RuntimeError("Event loop is closed")

@@ -1,0 +1,395 @@
+"""Task: a coroutine that is run, one step after the other.
+
+A coroutine does not run by itself. Somebody has to call `coro.send(None)`; it then runs up to the
+next thing that is not there yet, and hands that thing out. A task is that somebody:
+
+    ready ──_run──▶ the coroutine runs up to its next `await` of something not done, and yields
+      ▲             None            (a bare `yield`, as in `sleep(0)`): ready again at once
+      │             a future        waits: the future will queue the task when it is done
+      └──_wake──────┘               returns or raises: the task itself, a future too, is done
+
+So `await future` costs: the future yields itself up to the task; the task adds *itself* to the
+future's callbacks; the future, when done, puts the task into the ready queue; the task sends None.
+
+Invariants:
+
+1. A task that is not done is in exactly one place: in the ready queue, or among the callbacks of
+   the future `_fut_waiter`. (Or running.)
+2. `_throw` is what the next step raises inside the coroutine instead of sending None: the
+   exception of the future that it waited for. `_must_cancel` makes that a CancelledError.
+3. The loop's `tasks` holds every task that is not done. Nobody else may: a coroutine that awaits a
+   future which only it holds would otherwise be collected in the middle of its work.
+
+The trap: cancelling is a request. `cancel` cancels what the task waits for, if it waits, and else
+makes the next step raise; the coroutine may catch it and go on. Who asked how often is counted
+(`cancelling`, `uncancel`), since `timeout` and `TaskGroup` must know whether a CancelledError is
+theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import reprlib
+from asyncio import CancelledError
+from collections.abc import Coroutine, Generator
+from contextvars import Context, copy_context
+from itertools import count
+from types import CoroutineType, FrameType
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from miniloop.kernel import inspection
+from miniloop.kernel.describe import describe_coroutine
+from miniloop.kernel.future import CANCELLED, PENDING, Future, fill_future
+from miniloop.kernel.registry import current_tasks, register, running_task
+
+if TYPE_CHECKING:
+    from miniloop.kernel.scheduler import Scheduler
+
+__all__ = ["Task", "eager_task_factory", "new_task"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
+
+_allocate = object.__new__
+_numbers = count(1)
+
+_finish = Future.set_result
+_fail = Future.set_exception
+
+
+class Task(Future[T]):
+    """A running coroutine, and a future for what it returns. Not safe to use from other threads.
+
+    Source: the CPython documentation, "Coroutines and Tasks".
+    """
+
+    __slots__ = (
+        "_cancel_requests",
+        "_context",
+        "_coro",
+        "_fut_waiter",
+        "_log_destroy_pending",
+        "_must_cancel",
+        "_name",
+        "_send",
+        "_throw",
+    )
+
+    _coro: Coroutine[Any, Any, T] | Generator[Any, Any, T]
+    _context: Context
+    _name: str | int  # a number until somebody asks: most names are never read
+    _fut_waiter: Any
+    _throw: BaseException | None
+    _must_cancel: bool
+    _cancel_requests: int
+    _log_destroy_pending: bool
+
+    def __init__(
+        self,
+        coro: Any,
+        *,
+        loop: Any = None,
+        name: object = None,
+        context: Context | None = None,
+        eager_start: bool = False,
+    ) -> None:
+        super().__init__(loop=loop)
+        if self._source_traceback:
+            del self._source_traceback[-1]  # this very line
+        self._log_destroy_pending = False  # until there is a coroutine to be destroyed
+        _check_coroutine(coro)
+        _begin(self, coro, name, copy_context() if context is None else context)
+        if eager_start and self._loop.is_running():
+            self._run_eagerly()
+        else:
+            _schedule(self)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return asyncio.Task
+
+    # One step.
+
+    def _run(self) -> None:
+        """Run the coroutine up to its next suspension, its return or its failure."""
+        loop = self._loop
+        throw: BaseException | None = None
+        current_tasks[loop] = self
+        self._fut_waiter = None
+        try:
+            if self._throw is None and not self._must_cancel:
+                awaited = self._context.run(self._send, None)
+            else:
+                throw = self._take_throw()
+                awaited = self._context.run(self._coro.throw, throw)
+        except StopIteration as stop:
+            if self._must_cancel:
+                # Cancelled while it ran its last step: nothing is left in which to raise it.
+                self._must_cancel = False
+                Future.cancel(self, self._cancel_message)
+            else:
+                _finish(self, stop.value)
+            loop.tasks.discard(self)
+        except CancelledError as error:
+            # Kept for whoever awaits us: its traceback says where the task was cancelled.
+            self._exception = _without_our_frame(error)
+            Future.cancel(self)
+            loop.tasks.discard(self)
+        except (KeyboardInterrupt, SystemExit) as error:
+            _fail(self, error)
+            loop.tasks.discard(self)
+            raise
+        except BaseException as error:
+            _fail(self, _without_our_frame(error))
+            loop.tasks.discard(self)
+        else:
+            if isinstance(awaited, Future) and awaited._loop is loop and awaited is not self:
+                if awaited._asyncio_future_blocking:
+                    awaited._asyncio_future_blocking = False
+                    if awaited._callbacks is None:
+                        awaited._callbacks = [self]
+                    else:
+                        awaited._callbacks.append(self)
+                    self._fut_waiter = awaited
+                    if self._must_cancel and awaited.cancel(self._cancel_message):
+                        self._must_cancel = False
+                else:
+                    self._raise_misuse(awaited)
+            elif awaited is None:
+                loop.enqueue(self)
+            else:
+                self._wait_for_foreign(awaited)
+        finally:
+            del current_tasks[loop]
+            # A traceback that was raised through this frame must not keep its own task alive.
+            self = throw = None  # type: ignore[assignment]
+
+    def _take_throw(self) -> BaseException:
+        throw, self._throw = self._throw, None
+        if self._must_cancel:
+            self._must_cancel = False
+            if not isinstance(throw, CancelledError):
+                return self._make_cancelled_error()
+        assert throw is not None
+        return throw
+
+    def _wait_for_foreign(self, awaited: Any) -> None:
+        """Wait for a future of another make, by the protocol that all makes share."""
+        blocking = getattr(awaited, "_asyncio_future_blocking", None)
+        if blocking is None:
+            self._raise_misuse(awaited)
+        elif asyncio.futures._get_loop(awaited) is not self._loop:  # type: ignore[attr-defined]
+            self._raise_next(f"Task {self!r} got Future {awaited!r} attached to a different loop")
+        elif not blocking:
+            self._raise_misuse(awaited)
+        elif awaited is self:
+            self._raise_next(f"Task cannot await on itself: {self!r}")
+        else:
+            awaited._asyncio_future_blocking = False
+            # Not in our own context, as a step enters it by itself, and no context twice.
+            awaited.add_done_callback(self._wakeup)
+            self._fut_waiter = awaited
+            if self._must_cancel and awaited.cancel(msg=self._cancel_message):
+                self._must_cancel = False
+
+    def _raise_misuse(self, awaited: Any) -> None:
+        """The coroutine yielded something that cannot be waited for: tell it so, there."""
+        if getattr(awaited, "_asyncio_future_blocking", None) is not None:
+            self._raise_next(
+                f"yield was used instead of yield from in task {self!r} with {awaited!r}"
+            )
+        elif isinstance(awaited, Generator):
+            self._raise_next(
+                f"yield was used instead of yield from for generator in task {self!r} "
+                f"with {awaited!r}"
+            )
+        else:
+            self._raise_next(f"Task got bad yield: {awaited!r}")
+
+    def _raise_next(self, message: str) -> None:
+        self._throw = RuntimeError(message)
+        self._loop.enqueue(self)
+
+    def _wakeup(self, future: Any) -> None:
+        """The callback that waits on a future of another make."""
+        try:
+            future.result()
+        except BaseException as error:
+            self._throw = error
+        self._run()
+
+    def _wake_from(self, future: Future[Any]) -> None:
+        """Become ready because `future`, one of ours, failed or was cancelled."""
+        if future._state is CANCELLED:
+            self._throw = future._make_cancelled_error()
+        else:
+            assert future._exception is not None
+            future._log_traceback = False
+            self._throw = future._exception.with_traceback(future._traceback)
+        self._loop.enqueue(self)
+
+    def _run_eagerly(self) -> None:
+        """Take the first step at once, in the caller's turn; only what is left waits for a turn.
+
+        Source: the CPython documentation, `asyncio.eager_task_factory`.
+        """
+        loop = self._loop
+        loop.tasks.add(self)
+        register(self)
+        outer = running_task(loop)
+        if outer is not None:
+            del current_tasks[loop]
+        try:
+            self._run()
+        finally:
+            if outer is not None:
+                current_tasks[loop] = outer
+            if self._state is not PENDING:
+                self._coro = self._send = None
+
+    # Cancelling.
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Ask the task to end: a CancelledError is raised in its coroutine at its next step.
+
+        Returns False if the task is done already. `msg` becomes the argument of the CancelledError.
+        """
+        self._log_traceback = False
+        if self._state is not PENDING:
+            return False
+        self._cancel_requests += 1
+        waiter = self._fut_waiter
+        if waiter is not None and waiter.cancel(msg=msg):
+            # It wakes us with its CancelledError. It may also be a task that ignores the request.
+            return True
+        self._must_cancel = True
+        self._cancel_message = msg
+        return True
+
+    def cancelling(self) -> int:
+        """How many requests to cancel are outstanding."""
+        return self._cancel_requests
+
+    def uncancel(self) -> int:
+        """Take one request to cancel back. Returns how many are outstanding."""
+        if self._cancel_requests > 0:
+            self._cancel_requests -= 1
+            if self._cancel_requests == 0:
+                self._must_cancel = False
+        return self._cancel_requests
+
+    def set_result(self, result: T, /) -> None:
+        """Not for tasks: raises RuntimeError."""
+        raise RuntimeError("Task does not support set_result operation")
+
+    def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
+        """Not for tasks: raises RuntimeError."""
+        raise RuntimeError("Task does not support set_exception operation")
+
+    # Asking.
+
+    def get_coro(self) -> Any:
+        """The coroutine that the task runs."""
+        return self._coro
+
+    def get_context(self) -> Context:
+        """The context (PEP 567) in which it runs."""
+        return self._context
+
+    def get_name(self) -> str:
+        """The name given to it, or `Task-` and a number."""
+        name = self._name
+        if isinstance(name, int):
+            name = self._name = f"Task-{name}"
+        return name
+
+    def set_name(self, value: object, /) -> None:
+        """Name it; anything is turned into a string."""
+        self._name = str(value)
+
+    def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
+        """The frames of the coroutine: see `inspection.get_stack`."""
+        return inspection.get_stack(self, limit)
+
+    def print_stack(self, *, limit: int | None = None, file: TextIO | None = None) -> None:
+        """Print the frames of the coroutine: see `inspection.print_stack`."""
+        inspection.print_stack(self, limit, file)
+
+    # Reporting.
+
+    def __del__(self) -> None:
+        if self._state is PENDING and self._log_destroy_pending:
+            context: dict[str, Any] = {
+                "task": self,
+                "message": "Task was destroyed but it is pending!",
+            }
+            if self._source_traceback:
+                context["source_traceback"] = self._source_traceback
+            self._loop.call_exception_handler(context)
+        elif self._log_traceback:
+            self._report_unretrieved()
+
+    def _describe(self) -> list[str]:
+        parts = super()._describe()
+        if self._state is PENDING and self._cancel_requests:
+            parts[0] = "cancelling"
+        parts.insert(1, f"name={self.get_name()!r}")
+        parts.insert(2, f"coro=<{describe_coroutine(self._coro)}>")
+        if self._fut_waiter is not None:
+            parts.insert(3, f"wait_for={self._fut_waiter!r}")
+        return parts
+
+    @reprlib.recursive_repr()
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+def _without_our_frame(error: E) -> E:
+    """The exception with a traceback that begins in the coroutine, where its reader looks."""
+    trace = error.__traceback__
+    return error if trace is None else error.with_traceback(trace.tb_next)
+
+
+def _check_coroutine(coro: Any) -> None:
+    if type(coro) is not CoroutineType and not asyncio.iscoroutine(coro):
+        raise TypeError(f"a coroutine was expected, got {coro!r}")
+
+
+def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
+    """The state of a task that has not yet run."""
+    task._coro = coro
+    task._send = coro.send
+    task._context = context
+    task._name = next(_numbers) if name is None else str(name)
+    task._fut_waiter = None
+    task._throw = None
+    task._must_cancel = False
+    task._cancel_requests = 0
+    task._log_destroy_pending = True
+
+
+def _schedule(task: Task[Any]) -> None:
+    loop = task._loop
+    loop.tasks.add(task)
+    register(task)
+    loop.enqueue(task)
+
+
+def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+    """Make a `Task` without going through its class, for `create_task`; see `new_future`."""
+    _check_coroutine(coro)
+    task: Task[Any] = _allocate(Task)
+    fill_future(task, loop)
+    _begin(task, coro, name, copy_context() if context is None else context)
+    _schedule(task)
+    return task
+
+
+def eager_task_factory(
+    loop: Any, coro: Any, *, name: object = None, context: Context | None = None
+) -> Task[Any]:
+    """A task factory (`loop.set_task_factory`) whose tasks take their first step at once.
+
+    Unlike `asyncio.eager_task_factory` it makes tasks of ours, and works on CPython 3.11.
+    """
+    return Task(coro, loop=loop, name=name, context=context, eager_start=True)

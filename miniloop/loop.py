@@ -1,0 +1,636 @@
+"""EventLoop: the table of contents of the package.
+
+Everything that `asyncio.AbstractEventLoop` promises is here, and next to nothing is done here. The
+hot verbs (`call_soon`, `call_later`, `create_future`, the running itself) are inherited from the
+`Scheduler`; every other method names the part that does its work. To learn how something is done,
+find its method, and open the file that it names.
+
+Source: the CPython documentation, "Event Loop".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import time
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, TypeVar
+
+from miniloop.kernel import debug
+from miniloop.kernel.asyncgens import AsyncGenerators
+from miniloop.kernel.future import Future, new_future
+from miniloop.kernel.handle import TimerHandle, new_handle
+from miniloop.kernel.poller import Poller
+from miniloop.kernel.report import ExceptionReporter, log_context
+from miniloop.kernel.scheduler import Scheduler
+from miniloop.kernel.task import Task, eager_task_factory, new_task
+from miniloop.net import connect, resolver, server
+from miniloop.net.sock import Sockets
+from miniloop.system.executor import DefaultExecutor
+from miniloop.system.signals import SignalHandlers
+
+__all__ = ["EventLoop", "new_event_loop"]
+
+T = TypeVar("T")
+
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+Connection = tuple[asyncio.Transport, asyncio.BaseProtocol]
+
+_PIPE = subprocess.PIPE
+
+
+class EventLoop(Scheduler, asyncio.AbstractEventLoop):
+    """An asyncio event loop.
+
+    `poller` finds out what happens to file descriptors (default: the best of the platform), and
+    `clock` tells the time in seconds and never goes backwards.
+    """
+
+    # Seconds; in debug mode, what takes longer than this is logged.
+    slow_callback_duration = 0.1
+
+    def __init__(
+        self,
+        *,
+        poller: Poller | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(poller=poller, clock=clock)
+        self._debug = False
+        self._task_factory: Callable[..., Any] | None = None
+        self._asyncgens = AsyncGenerators(self)
+        self._origins = debug.OriginTracking()
+        self._reporter = ExceptionReporter(self)
+        self._executor = DefaultExecutor(self)
+        self._signals = SignalHandlers(self)
+        self._sockets = Sockets(self)
+        # Which transport owns a file descriptor, so that users are kept off it.
+        self.transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.set_debug(debug.debug_by_default())
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} "
+            f"debug={self.get_debug()}>"
+        )
+
+    def __del__(self) -> None:
+        # A constructor that failed leaves nothing to close.
+        if getattr(self, "_closed", True) or not hasattr(self, "transports"):
+            return
+        warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=2)
+        if not self.is_running():
+            self.close()
+
+    # Running and stopping: kernel/scheduler.py.
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called."""
+        self._check_closed()
+        self._check_can_run()
+        self._origins.switch(self._debug)
+        self._asyncgens.install()
+        try:
+            super().run_forever()
+        finally:
+            self._asyncgens.uninstall()
+            self._origins.switch(False)
+
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Run until the future (or the coroutine, in a task) is done, and give its result.
+
+        Raises RuntimeError if the loop is stopped before.
+        """
+        self._check_closed()
+        self._check_can_run()
+        is_ours = not asyncio.isfuture(future)
+        task: Any = asyncio.ensure_future(future, loop=self)
+        if is_ours:
+            # Whoever called us gets the exception; there is no need to log it as well.
+            task._log_destroy_pending = False
+        task.add_done_callback(_stop_loop_of)
+        try:
+            self.run_forever()
+        except BaseException:
+            if is_ours and task.done() and not task.cancelled():
+                task.exception()  # the same one that we are raising
+            raise
+        finally:
+            task.remove_done_callback(_stop_loop_of)
+        if not task.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        result: T = task.result()
+        return result
+
+    def close(self) -> None:
+        """Close the loop; it cannot be used again. Pending callbacks and tasks are dropped."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        self._signals.close()
+        self._executor.close()
+        super().close()
+
+    # Asynchronous generators: kernel/asyncgens.py.
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close every asynchronous generator that was begun in this loop and not finished."""
+        await self._asyncgens.shut_down()
+
+    # Tasks and futures: kernel/task.py, kernel/future.py.
+
+    def create_task(  # type: ignore[override]  # 3.14 passes more, to the factory
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+        **kwargs: Any,
+    ) -> Task[T]:
+        """Run a coroutine in a task of its own. Raises RuntimeError if the loop is closed."""
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        if self._task_factory is None and not kwargs:
+            return self.make_task(self, coro, name, context)
+        return self._create_task_otherwise(coro, name, context, kwargs)
+
+    def _create_task_otherwise(
+        self, coro: Any, name: object, context: Context | None, kwargs: dict[str, Any]
+    ) -> Any:
+        """By the task factory, or with arguments that only the class knows (`eager_start`)."""
+        if self._task_factory is None:
+            return Task(coro, loop=self, name=name, context=context, **kwargs)
+        if context is not None:
+            kwargs["context"] = context
+        task = self._task_factory(self, coro, **kwargs)
+        if name is not None and hasattr(task, "set_name"):
+            task.set_name(name)
+        return task
+
+    def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
+        """Have `factory(loop, coro, **kwargs)` make the tasks; None for the loop's own.
+
+        `asyncio.eager_task_factory` is taken to mean eager tasks, and they will be ours.
+        """
+        if factory is not None and not callable(factory):
+            raise TypeError("task factory must be a callable or None")
+        if factory is not None and factory is getattr(asyncio, "eager_task_factory", None):
+            factory = eager_task_factory
+        self._task_factory = factory
+
+    def get_task_factory(self) -> Callable[..., Any] | None:
+        """The factory that was set, or None."""
+        return self._task_factory
+
+    # Exceptions: kernel/report.py.
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Tell the exception handler of something that nobody is there to catch."""
+        self._reporter.report(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log the context: what is done if no handler is set."""
+        log_context(context)
+
+    def set_exception_handler(self, handler: Callable[..., object] | None) -> None:
+        """Have `handler(loop, context)` called; None for the default."""
+        if handler is not None and not callable(handler):
+            raise TypeError(f"A callable object or None is expected, got {handler!r}")
+        self._reporter.handler = handler
+
+    def get_exception_handler(self) -> Callable[..., object] | None:
+        """The handler that was set, or None."""
+        return self._reporter.handler
+
+    # Debug mode: kernel/debug.py.
+
+    def get_debug(self) -> bool:
+        """True in debug mode."""
+        return self._debug
+
+    def set_debug(self, enabled: bool) -> None:
+        """Switch debug mode on or off, for what is made from now on."""
+        self._debug = bool(enabled)
+        if self._debug:
+            self.use_makers(
+                debug.new_debug_handle,
+                debug.new_foreign_debug_handle,
+                debug.new_debug_timer,
+                debug.new_debug_future,
+                debug.new_debug_task,
+            )
+        else:
+            self.use_makers(new_handle, new_handle, TimerHandle, new_future, new_task)
+        if self.is_running():
+            self.call_soon_threadsafe(self._origins.switch, self._debug)
+
+    # Threads: system/executor.py.
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> Future[T]:
+        """Call `func(*args)` in a thread (or whatever the executor has)."""
+        self._check_closed()
+        return self._executor.run(executor, func, *args)
+
+    def set_default_executor(self, executor: Any) -> None:
+        """Use this ThreadPoolExecutor when none is named."""
+        self._executor.set(executor)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the default executor's threads, for `timeout` seconds at most."""
+        await self._executor.shut_down(timeout)
+
+    # Signals: system/signals.py.
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback(*args)` in the loop when the process gets the signal."""
+        self._signals.add(sig, callback, args)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Go back to the signal's default action. False if there was no handler."""
+        return self._signals.remove(sig)
+
+    # File descriptors: kernel/poller.py.
+
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback(*args)` on every turn on which the file is readable."""
+        self.watch_reader(self._free_fileno(fd), callback, *args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Stop doing so. False if it was not being done."""
+        return self.unwatch_reader(self._free_fileno(fd))
+
+    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback(*args)` on every turn on which the file is writable."""
+        self.watch_writer(self._free_fileno(fd), callback, *args)
+
+    def remove_writer(self, fd: Any) -> bool:
+        """Stop doing so. False if it was not being done."""
+        return self.unwatch_writer(self._free_fileno(fd))
+
+    def _free_fileno(self, file: Any) -> int:
+        """The descriptor of a file that no transport owns."""
+        fd = _fileno(file)
+        owner = self.transports.get(fd)
+        if owner is not None and not owner.is_closing():
+            raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
+        return fd
+
+    # Names and addresses: net/resolver.py.
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        """`socket.getaddrinfo`, without blocking."""
+        return await resolver.getaddrinfo(
+            self, host, port, family=family, type=type, proto=proto, flags=flags
+        )
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """`socket.getnameinfo`, without blocking."""
+        return await resolver.getnameinfo(self, sockaddr, flags)
+
+    # Bare sockets: net/sock.py. Each returns its coroutine, which saves a frame a call.
+
+    def sock_recv(self, sock: socket.socket, nbytes: int) -> Coroutine[Any, Any, bytes]:
+        """Receive up to `nbytes` bytes."""
+        return self._sockets.recv(sock, nbytes)
+
+    def sock_recv_into(self, sock: socket.socket, buf: Any) -> Coroutine[Any, Any, int]:
+        """Receive into a buffer."""
+        return self._sockets.recv_into(sock, buf)
+
+    def sock_recvfrom(
+        self, sock: socket.socket, bufsize: int
+    ) -> Coroutine[Any, Any, tuple[bytes, Any]]:
+        """Receive a datagram and its sender."""
+        return self._sockets.recvfrom(sock, bufsize)
+
+    def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> Coroutine[Any, Any, tuple[int, Any]]:
+        """Receive a datagram into a buffer, and its sender."""
+        return self._sockets.recvfrom_into(sock, buf, nbytes)
+
+    def sock_sendall(self, sock: socket.socket, data: Any) -> Coroutine[Any, Any, None]:
+        """Send all of the data."""
+        return self._sockets.sendall(sock, data)
+
+    def sock_sendto(
+        self, sock: socket.socket, data: Any, address: Any
+    ) -> Coroutine[Any, Any, int]:
+        """Send a datagram."""
+        return self._sockets.sendto(sock, data, address)
+
+    def sock_connect(self, sock: socket.socket, address: Any) -> Coroutine[Any, Any, None]:
+        """Connect a socket."""
+        return self._sockets.connect(sock, address)
+
+    def sock_accept(
+        self, sock: socket.socket
+    ) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
+        """Accept a connection."""
+        return self._sockets.accept(sock)
+
+    async def sock_sendfile(
+        self,
+        sock: socket.socket,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool | None = None,
+    ) -> int:
+        """Send a file over a socket."""
+        raise NotImplementedError("sendfile is not built yet")
+
+    # Connections and servers: net/connect.py, net/server.py, net/stream.py, net/tls.py.
+
+    async def create_connection(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        host: Any = None,
+        port: Any = None,
+        *,
+        ssl: Any = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        sock: socket.socket | None = None,
+        local_addr: Any = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+    ) -> Connection:
+        """Connect to a host by TCP."""
+        if server_hostname is not None and not ssl:
+            raise ValueError("server_hostname is only meaningful with ssl")
+        if server_hostname is None and ssl:
+            # The empty name is for those who really want no check.
+            if not host:
+                raise ValueError("You must set server_hostname when using ssl without a host")
+            server_hostname = host
+        tls = connect.tls_options(
+            ssl,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
+            server_side=False,
+            server_hostname=server_hostname,
+        )
+        return await connect.create_connection(
+            self,
+            protocol_factory,
+            host,
+            port,
+            tls=tls,
+            family=family,
+            proto=proto,
+            flags=flags,
+            sock=sock,
+            local_addr=local_addr,
+            happy_eyeballs_delay=happy_eyeballs_delay,
+            interleave=interleave,
+            all_errors=all_errors,
+        )
+
+    async def create_server(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        host: Any = None,
+        port: Any = None,
+        *,
+        family: int = socket.AF_UNSPEC,
+        flags: int = socket.AI_PASSIVE,
+        sock: socket.socket | None = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        keep_alive: bool | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> server.Server:
+        """Listen for TCP connections."""
+        if isinstance(ssl, bool):
+            raise TypeError("ssl argument must be an SSLContext or None")
+        tls = connect.tls_options(
+            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
+        )
+        if sock is not None:
+            connect.refuse_ssl_socket(sock)
+        return await server.create_server(
+            self,
+            protocol_factory,
+            host,
+            port,
+            family=family,
+            flags=flags,
+            sock=sock,
+            backlog=backlog,
+            tls=tls,
+            reuse_address=reuse_address,
+            reuse_port=reuse_port,
+            keep_alive=keep_alive,
+            start_serving=start_serving,
+        )
+
+    async def create_unix_connection(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        path: Any = None,
+        *,
+        ssl: Any = None,
+        sock: socket.socket | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Connection:
+        """Connect to a Unix socket."""
+        if ssl and server_hostname is None:
+            raise ValueError("you have to pass server_hostname when using ssl")
+        if server_hostname is not None and not ssl:
+            raise ValueError("server_hostname is only meaningful with ssl")
+        tls = connect.tls_options(
+            ssl,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
+            server_side=False,
+            server_hostname=server_hostname,
+        )
+        return await connect.create_unix_connection(
+            self, protocol_factory, path, tls=tls, sock=sock
+        )
+
+    async def create_unix_server(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        path: Any = None,
+        *,
+        sock: socket.socket | None = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+        cleanup_socket: bool = server.CLEANUP_SOCKET,
+    ) -> server.Server:
+        """Listen on a Unix socket."""
+        if isinstance(ssl, bool):
+            raise TypeError("ssl argument must be an SSLContext or None")
+        tls = connect.tls_options(
+            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
+        )
+        return await server.create_unix_server(
+            self,
+            protocol_factory,
+            path,
+            sock=sock,
+            backlog=backlog,
+            tls=tls,
+            start_serving=start_serving,
+            cleanup_socket=cleanup_socket,
+        )
+
+    async def connect_accepted_socket(
+        self,
+        protocol_factory: ProtocolFactory,
+        sock: socket.socket,
+        *,
+        ssl: Any = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Connection:
+        """Take over a connection that was accepted outside of the loop."""
+        tls = connect.tls_options(
+            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
+        )
+        return await connect.connect_accepted_socket(self, protocol_factory, sock, tls=tls)
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: Any,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Any:
+        """Go over to TLS on an open connection."""
+        raise NotImplementedError("TLS transports are not built yet")
+
+    async def sendfile(
+        self,
+        transport: Any,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool = True,
+    ) -> int:
+        """Send a file over a transport."""
+        raise NotImplementedError("sendfile is not built yet")
+
+    # Datagrams: net/datagram.py.
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        local_addr: Any = None,
+        remote_addr: Any = None,
+        *,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        allow_broadcast: bool | None = None,
+        sock: socket.socket | None = None,
+    ) -> tuple[asyncio.DatagramTransport, asyncio.BaseProtocol]:
+        """Send and receive datagrams."""
+        raise NotImplementedError("datagram endpoints are not built yet")
+
+    # Pipes: net/pipe.py.
+
+    async def connect_read_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
+        """Read from the reading end of a pipe."""
+        raise NotImplementedError("pipe transports are not built yet")
+
+    async def connect_write_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
+        """Write to the writing end of a pipe."""
+        raise NotImplementedError("pipe transports are not built yet")
+
+    # Processes: system/process.py.
+
+    async def subprocess_exec(
+        self,
+        protocol_factory: ProtocolFactory,
+        *args: Any,
+        stdin: Any = _PIPE,
+        stdout: Any = _PIPE,
+        stderr: Any = _PIPE,
+        **kwargs: Any,
+    ) -> Any:
+        """Run a program."""
+        raise NotImplementedError("subprocesses are not built yet")
+
+    async def subprocess_shell(
+        self,
+        protocol_factory: ProtocolFactory,
+        cmd: Any,
+        *,
+        stdin: Any = _PIPE,
+        stdout: Any = _PIPE,
+        stderr: Any = _PIPE,
+        **kwargs: Any,
+    ) -> Any:
+        """Run a command line by the shell."""
+        raise NotImplementedError("subprocesses are not built yet")
+
+    # asyncio's own timers ask for this; ours count in their queue.
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        pass
+
+
+def _stop_loop_of(future: Any) -> None:
+    if not future.cancelled() and isinstance(future.exception(), SystemExit | KeyboardInterrupt):
+        return  # it came out of run_forever, and has stopped the loop by that
+    asyncio.futures._get_loop(future).stop()  # type: ignore[attr-defined]
+
+
+def _fileno(file: Any) -> int:
+    """The descriptor of a file or socket, or the number itself. Raises ValueError."""
+    if isinstance(file, int):
+        fd = file
+    else:
+        try:
+            fd = int(file.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {file!r}") from None
+    if fd < 0:
+        raise ValueError(f"Invalid file descriptor: {fd}")
+    return fd
+
+
+def new_event_loop() -> EventLoop:
+    """A new loop: the factory for `asyncio.Runner` and `asyncio.run`."""
+    return EventLoop()

@@ -1,0 +1,308 @@
+"""Connections: from a name to a transport.
+
+`create_connection` resolves a name, tries the addresses one after the other (or staggered, "Happy
+Eyeballs", RFC 8305, so that an address that swallows packets does not hold up the others), and
+puts a transport and a protocol on the socket that connected first. `attach` is that last step, and
+servers use it as well.
+
+Source: the CPython documentation, "Opening network connections"; RFC 8305.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from asyncio.staggered import staggered_race
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any, NamedTuple
+
+from miniloop.net import resolver
+from miniloop.net.stream import StreamTransport
+
+try:
+    import ssl
+except ImportError:  # an interpreter built without it
+    ssl = None  # type: ignore[assignment]
+
+__all__ = [
+    "TLSOptions",
+    "attach",
+    "connect_accepted_socket",
+    "create_connection",
+    "create_unix_connection",
+    "is_abstract",
+    "set_reuse_port",
+]
+
+
+class TLSOptions(NamedTuple):
+    """How to speak TLS on a connection. Timeouts are in seconds, None for the defaults."""
+
+    context: Any
+    server_side: bool
+    server_hostname: str | None = None
+    handshake_timeout: float | None = None
+    shutdown_timeout: float | None = None
+
+
+def tls_options(
+    context: Any,
+    handshake_timeout: float | None,
+    shutdown_timeout: float | None,
+    *,
+    server_side: bool,
+    server_hostname: str | None = None,
+) -> TLSOptions | None:
+    """Check the `ssl...` arguments of a call; None if the connection is to be in the clear.
+
+    Raises ValueError for timeouts without TLS.
+    """
+    if not context:
+        if handshake_timeout is not None:
+            raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+        if shutdown_timeout is not None:
+            raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+        return None
+    return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
+
+
+def refuse_ssl_socket(sock: Any) -> None:
+    """Raise TypeError for a socket that does TLS by itself, and would block in it."""
+    if ssl is not None and isinstance(sock, ssl.SSLSocket):
+        raise TypeError("Socket cannot be of type SSLSocket")
+
+
+def attach(
+    loop: Any,
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    tls: TLSOptions | None,
+    *,
+    waiter: Any = None,
+    extra: dict[str, Any] | None = None,
+    server: Any = None,
+) -> asyncio.Transport:
+    """Put a transport on a connected non-blocking socket. `waiter` is finished when it is open."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
+        # Without this a small write waits for the acknowledgement of the one before (RFC 896).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls is None:
+        return StreamTransport(loop, sock, protocol, waiter, extra, server)
+    raise NotImplementedError("TLS transports are not built yet")
+
+
+async def _open(
+    loop: Any,
+    sock: socket.socket,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    tls: TLSOptions | None,
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """Attach, and wait until the connection is open."""
+    sock.setblocking(False)
+    protocol = protocol_factory()
+    waiter = loop.create_future()
+    transport = attach(loop, sock, protocol, tls, waiter=waiter)
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        raise
+    return transport, protocol
+
+
+async def create_connection(
+    loop: Any,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    host: Any,
+    port: Any,
+    *,
+    tls: TLSOptions | None,
+    family: int,
+    proto: int,
+    flags: int,
+    sock: socket.socket | None,
+    local_addr: tuple[str, int] | None,
+    happy_eyeballs_delay: float | None,
+    interleave: int | None,
+    all_errors: bool,
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """Connect to `(host, port)`, or take over the connected socket `sock`.
+
+    Raises OSError if no address could be connected to: the one error there was, or one that names
+    them all; with `all_errors`, an ExceptionGroup of them.
+    """
+    if sock is not None:
+        refuse_ssl_socket(sock)
+    if host is not None or port is not None:
+        if sock is not None:
+            raise ValueError("host/port and sock can not be specified at the same time")
+        where = partial(resolver.resolve, loop, family=family, proto=proto, flags=flags)
+        remote = await where((host, port))
+        local = None if local_addr is None else await where(local_addr)
+        if not remote or local == []:
+            raise OSError("getaddrinfo() returned empty list")
+        if happy_eyeballs_delay is not None and interleave is None:
+            interleave = 1
+        if interleave:
+            remote = _interleave(remote, interleave)
+        sock = await _connect_any(loop, remote, local, happy_eyeballs_delay, all_errors)
+    elif sock is None:
+        raise ValueError("host and port was not specified and no sock specified")
+    elif sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+    return await _open(loop, sock, protocol_factory, tls)
+
+
+async def _connect_any(
+    loop: Any,
+    remote: list[resolver.AddressInfo],
+    local: list[resolver.AddressInfo] | None,
+    delay: float | None,
+    all_errors: bool,
+) -> socket.socket:
+    """The first socket that connects to one of the addresses."""
+    errors: list[OSError] = []
+    attempts = [partial(_connect_one, loop, info, local, errors) for info in remote]
+    sock: socket.socket | None = None
+    if delay is None:
+        for attempt in attempts:
+            try:
+                sock = await attempt()
+                break
+            except OSError:
+                continue  # `errors` has it
+    else:
+        sock = (await staggered_race(attempts, delay, loop=loop))[0]
+    try:
+        if sock is None:
+            raise _one_error(errors, all_errors)
+        return sock
+    finally:
+        errors.clear()  # each holds the frames that hold this list
+
+
+def _one_error(errors: list[OSError], all_errors: bool) -> Exception:
+    if all_errors:
+        return ExceptionGroup("create_connection failed", errors)
+    texts = [str(error) for error in errors]
+    if len(set(texts)) == 1:
+        return errors[0]
+    return OSError(f"Multiple exceptions: {', '.join(texts)}")
+
+
+async def _connect_one(
+    loop: Any,
+    info: resolver.AddressInfo,
+    local: list[resolver.AddressInfo] | None,
+    errors: list[OSError],
+) -> socket.socket:
+    """A socket connected to one address; its failure is noted in `errors` too."""
+    family, kind, proto, _, address = info
+    try:
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.setblocking(False)
+            if local is not None:
+                _bind_local(sock, family, local)
+            await loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as exc:
+        errors.append(exc)
+        raise
+    return sock
+
+
+def _bind_local(sock: socket.socket, family: int, local: list[resolver.AddressInfo]) -> None:
+    failure: OSError | None = None
+    for local_family, _, _, _, address in local:
+        if local_family != family:
+            continue
+        try:
+            sock.bind(address)
+        except OSError as exc:
+            failure = OSError(
+                exc.errno, f"error while attempting to bind on address {address!r}: {exc}".lower()
+            )
+        else:
+            return
+    raise failure or OSError(f"no matching local address with family={family!r} found")
+
+
+def _interleave(infos: list[resolver.AddressInfo], first: int) -> list[resolver.AddressInfo]:
+    """Alternate between the address families, after `first` addresses of the first one.
+
+    Source: RFC 8305, section 4.
+    """
+    families: dict[int, list[resolver.AddressInfo]] = {}
+    for info in infos:
+        families.setdefault(info[0], []).append(info)
+    lists = list(families.values())
+    head = lists[0][: first - 1]
+    lists[0] = lists[0][first - 1 :]
+    rounds = chain.from_iterable(zip_longest(*lists))
+    return head + [info for info in rounds if info is not None]
+
+
+async def create_unix_connection(
+    loop: Any,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    path: Any,
+    *,
+    tls: TLSOptions | None,
+    sock: socket.socket | None,
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """Connect to a Unix stream socket: a path, an abstract name, or a connected `sock`."""
+    if path is not None:
+        if sock is not None:
+            raise ValueError("path and sock can not be specified at the same time")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, os.fspath(path))
+        except BaseException:
+            sock.close()
+            raise
+    elif sock is None:
+        raise ValueError("no path and sock were specified")
+    elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
+    return await _open(loop, sock, protocol_factory, tls)
+
+
+async def connect_accepted_socket(
+    loop: Any,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    sock: socket.socket,
+    *,
+    tls: TLSOptions | None,
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """Put a transport on a connection that was accepted elsewhere.
+
+    Raises ValueError if it is not a stream socket.
+    """
+    if sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+    refuse_ssl_socket(sock)
+    return await _open(loop, sock, protocol_factory, tls)
+
+
+def set_reuse_port(sock: socket.socket) -> None:
+    """Let several sockets listen on one port. Raises ValueError where that is unknown."""
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("reuse_port not supported by socket module")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError:
+        raise ValueError(
+            "reuse_port not supported by socket module, SO_REUSEPORT defined but not implemented."
+        ) from None
+
+
+def is_abstract(path: str | bytes) -> bool:
+    """True for a name in Linux's abstract namespace, which leaves no file: unix(7)."""
+    return path[:1] in ("\0", b"\0")

@@ -1,0 +1,76 @@
+"""Flow control: telling a protocol to stop writing before memory runs out.
+
+A transport accepts every byte that is written to it. If the peer reads slowly the bytes pile up,
+and somebody must tell the one who writes. Two marks do it: when more than `high` bytes wait, the
+protocol's `pause_writing` is called, and once `low` or fewer are left, `resume_writing`. Two and
+not one, so that a buffer that hovers about the mark does not call back for each packet.
+
+Source: the CPython documentation, "Flow control callbacks".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = ["WriteMarks"]
+
+HIGH_WATER = 64 * 1024  # bytes, unless the transport says otherwise
+
+
+class WriteMarks:
+    """The high and low water marks of one transport's write buffer."""
+
+    __slots__ = ("_loop", "_transport", "high", "low", "paused", "protocol")
+
+    def __init__(
+        self, loop: Any, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        # Whom to tell; a transport that is given another protocol must say so here.
+        self.protocol = protocol
+        self.paused = False
+        self.set(None, None)
+
+    def set(self, high: int | None, low: int | None, default: int = HIGH_WATER) -> None:
+        """Set the marks, in bytes. A missing `low` is a quarter of `high`, a missing `high` four
+        times `low`, and `default` if both are missing.
+
+        Raises ValueError unless 0 <= low <= high.
+        """
+        if high is None:
+            high = default if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self.high = high
+        self.low = low
+
+    def grown(self, size: int) -> None:
+        """The buffer has grown to `size` bytes."""
+        if size > self.high and not self.paused:
+            self.paused = True
+            self._tell("pause_writing")
+
+    def shrunk(self, size: int) -> None:
+        """The buffer has shrunk to `size` bytes."""
+        if self.paused and size <= self.low:
+            self.paused = False
+            self._tell("resume_writing")
+
+    def _tell(self, method: str) -> None:
+        try:
+            getattr(self.protocol, method)()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._loop.call_exception_handler(
+                {
+                    "message": f"protocol.{method}() failed",
+                    "exception": exc,
+                    "transport": self._transport,
+                    "protocol": self.protocol,
+                }
+            )

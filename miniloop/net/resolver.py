@@ -1,0 +1,114 @@
+"""From names to addresses: `getaddrinfo` without blocking the loop.
+
+The resolver of the C library blocks, for seconds if a name server is down, so it runs in the
+executor. Not for address literals: `127.0.0.1` and `::1` are taken apart here, and a program that
+only ever uses literals never starts a thread.
+
+Source: POSIX getaddrinfo(3), RFC 3493; RFC 4007 for the `%scope` of an IPv6 literal, which is left
+to the C library.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+__all__ = ["AddressInfo", "getaddrinfo", "getnameinfo", "parse_literal", "resolve"]
+
+# As socket.getaddrinfo gives it: family, type, protocol, canonical name, socket address.
+AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+
+_FAMILIES = (
+    (socket.AF_INET, socket.AF_INET6) if socket.has_ipv6 else (socket.AF_INET,)
+)
+_PROTOCOLS = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
+
+
+def parse_literal(
+    host: Any,
+    port: Any,
+    family: int,
+    kind: int,
+    proto: int,
+    flowinfo: int = 0,
+    scopeid: int = 0,
+) -> AddressInfo | None:
+    """The address information of a literal, or None if it takes a resolver to say.
+
+    `kind` is the socket type; only streams and datagrams of the internet families are known here.
+    """
+    wanted = _PROTOCOLS.get(kind)
+    if wanted is None or proto not in (0, wanted) or host is None:
+        return None
+    if port is None or port in ("", b""):
+        number = 0
+    else:
+        try:
+            number = int(port)  # a service name is for the resolver
+        except (TypeError, ValueError):
+            return None
+    if isinstance(host, bytes):
+        try:
+            host = host.decode("ascii")
+        except UnicodeDecodeError:
+            return None
+    if not isinstance(host, str) or "%" in host:
+        return None
+    for candidate in _FAMILIES if family == socket.AF_UNSPEC else (family,):
+        try:
+            socket.inet_pton(candidate, host)
+        except OSError:
+            continue
+        if candidate == socket.AF_INET6:
+            return candidate, kind, wanted, "", (host, number, flowinfo, scopeid)
+        return candidate, kind, wanted, "", (host, number)
+    return None
+
+
+async def getaddrinfo(
+    loop: Any, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> list[AddressInfo]:
+    """`socket.getaddrinfo`, in the executor unless host and port are literals."""
+    if _is_numeric(host, port):
+        # The C library takes literals apart by itself; it needs no thread for that.
+        return socket.getaddrinfo(
+            host, port, family, type, proto, flags | socket.AI_NUMERICHOST
+        )
+    found: list[AddressInfo] = await loop.run_in_executor(
+        None, socket.getaddrinfo, host, port, family, type, proto, flags
+    )
+    return found
+
+
+async def getnameinfo(loop: Any, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+    """`socket.getnameinfo`, in the executor."""
+    names: tuple[str, str] = await loop.run_in_executor(
+        None, socket.getnameinfo, sockaddr, flags
+    )
+    return names
+
+
+async def resolve(
+    loop: Any, address: Any, *, family: int = 0, kind: int = socket.SOCK_STREAM, proto: int = 0, flags: int = 0
+) -> list[AddressInfo]:
+    """Every address that `(host, port)` stands for. Asks the loop's `getaddrinfo` for names."""
+    host, port = address[:2]
+    literal = parse_literal(host, port, family, kind, proto, *address[2:])
+    if literal is not None:
+        return [literal]
+    found: list[AddressInfo] = await loop.getaddrinfo(
+        host, port, family=family, type=kind, proto=proto, flags=flags
+    )
+    return found
+
+
+def _is_numeric(host: Any, port: Any) -> bool:
+    if not isinstance(host, str) or not (port is None or isinstance(port, int)):
+        return False
+    for family in _FAMILIES:
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):  # ValueError: a NUL inside, which is for getaddrinfo to refuse
+            continue
+        return True
+    return False

@@ -1,0 +1,406 @@
+"""Servers: sockets that listen, and a transport for each connection that arrives.
+
+Invariants:
+
+1. `_sockets` is None from `close` on; nothing is accepted after that.
+2. `_clients` has, weakly, each transport that a connection of this server runs on. Weakly, so that
+   a transport that its protocol has dropped without closing is still noticed as such.
+
+The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
+the queue, so that the listening socket is readable on every turn and the loop would spin. Listening
+then pauses for a second.
+
+Source: the CPython documentation, "Server Objects"; accept(2), listen(2), unix(7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import stat
+import sys
+import weakref
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from miniloop.kernel.report import logger
+from miniloop.net import connect, resolver
+from miniloop.net.connect import TLSOptions
+
+__all__ = ["Server", "create_server", "create_unix_server"]
+
+# Seconds to leave a listening socket alone after the system has run out of something.
+ACCEPT_RETRY_DELAY = 1.0
+
+# From CPython 3.13 on a server removes the file of its Unix socket unless told not to.
+CLEANUP_SOCKET = sys.version_info >= (3, 13)
+
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server(asyncio.AbstractServer):
+    """Listening sockets and the connections that came from them."""
+
+    def __init__(
+        self,
+        loop: Any,
+        sockets: list[socket.socket],
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        backlog: int,
+        tls: TLSOptions | None,
+    ) -> None:
+        self._loop = loop
+        self._sockets: list[socket.socket] | None = sockets
+        self._protocol_factory = protocol_factory
+        self._backlog = backlog
+        self._tls = tls
+        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._serving = False
+        self._forever: Any = None  # a future, while somebody is in serve_forever
+        self._closed_waiters: list[Any] | None = []  # None once closed and without clients
+        self._socket_files: list[tuple[str | bytes, int]] = []  # to remove: path and inode
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} sockets={self.sockets!r}>"
+
+    # Asking.
+
+    def get_loop(self) -> Any:
+        """The loop the server runs on."""
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """True while the server accepts connections."""
+        return self._serving
+
+    @property
+    def sockets(self) -> tuple[TransportSocket, ...]:
+        """The listening sockets; none once the server is closed."""
+        return () if self._sockets is None else tuple(map(TransportSocket, self._sockets))
+
+    # Serving.
+
+    async def start_serving(self) -> None:
+        """Accept connections from now on. Doing it twice does nothing."""
+        self._listen()
+        await asyncio.sleep(0)  # whoever awaits this finds the sockets in the poller
+
+    async def serve_forever(self) -> None:
+        """Accept connections until cancelled, and close the server then.
+
+        Raises RuntimeError if the server is closed, or somebody waits here already.
+        """
+        if self._forever is not None:
+            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        self._listen()
+        self._forever = self._loop.create_future()
+        try:
+            await self._forever
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+        finally:
+            self._forever = None
+
+    def _listen(self) -> None:
+        if self._serving:
+            return
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        self._serving = True
+        for sock in self._sockets:
+            sock.listen(self._backlog)
+            self._loop.watch_reader(sock.fileno(), self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        """Take what waits in the queue, but no more than fits in it: others have work too."""
+        for _ in range(self._backlog + 1):
+            try:
+                connection, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return  # the queue is empty, or the peer has gone again
+            except OSError as exc:
+                if exc.errno not in _OUT_OF_RESOURCES:
+                    raise
+                self._pause(sock, exc)
+                return
+            connection.setblocking(False)
+            self._serve(connection, address)
+
+    def _serve(self, connection: socket.socket, address: Any) -> None:
+        try:
+            protocol = self._protocol_factory()
+            connect.attach(
+                self._loop, connection, protocol, self._tls, extra={"peername": address}, server=self
+            )
+        except (SystemExit, KeyboardInterrupt):
+            connection.close()
+            raise
+        except BaseException as exc:
+            connection.close()
+            self._loop.call_exception_handler(
+                {
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": exc,
+                }
+            )
+
+    def _pause(self, sock: socket.socket, exc: OSError) -> None:
+        self._loop.call_exception_handler(
+            {
+                "message": "socket.accept() out of system resource",
+                "exception": exc,
+                "socket": TransportSocket(sock),
+            }
+        )
+        self._loop.unwatch_reader(sock.fileno())
+        self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume, sock)
+
+    def _resume(self, sock: socket.socket) -> None:
+        if self._sockets is not None:
+            self._loop.watch_reader(sock.fileno(), self._accept, sock)
+
+    # Ending.
+
+    def close(self) -> None:
+        """Stop listening. Connections that are open stay so."""
+        sockets, self._sockets = self._sockets, None
+        if sockets is None:
+            return
+        self._serving = False
+        for sock in sockets:
+            self._loop.unwatch_reader(sock.fileno())
+            sock.close()
+        self._remove_socket_files()
+        if self._forever is not None and not self._forever.done():
+            self._forever.cancel()
+        if not self._clients:
+            self._wake()
+
+    def close_clients(self) -> None:
+        """Close every connection that came through this server, sending what is buffered."""
+        for transport in list(self._clients):
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """Close every connection that came through this server at once."""
+        for transport in list(self._clients):
+            transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed and its connections have ended.
+
+        On CPython 3.11 a server that is closed is not waited for, as there.
+        """
+        if self._closed_waiters is None:
+            return
+        if sys.version_info < (3, 12) and self._sockets is None:
+            return
+        waiter = self._loop.create_future()
+        self._closed_waiters.append(waiter)
+        await waiter
+
+    def attach(self, transport: Any) -> None:
+        """A connection of this server has begun."""
+        self._clients.add(transport)
+
+    def detach(self, transport: Any) -> None:
+        """A connection of this server has ended."""
+        self._clients.discard(transport)
+        if not self._clients and self._sockets is None:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._closed_waiters = self._closed_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # The file of a Unix socket.
+
+    def remove_on_close(self, path: str | bytes) -> None:
+        """Remove the socket's file when the server closes, if it is still the same file."""
+        try:
+            self._socket_files.append((path, os.stat(path).st_ino))
+        except FileNotFoundError:
+            pass  # removed already, by somebody who knows better
+
+    def _remove_socket_files(self) -> None:
+        for path, inode in self._socket_files:
+            try:
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as exc:
+                logger.error("Unable to clean up listening UNIX socket %r: %s", path, exc)
+        self._socket_files.clear()
+
+
+async def create_server(
+    loop: Any,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    host: Any,
+    port: Any,
+    *,
+    family: int,
+    flags: int,
+    sock: socket.socket | None,
+    backlog: int,
+    tls: TLSOptions | None,
+    reuse_address: bool | None,
+    reuse_port: bool | None,
+    keep_alive: bool | None,
+    start_serving: bool,
+) -> Server:
+    """Listen on every address of `host` (a name, several names, or None for all), or on `sock`.
+
+    Raises ValueError for contradictory arguments, OSError if an address cannot be bound.
+    """
+    if host is not None or port is not None:
+        if sock is not None:
+            raise ValueError("host/port and sock can not be specified at the same time")
+        if reuse_address is None:
+            reuse_address = os.name == "posix" and sys.platform != "cygwin"
+        infos = await _resolve_hosts(loop, host, port, family, flags)
+        sockets = _bind_all(infos, bool(reuse_address), bool(reuse_port), bool(keep_alive))
+    else:
+        if sock is None:
+            raise ValueError("Neither host/port nor sock were specified")
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        sockets = [sock]
+    for listener in sockets:
+        listener.setblocking(False)
+    server = Server(loop, sockets, protocol_factory, backlog, tls)
+    if start_serving:
+        await server.start_serving()
+    return server
+
+
+async def _resolve_hosts(
+    loop: Any, host: Any, port: Any, family: int, flags: int
+) -> list[resolver.AddressInfo]:
+    if host == "":
+        hosts: list[Any] = [None]
+    elif isinstance(host, str) or not isinstance(host, Iterable):
+        hosts = [host]
+    else:
+        hosts = list(host)
+    found = await asyncio.gather(
+        *(
+            resolver.resolve(loop, (name, port), family=family, flags=flags)
+            for name in hosts
+        )
+    )
+    for name, infos in zip(hosts, found, strict=True):
+        if not infos:
+            raise OSError(f"getaddrinfo({name!r}) returned empty list")
+    # Two names may stand for one address, which can be bound only once.
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def _bind_all(
+    infos: list[resolver.AddressInfo], reuse_address: bool, reuse_port: bool, keep_alive: bool
+) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, proto, _, address in infos:
+            try:
+                sock = socket.socket(family, kind, proto)
+            except OSError:
+                logger.debug("no socket for family %r", family, exc_info=True)
+                continue  # a family that the resolver knows and the kernel does not
+            sockets.append(sock)
+            if reuse_address:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            if reuse_port:
+                connect.set_reuse_port(sock)
+            if keep_alive:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
+            if family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
+                # Linux would take the IPv4 port as well, and the IPv4 socket could not be bound.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+            try:
+                sock.bind(address)
+            except OSError as exc:
+                message = f"error while attempting to bind on address {address!r}: {exc}".lower()
+                if exc.errno != errno.EADDRNOTAVAIL:
+                    raise OSError(exc.errno, message) from None
+                # The family is known but not enabled on any interface.
+                logger.debug(message)
+                sockets.pop().close()
+        if not sockets:
+            addresses = [info[4] for info in infos]
+            raise OSError(f"could not bind on any address out of {addresses!r}")
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+async def create_unix_server(
+    loop: Any,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    path: Any,
+    *,
+    sock: socket.socket | None,
+    backlog: int,
+    tls: TLSOptions | None,
+    start_serving: bool,
+    cleanup_socket: bool,
+) -> Server:
+    """Listen on a Unix socket: a path, an abstract name (it begins with a NUL), or `sock`.
+
+    A stale socket file in the way is replaced. With `cleanup_socket` the file is removed when the
+    server closes.
+    """
+    if path is not None:
+        if sock is not None:
+            raise ValueError("path and sock can not be specified at the same time")
+        sock = _bind_unix(os.fspath(path))
+    elif sock is None:
+        raise ValueError("path was not specified, and no sock specified")
+    elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
+    sock.setblocking(False)
+    server = Server(loop, [sock], protocol_factory, backlog, tls)
+    if cleanup_socket:
+        name = sock.getsockname()
+        if name and not connect.is_abstract(name):
+            server.remove_on_close(name)
+    if start_serving:
+        await server.start_serving()
+    return server
+
+
+def _bind_unix(path: str | bytes) -> socket.socket:
+    if not connect.is_abstract(path):
+        try:
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.remove(path)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            # We may be allowed to create a socket here, though not to look.
+            logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
+        raise
+    except BaseException:
+        sock.close()
+        raise
+    return sock

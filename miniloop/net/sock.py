@@ -1,0 +1,196 @@
+"""The `sock_*` methods: a coroutine for each thing one does with a bare non-blocking socket.
+
+They all have one shape: try; if the kernel says that it would block, wait for the poller to say
+that it may not any more, and try again. Trying first is right when data is usually there, and a
+wasted system call (and an exception) when it is not, as for a server that waits for its client's
+next request. So where the poller knows that there is nothing, since the last read came back short
+and no event has arrived since, the first try is skipped: see `Watch.drained`.
+
+The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
+call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
+
+Source: the CPython documentation, "Working with socket objects directly"; epoll(7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from miniloop.kernel.poller import Poller, Watch
+from miniloop.net import resolver
+
+try:
+    import ssl
+except ImportError:  # an interpreter built without it
+    ssl = None  # type: ignore[assignment]
+
+__all__ = ["Sockets"]
+
+T = TypeVar("T")
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+# Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
+# "would block", but gives nothing to wait for.
+FULL_QUEUE_RETRY = 0.005
+
+
+class Sockets:
+    """The socket operations of one loop. Sockets must be non-blocking, and no ssl.SSLSocket."""
+
+    __slots__ = ("_loop", "_poller")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._poller: Poller = loop.poller
+
+    # Receiving.
+
+    async def recv(self, sock: socket.socket, size: int) -> bytes:
+        """Receive up to `size` bytes; `b""` when the peer has finished sending."""
+        watch = self._known(sock)
+        while True:
+            if watch is None or not watch.drained:
+                try:
+                    data = sock.recv(size)
+                except _WOULD_BLOCK:
+                    watch = self._watch(sock)
+                    watch.note_drained()
+                else:
+                    if watch is not None and len(data) < size and watch.short_read_drains:
+                        watch.note_drained()
+                    return data
+            await self._readable(watch)
+
+    async def recv_into(self, sock: socket.socket, buffer: Any) -> int:
+        """Receive into a writable buffer. Returns the number of bytes."""
+        return await self._read(sock, lambda: sock.recv_into(buffer))
+
+    async def recvfrom(self, sock: socket.socket, size: int) -> tuple[bytes, Any]:
+        """Receive a datagram of up to `size` bytes, and the address it came from."""
+        return await self._read(sock, lambda: sock.recvfrom(size))
+
+    async def recvfrom_into(
+        self, sock: socket.socket, buffer: Any, size: int = 0
+    ) -> tuple[int, Any]:
+        """Receive a datagram into a writable buffer. Returns its length and its sender."""
+        count = size or len(buffer)
+        return await self._read(sock, lambda: sock.recvfrom_into(buffer, count))
+
+    async def accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """Accept a connection: a new non-blocking socket, and the address of the peer."""
+        connection, address = await self._read(sock, sock.accept)
+        connection.setblocking(False)
+        return connection, address
+
+    async def _read(self, sock: socket.socket, read: Callable[[], T]) -> T:
+        watch = self._known(sock)
+        while True:
+            if watch is None or not watch.drained:
+                try:
+                    return read()
+                except _WOULD_BLOCK:
+                    watch = self._watch(sock)
+                    watch.note_drained()
+            await self._readable(watch)
+
+    # Sending.
+
+    async def sendall(self, sock: socket.socket, data: Any) -> None:
+        """Send all of `data` (any bytes-like object)."""
+        watch = self._known(sock)
+        rest = data if isinstance(data, bytes | bytearray) else memoryview(data).cast("B")
+        while True:
+            if watch is None or not watch.full:
+                try:
+                    sent = sock.send(rest)
+                except _WOULD_BLOCK:
+                    watch = self._watch(sock)
+                    watch.note_full()
+                else:
+                    if sent == len(rest):
+                        return
+                    rest = memoryview(rest)[sent:]
+                    continue
+            await self._writable(watch)
+
+    async def sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        """Send a datagram to `address`. Returns the number of bytes."""
+        return await self._write(sock, lambda: sock.sendto(data, address))
+
+    async def connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect to `address`; a host name in it is resolved."""
+        self._known(sock)
+        family = sock.family
+        if family in _INTERNET:
+            infos = await resolver.resolve(
+                self._loop, address, family=family, kind=sock.type, proto=sock.proto
+            )
+            if not infos:
+                raise OSError(f"getaddrinfo found no address for {address!r}")
+            address = infos[0][4]
+        while True:
+            try:
+                sock.connect(address)
+            except _WOULD_BLOCK as exc:
+                if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
+                    break
+                await asyncio.sleep(FULL_QUEUE_RETRY)
+            else:
+                return
+        await self._writable(self._watch(sock))
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, f"Connect call failed {address}")
+
+    async def _write(self, sock: socket.socket, write: Callable[[], T]) -> T:
+        watch = self._known(sock)
+        while True:
+            if watch is None or not watch.full:
+                try:
+                    return write()
+                except _WOULD_BLOCK:
+                    watch = self._watch(sock)
+                    watch.note_full()
+            await self._writable(watch)
+
+    # Waiting.
+
+    async def _readable(self, watch: Watch) -> None:
+        waiter = self._loop.create_future()
+        self._poller.wait_readable(watch, waiter)
+        try:
+            await waiter
+        except BaseException:
+            self._poller.forget_waiter(watch, waiter)
+            raise
+
+    async def _writable(self, watch: Watch) -> None:
+        waiter = self._loop.create_future()
+        self._poller.wait_writable(watch, waiter)
+        try:
+            await waiter
+        except BaseException:
+            self._poller.forget_waiter(watch, waiter)
+            raise
+
+    def _known(self, sock: socket.socket) -> Watch | None:
+        """What the poller knows of the socket. One that it does not know is checked first."""
+        watch = self._poller.known(sock)
+        if watch is None:
+            if ssl is not None and isinstance(sock, ssl.SSLSocket):
+                raise TypeError("Socket cannot be of type SSLSocket")
+            if self._loop.get_debug() and sock.gettimeout() != 0:
+                raise ValueError("the socket must be non-blocking")
+        return watch
+
+    def _watch(self, sock: socket.socket) -> Watch:
+        watch = self._poller.watch_socket(sock)
+        if not watch.short_read_drains and sock.family in _INTERNET:
+            watch.short_read_drains = sock.type == socket.SOCK_STREAM
+        return watch

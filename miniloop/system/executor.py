@@ -1,0 +1,134 @@
+"""The default executor: the thread pool for calls that block.
+
+A loop cannot wait for a call that blocks, such as a look-up of a name or a read of a file. Such a
+call goes to a thread, and the loop gets a future for what it will return. The pool is made when it
+is first needed: most programs never start a thread.
+
+Invariant: after `shut_down` or `close` there is no default executor any more, and there will not be
+another; `run` then refuses. An executor that the caller brings is the caller's own affair.
+
+The trap: a thread cannot be stopped. Shutting down waits for the calls that run, so it waits in a
+thread of its own, and for no longer than it is told to.
+
+Source: the CPython documentation, "Executing code in thread or process pools".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["DefaultExecutor"]
+
+# What a thread of the pool is called, before its number: so it says whose it is in a debugger.
+THREAD_NAME_PREFIX = "miniloop"
+
+
+class DefaultExecutor:
+    """The executor of one loop for calls that name no other."""
+
+    __slots__ = ("_loop", "_pool", "_shut_down")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._shut_down = False
+
+    def set(self, executor: Any) -> None:
+        """Use this one from now on. Raises TypeError unless it is a ThreadPoolExecutor."""
+        if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+            raise TypeError(
+                f"executor must be a concurrent.futures.ThreadPoolExecutor, got {executor!r}"
+            )
+        self._pool = executor
+
+    def run(
+        self,
+        executor: concurrent.futures.Executor | None,
+        func: Callable[..., Any],
+        *args: Any,
+    ) -> asyncio.Future[Any]:
+        """Call `func(*args)` in `executor`, or in the default one. Returns a future of our loop.
+
+        Cancelling the future takes the call back if no thread has begun it.
+
+        Raises RuntimeError if the loop is closed, or the default executor was shut down; in debug
+        mode TypeError for a coroutine function, which a thread could only call, and never run.
+        """
+        if self._loop.is_closed():
+            raise RuntimeError("Event loop is closed")
+        if self._loop.get_debug() and (
+            asyncio.iscoroutine(func) or inspect.iscoroutinefunction(func)
+        ):
+            raise TypeError(f"coroutines cannot be used with run_in_executor(), got {func!r}")
+        chosen = self._get_pool() if executor is None else executor
+        return asyncio.wrap_future(chosen.submit(func, *args), loop=self._loop)
+
+    def _get_pool(self) -> concurrent.futures.ThreadPoolExecutor:
+        if self._shut_down:
+            raise RuntimeError("Executor shutdown has been called")
+        if self._pool is None:
+            self._pool = concurrent.futures.ThreadPoolExecutor(
+                thread_name_prefix=THREAD_NAME_PREFIX
+            )
+        return self._pool
+
+    async def shut_down(self, timeout: float | None = None) -> None:
+        """Take no more calls, and wait until those that run have returned.
+
+        Waits for `timeout` seconds at most (None: for as long as it takes); if that was not enough
+        it gives a RuntimeWarning, and the threads end whenever their calls do.
+        """
+        self._shut_down = True
+        pool = self._pool
+        if pool is None:
+            return
+        joined = self._loop.create_future()
+        thread = threading.Thread(target=self._join, args=(pool, joined))
+        thread.start()
+        try:
+            async with asyncio.timeout(timeout):
+                await joined
+        except TimeoutError:
+            # The wording is what programs filter on, from CPython 3.12 on.
+            warnings.warn(
+                f"The executor did not finishing joining its threads within {timeout} seconds.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            pool.shutdown(wait=False)
+        else:
+            thread.join()
+
+    def _join(self, pool: concurrent.futures.ThreadPoolExecutor, joined: Any) -> None:
+        """In a thread of its own: wait for the others."""
+        try:
+            pool.shutdown(wait=True)
+        except Exception as exc:
+            self._report(joined, joined.set_exception, exc)
+        else:
+            self._report(joined, joined.set_result, None)
+
+    def _report(self, joined: Any, setter: Callable[[Any], object], value: Any) -> None:
+        def settle() -> None:
+            if not joined.done():
+                setter(value)
+
+        try:
+            self._loop.call_soon_threadsafe(settle)
+        except RuntimeError:
+            # Nobody waits any more: the time was up, or the loop was closed under the coroutine.
+            if not self._loop.is_closed():
+                raise
+
+    def close(self) -> None:
+        """Let the threads go, without waiting for them."""
+        self._shut_down = True
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)

@@ -1,0 +1,335 @@
+"""Subprocesses: a child, its pipes and its end, as one transport.
+
+`subprocess.Popen` starts the child; that is quick, and done in the loop's thread. Then everything
+is an event: each pipe to the child is a pipe transport of its own, and its end is noticed by
+`child_exit`. A process transport puts them together:
+
+    started ──all pipes connected──▶ connection_made
+                                         │   pipe_data_received, pipe_connection_lost, process_exited
+                                         ▼   in whatever order they come
+              ended, and all pipes lost ──▶ connection_lost
+
+Invariants:
+
+1. The protocol hears nothing before `connection_made`: what comes earlier waits in `_early`.
+2. `connection_lost` comes last, once, and not before both the child and its pipes are gone. Either
+   may be first: a grandchild can hold a pipe open long after the child has ended.
+3. Whoever waits for the end (`Process.wait`) is woken when the child ends, whoever holds its pipes.
+4. A transport that was not closed is reported, and its child killed; a start that fails or is
+   cancelled leaves neither a child nor a zombie behind.
+
+Source: the CPython documentation, "Subprocess Transports", "Subprocess Protocols", `subprocess`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from miniloop.kernel.report import logger
+from miniloop.system.child_exit import ExitWatch, watch_exit
+
+__all__ = ["ProcessTransport", "start_process", "start_program", "start_shell"]
+
+_NAMES = {0: "stdin", 1: "stdout", 2: "stderr"}
+
+# AIX alone cannot tell the writing end of a pipe that its reader is gone; of a socket it can.
+_STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
+
+
+async def start_program(
+    loop: Any, protocol_factory: Callable[[], Any], program: Any, args: tuple[Any, ...], **options: Any
+) -> tuple[ProcessTransport, Any]:
+    """`loop.subprocess_exec`: run `program` with `args`. Raises ValueError for text options."""
+    _check_options(options, shell=False)
+    return await start_process(loop, protocol_factory, (program, *args), shell=False, **options)
+
+
+async def start_shell(
+    loop: Any, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
+) -> tuple[ProcessTransport, Any]:
+    """`loop.subprocess_shell`: have the shell run `cmd`, a string or bytes."""
+    if not isinstance(cmd, bytes | str):
+        raise ValueError(f"cmd must be a string, got {cmd!r}")
+    _check_options(options, shell=True)
+    return await start_process(loop, protocol_factory, cmd, shell=True, **options)
+
+
+def _check_options(options: dict[str, Any], shell: bool) -> None:
+    """Refuse what `Popen` would take but a transport, which carries bytes, cannot do; drop it."""
+    if options.pop("universal_newlines", False):
+        raise ValueError("universal_newlines must be False: a transport carries bytes")
+    if bool(options.pop("shell", shell)) is not shell:
+        raise ValueError(f"shell must be {shell}")
+    if options.pop("bufsize", 0) != 0:
+        raise ValueError("bufsize must be 0: the transport has a buffer of its own")
+    if options.pop("text", None):
+        raise ValueError("text must be False: a transport carries bytes")
+    for name in ("encoding", "errors"):
+        if options.pop(name, None) is not None:
+            raise ValueError(f"{name} must be None: a transport carries bytes")
+
+
+async def start_process(
+    loop: Any, protocol_factory: Callable[[], Any], args: Any, **options: Any
+) -> tuple[ProcessTransport, Any]:
+    """Start a child and connect its pipes; `options` are those of `subprocess.Popen`.
+
+    Gives the transport and the protocol. If it is cancelled, or a pipe cannot be connected, the
+    child is killed and reaped first.
+    """
+    protocol = protocol_factory()
+    transport = ProcessTransport(loop, protocol, args, **options)
+    try:
+        await transport.connect_pipes()
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:
+        transport.close()
+        await transport._wait()
+        raise
+    if loop.get_debug():
+        # Not its arguments: they may hold a password.
+        logger.info("started %r", transport)
+    return transport, protocol
+
+
+class ProcessTransport(asyncio.SubprocessTransport):
+    """A child process."""
+
+    def __init__(self, loop: Any, protocol: Any, args: Any, **options: Any) -> None:
+        """Start the child. Raises what `subprocess.Popen` does."""
+        super().__init__()
+        self._loop = loop
+        self._protocol: Any = protocol
+        self._closed = True  # there is nothing to close yet
+        self._connected = False
+        self._lost = False
+        self._early: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._returncode: int | None = None
+        self._exit_waiters: list[Any] = []
+        self._process = process = _popen(args, options)
+        self._closed = False
+        self._extra["subprocess"] = process
+        files = (process.stdin, process.stdout, process.stderr)
+        self._pipes: dict[int, _Pipe] = {
+            fd: (_WritePipe if fd == 0 else _ReadPipe)(self, fd, file)
+            for fd, file in enumerate(files)
+            if file is not None
+        }
+        try:
+            self._exit_watch: ExitWatch | None = watch_exit(loop, process, self._process_exited)
+        except BaseException:
+            self._exit_watch = None
+            self.close()
+            process.wait()
+            raise
+
+    def __repr__(self) -> str:
+        parts = [type(self).__name__]
+        if self._closed:
+            parts.append("closed")
+        parts.append(f"pid={self._process.pid}")
+        code = self._returncode
+        parts.append("running" if code is None else f"returncode={code}")
+        parts += [f"{_NAMES[fd]}={pipe.transport!r}" for fd, pipe in self._pipes.items()]
+        return f"<{' '.join(parts)}>"
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
+
+    # Starting.
+
+    async def connect_pipes(self) -> None:
+        """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        for fd, pipe in self._pipes.items():
+            connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
+            await connect(lambda pipe=pipe: pipe, pipe.file)
+        self._connected = True
+        self._loop.call_soon(self._protocol.connection_made, self)
+        early, self._early = self._early, []
+        for callback, args in early:
+            self._loop.call_soon(callback, *args)
+        self._finish_if_over()
+
+    # Asking.
+
+    def get_pid(self) -> int:
+        """The process id of the child."""
+        return self._process.pid
+
+    def get_returncode(self) -> int | None:
+        """Its exit status, the negative number of the signal that ended it, None while it runs."""
+        return self._returncode
+
+    def get_pipe_transport(self, fd: int) -> asyncio.BaseTransport | None:
+        """The transport of the child's stdin (0), stdout (1) or stderr (2); None if it is no pipe."""
+        pipe = self._pipes.get(fd)
+        return None if pipe is None else pipe.transport
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Tell another protocol from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is told of what happens."""
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    def is_closing(self) -> bool:
+        """True once `close` was called."""
+        return self._closed
+
+    async def _wait(self) -> int:
+        """Wait for the end of the child. `asyncio.subprocess.Process.wait` calls it."""
+        if self._returncode is None:
+            waiter = self._loop.create_future()
+            self._exit_waiters.append(waiter)
+            await waiter
+        assert self._returncode is not None
+        return self._returncode
+
+    # Signals.
+
+    def send_signal(self, signal: int) -> None:
+        """Send a signal; does nothing if the child has ended. Raises ProcessLookupError if all of
+        it is over, its pipes included.
+        """
+        if self._lost:
+            raise ProcessLookupError(f"process {self._process.pid} has ended")
+        # Once it is reaped, its number may be that of another process.
+        if self._process.returncode is None:
+            os.kill(self._process.pid, signal)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    # Ending.
+
+    def close(self) -> None:
+        """Close the pipes, and kill the child if it still runs."""
+        if self._closed:
+            return
+        self._closed = True
+        for pipe in self._pipes.values():
+            pipe.close()
+        process = self._process
+        if self._returncode is None and process.poll() is None:
+            if self._loop.get_debug():
+                logger.warning("closing %r: its child still runs, and is killed", self)
+            try:
+                process.kill()
+            except (ProcessLookupError, PermissionError):
+                pass  # it has just ended, or it runs as another user (setuid)
+        if self._loop.is_closed() and self._exit_watch is not None:
+            self._exit_watch.close()  # there is no loop to tell
+
+    def _process_exited(self, returncode: int) -> None:
+        self._exit_watch = None
+        self._returncode = returncode
+        if self._loop.get_debug():
+            logger.info("%r has ended", self)
+        # The waiters run on the next turn, when the protocol knows.
+        waiters, self._exit_waiters = self._exit_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(returncode)
+        try:
+            self._tell(self._protocol.process_exited)
+        finally:
+            self._finish_if_over()
+
+    def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
+        try:
+            self._tell(self._protocol.pipe_connection_lost, fd, exc)
+        finally:
+            self._finish_if_over()
+
+    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
+        if self._connected:
+            callback(*args)
+        else:
+            self._early.append((callback, args))
+
+    def _finish_if_over(self) -> None:
+        if (
+            self._connected
+            and not self._lost
+            and self._returncode is not None
+            and all(pipe.lost for pipe in self._pipes.values())
+        ):
+            self._lost = True
+            self._loop.call_soon(self._connection_lost)
+
+    def _connection_lost(self) -> None:
+        protocol, self._protocol = self._protocol, None
+        protocol.connection_lost(None)
+
+
+class _Pipe(asyncio.BaseProtocol):
+    """One pipe of a child, and the protocol of its transport."""
+
+    def __init__(self, process: ProcessTransport, fd: int, file: Any) -> None:
+        self.process = process
+        self.fd = fd
+        self.file = file
+        self.transport: Any = None
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self.process._pipe_lost(self.fd, exc)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+        else:
+            self.file.close()  # the start failed before it came to this pipe
+
+
+class _WritePipe(_Pipe):
+    """The child's standard input."""
+
+    def pause_writing(self) -> None:
+        self.process._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.process._protocol.resume_writing()
+
+
+class _ReadPipe(_Pipe, asyncio.Protocol):
+    """The child's standard output or standard error."""
+
+    def data_received(self, data: bytes) -> None:
+        self.process._tell(self.process._protocol.pipe_data_received, self.fd, data)
+
+
+def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the child with unbuffered pipes, which are then read and written by descriptor."""
+    if not (_STDIN_IS_A_SOCKET and options.get("stdin") == subprocess.PIPE):
+        return subprocess.Popen(args, bufsize=0, **options)
+    theirs, ours = socket.socketpair()
+    try:
+        process = subprocess.Popen(args, bufsize=0, **{**options, "stdin": theirs})
+        process.stdin = open(ours.detach(), "wb", buffering=0)
+    finally:
+        theirs.close()
+        ours.close()
+    return process
