@@ -40,10 +40,12 @@ def main(arguments: list[str]) -> None:
             # asyncio and everything below it read this when a loop is made.
             os.environ["PYTHONASYNCIODEBUG"] = "1"
         elif option in ("-h", "--help"):
-            print(USAGE, end="")
+            sys.stdout.write(USAGE)
             return
         elif option == "--version":
-            print(f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}")
+            sys.stdout.write(
+                f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
+            )
             return
         elif option == "-m":
             if not rest:
@@ -87,7 +89,7 @@ def _run_script(words: list[str]) -> None:
 
 
 def _refuse(reason: str) -> NoReturn:
-    print(f"{USAGE}\npython -m miniloop: {reason}", file=sys.stderr)
+    sys.stderr.write(f"{USAGE}\npython -m miniloop: {reason}\n")
     raise SystemExit(2)
 
 

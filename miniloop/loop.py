@@ -29,7 +29,9 @@ from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, eager_task_factory, new_task
 from miniloop.net import connect, resolver, server
+from miniloop.net import pipe as net_pipe
 from miniloop.net.sock import Sockets
+from miniloop.system import process
 from miniloop.system.executor import DefaultExecutor
 from miniloop.system.signals import SignalHandlers
 
@@ -329,9 +331,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Send all of the data."""
         return self._sockets.sendall(sock, data)
 
-    def sock_sendto(
-        self, sock: socket.socket, data: Any, address: Any
-    ) -> Coroutine[Any, Any, int]:
+    def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> Coroutine[Any, Any, int]:
         """Send a datagram."""
         return self._sockets.sendto(sock, data, address)
 
@@ -339,9 +339,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Connect a socket."""
         return self._sockets.connect(sock, address)
 
-    def sock_accept(
-        self, sock: socket.socket
-    ) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
+    def sock_accept(self, sock: socket.socket) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
         """Accept a connection."""
         return self._sockets.accept(sock)
 
@@ -572,11 +570,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     async def connect_read_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
         """Read from the reading end of a pipe."""
-        raise NotImplementedError("pipe transports are not built yet")
+        return await net_pipe.connect_read_pipe(self, protocol_factory, pipe)
 
     async def connect_write_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
         """Write to the writing end of a pipe."""
-        raise NotImplementedError("pipe transports are not built yet")
+        return await net_pipe.connect_write_pipe(self, protocol_factory, pipe)
 
     # Processes: system/process.py.
 
@@ -590,7 +588,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         **kwargs: Any,
     ) -> Any:
         """Run a program."""
-        raise NotImplementedError("subprocesses are not built yet")
+        return await process.start_program(
+            self, protocol_factory, args, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
+        )
 
     async def subprocess_shell(
         self,
@@ -603,7 +603,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         **kwargs: Any,
     ) -> Any:
         """Run a command line by the shell."""
-        raise NotImplementedError("subprocesses are not built yet")
+        return await process.start_shell(
+            self, protocol_factory, cmd, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
+        )
 
     # asyncio's own timers ask for this; ours count in their queue.
 

@@ -163,8 +163,9 @@ class Future(Generic[T]):
         if not isinstance(exception, BaseException):
             raise TypeError(f"exception must be an exception or a class of one, got {exception!r}")
         if isinstance(exception, StopIteration):
-            carrier = RuntimeError("StopIteration interacts badly with generators and cannot be "
-                                   "raised into a Future")
+            carrier = RuntimeError(
+                "StopIteration interacts badly with generators and cannot be raised into a Future"
+            )
             carrier.__cause__ = carrier.__context__ = exception
             exception = carrier
         self._exception = exception

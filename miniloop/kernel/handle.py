@@ -100,7 +100,9 @@ class Handle:
         self._loop.call_exception_handler(context)
 
     def _describe_call(self) -> str:
-        return "cancelled" if self._callback is None else describe_callback(self._callback, self._args)
+        return (
+            "cancelled" if self._callback is None else describe_callback(self._callback, self._args)
+        )
 
     def _describe(self) -> list[str]:
         return [self._describe_call(), *describe_source(self._source_traceback)]

@@ -136,9 +136,7 @@ class Poller:
 
     # Delivery: phase two of a turn.
 
-    def deliver(
-        self, events: Iterable[tuple[int, int]], enqueue: Callable[[Any], object]
-    ) -> None:
+    def deliver(self, events: Iterable[tuple[int, int]], enqueue: Callable[[Any], object]) -> None:
         """Queue the entries, and wake the waiters, that these events concern."""
         watches = self.watches
         for fd, event in events:

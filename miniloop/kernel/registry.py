@@ -34,7 +34,9 @@ if sys.version_info < (3, 14):
 
     _references: set[weakref.ref[Any]] = _all_tasks.data
 
-    def register(task: Any, _add: Any = _references.add, _discard: Any = _references.discard) -> None:
+    def register(
+        task: Any, _add: Any = _references.add, _discard: Any = _references.discard
+    ) -> None:
         """Let `all_tasks()` see the task for as long as it lives."""
         _add(weakref.ref(task, _discard))
 

@@ -32,7 +32,6 @@ the loop would spin for that hair's length.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from asyncio import events
@@ -285,7 +284,9 @@ class Scheduler:
                 if ready or self._stopping:
                     arrived = wait(0)
                     now = clock()
-                    stride = 1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
+                    stride = (
+                        1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
+                    )
                 else:
                     deadline = timers.next_deadline()
                     if deadline is None:

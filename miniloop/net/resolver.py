@@ -18,9 +18,7 @@ __all__ = ["AddressInfo", "getaddrinfo", "getnameinfo", "parse_literal", "resolv
 # As socket.getaddrinfo gives it: family, type, protocol, canonical name, socket address.
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
-_FAMILIES = (
-    (socket.AF_INET, socket.AF_INET6) if socket.has_ipv6 else (socket.AF_INET,)
-)
+_FAMILIES = (socket.AF_INET, socket.AF_INET6) if socket.has_ipv6 else (socket.AF_INET,)
 _PROTOCOLS = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 
 
@@ -66,14 +64,19 @@ def parse_literal(
 
 
 async def getaddrinfo(
-    loop: Any, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    loop: Any,
+    host: Any,
+    port: Any,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
 ) -> list[AddressInfo]:
     """`socket.getaddrinfo`, in the executor unless host and port are literals."""
     if _is_numeric(host, port):
         # The C library takes literals apart by itself; it needs no thread for that.
-        return socket.getaddrinfo(
-            host, port, family, type, proto, flags | socket.AI_NUMERICHOST
-        )
+        return socket.getaddrinfo(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
     found: list[AddressInfo] = await loop.run_in_executor(
         None, socket.getaddrinfo, host, port, family, type, proto, flags
     )
@@ -82,14 +85,18 @@ async def getaddrinfo(
 
 async def getnameinfo(loop: Any, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
     """`socket.getnameinfo`, in the executor."""
-    names: tuple[str, str] = await loop.run_in_executor(
-        None, socket.getnameinfo, sockaddr, flags
-    )
+    names: tuple[str, str] = await loop.run_in_executor(None, socket.getnameinfo, sockaddr, flags)
     return names
 
 
 async def resolve(
-    loop: Any, address: Any, *, family: int = 0, kind: int = socket.SOCK_STREAM, proto: int = 0, flags: int = 0
+    loop: Any,
+    address: Any,
+    *,
+    family: int = 0,
+    kind: int = socket.SOCK_STREAM,
+    proto: int = 0,
+    flags: int = 0,
 ) -> list[AddressInfo]:
     """Every address that `(host, port)` stands for. Asks the loop's `getaddrinfo` for names."""
     host, port = address[:2]
@@ -108,7 +115,10 @@ def _is_numeric(host: Any, port: Any) -> bool:
     for family in _FAMILIES:
         try:
             socket.inet_pton(family, host)
-        except (OSError, ValueError):  # ValueError: a NUL inside, which is for getaddrinfo to refuse
+        except (
+            OSError,
+            ValueError,
+        ):  # ValueError: a NUL inside, which is for getaddrinfo to refuse
             continue
         return True
     return False

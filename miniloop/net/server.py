@@ -138,7 +138,12 @@ class Server(asyncio.AbstractServer):
         try:
             protocol = self._protocol_factory()
             connect.attach(
-                self._loop, connection, protocol, self._tls, extra={"peername": address}, server=self
+                self._loop,
+                connection,
+                protocol,
+                self._tls,
+                extra={"peername": address},
+                server=self,
             )
         except (SystemExit, KeyboardInterrupt):
             connection.close()
@@ -295,10 +300,7 @@ async def _resolve_hosts(
     else:
         hosts = list(host)
     found = await asyncio.gather(
-        *(
-            resolver.resolve(loop, (name, port), family=family, flags=flags)
-            for name in hosts
-        )
+        *(resolver.resolve(loop, (name, port), family=family, flags=flags) for name in hosts)
     )
     for name, infos in zip(hosts, found, strict=True):
         if not infos:

@@ -74,9 +74,9 @@ class StreamTransport(asyncio.Transport):
         "_eof_written",
         "_fd",
         "_flushed",
+        "_loop",
         "_lost",
         "_lost_writes",
-        "_loop",
         "_marks",
         "_paused",
         "_protocol",
@@ -164,7 +164,9 @@ class StreamTransport(asyncio.Transport):
 
     def __del__(self) -> None:
         if self._sock is not None:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2)
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
+            )
             self._sock.close()
             if self._server is not None:
                 self._server.detach(self)

@@ -45,11 +45,16 @@ _STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
 
 
 async def start_program(
-    loop: Any, protocol_factory: Callable[[], Any], program: Any, args: tuple[Any, ...], **options: Any
+    loop: Any, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
 ) -> tuple[ProcessTransport, Any]:
-    """`loop.subprocess_exec`: run `program` with `args`. Raises ValueError for text options."""
+    """`loop.subprocess_exec`: run a program, `args[0]`, with arguments.
+
+    Raises ValueError for options that ask for text, a shell or a buffer.
+    """
+    if not args:
+        raise TypeError("subprocess_exec needs a program to run")
     _check_options(options, shell=False)
-    return await start_process(loop, protocol_factory, (program, *args), shell=False, **options)
+    return await start_process(loop, protocol_factory, args, shell=False, **options)
 
 
 async def start_shell(
@@ -144,7 +149,9 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     def __del__(self) -> None:
         if not self._closed:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2)
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
+            )
             self.close()
 
     # Starting.
@@ -154,12 +161,13 @@ class ProcessTransport(asyncio.SubprocessTransport):
         for fd, pipe in self._pipes.items():
             connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
             await connect(lambda pipe=pipe: pipe, pipe.file)
-        self._connected = True
         self._loop.call_soon(self._protocol.connection_made, self)
-        early, self._early = self._early, []
-        for callback, args in early:
+        for callback, args in self._early:
             self._loop.call_soon(callback, *args)
+        self._early.clear()
+        self._connected = True
         self._finish_if_over()
+        await asyncio.sleep(0)  # what was queued runs before the caller goes on
 
     # Asking.
 
@@ -243,25 +251,20 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._returncode = returncode
         if self._loop.get_debug():
             logger.info("%r has ended", self)
-        # The waiters run on the next turn, when the protocol knows.
+        self._tell(self._protocol.process_exited)
         waiters, self._exit_waiters = self._exit_waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
-        try:
-            self._tell(self._protocol.process_exited)
-        finally:
-            self._finish_if_over()
+        self._finish_if_over()
 
     def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
-        try:
-            self._tell(self._protocol.pipe_connection_lost, fd, exc)
-        finally:
-            self._finish_if_over()
+        self._tell(self._protocol.pipe_connection_lost, fd, exc)
+        self._finish_if_over()
 
     def _tell(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
-            callback(*args)
+            self._loop.call_soon(callback, *args)
         else:
             self._early.append((callback, args))
 
@@ -284,7 +287,7 @@ class _Pipe(asyncio.BaseProtocol):
     """One pipe of a child, and the protocol of its transport."""
 
     def __init__(self, process: ProcessTransport, fd: int, file: Any) -> None:
-        self.process = process
+        self.process: Any = process
         self.fd = fd
         self.file = file
         self.transport: Any = None
@@ -295,7 +298,8 @@ class _Pipe(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        self.process._pipe_lost(self.fd, exc)
+        process, self.process = self.process, None  # a circle, until here
+        process._pipe_lost(self.fd, exc)
 
     def close(self) -> None:
         if self.transport is not None:
