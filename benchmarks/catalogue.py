@@ -25,7 +25,9 @@ STUDIES = ("growth", "memory")
 _MODULES = (
     "benchmarks.layers.callbacks",
     "benchmarks.layers.tasks",
-    "benchmarks.layers.sockets",
+    "benchmarks.layers.trees",
+    "benchmarks.layers.echo",
+    "benchmarks.layers.transfers",
 )
 
 _rows: dict[str, Row] = {}

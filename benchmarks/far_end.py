@@ -4,41 +4,85 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from benchmarks.job import Job
 from benchmarks.peers.control import FarEnd
 
-__all__ = ["drive", "order"]
+__all__ = ["Ordered", "echo_details", "exchange", "order", "server"]
+
+
+class Ordered:
+    """One order to the far end, in the two steps between which a server must be ready.
+
+    Both block, for the control connection is an ordinary socket. `order` waits for them in a
+    thread, so that nothing of it is registered with the loop under test.
+    """
+
+    def __init__(self, job: Job, name: str, details: dict[str, Any]) -> None:
+        self._job = job
+        self._far_end = FarEnd(job.far_end)
+        try:
+            self.answer = self._far_end.prepare(name, **details)
+        except BaseException:
+            self._far_end.close()
+            raise
+
+    def carry_out(self) -> dict[str, Any]:
+        """Let it be done, note the time that the far end took, and return its report."""
+        cpu = time.process_time()
+        report = self._far_end.go()
+        cpu = time.process_time() - cpu
+        self._job.record(report["seconds"], cpu=cpu, far_end_cpu=report["cpu"])
+        return report
+
+    def serve(self) -> dict[str, Any]:
+        """Let it be done by a far end that is the server: the benchmark itself takes the time."""
+        report = self._far_end.go()
+        self._job.note_far_end(report["cpu"])
+        return report
+
+    def close(self) -> None:
+        """Have the far end close what it opened."""
+        self._far_end.close()
 
 
 async def order(job: Job, name: str, **details: Any) -> dict[str, Any]:
-    """Have the far end carry out one order, note the time that it took, and return its report.
-
-    The control connection is blocking and is waited for in a thread of the executor, so that
-    nothing of it is registered with the loop under test.
-    """
+    """Have the far end carry out one order as a client, and return its report."""
     loop = asyncio.get_running_loop()
-    far_end = await loop.run_in_executor(None, FarEnd, job.far_end)
+    ordered = await loop.run_in_executor(None, Ordered, job, name, details)
     try:
-        await loop.run_in_executor(None, lambda: far_end.prepare(name, **details))
-        cpu = time.process_time()
-        report = await loop.run_in_executor(None, far_end.go)
-        cpu = time.process_time() - cpu
+        return await loop.run_in_executor(None, ordered.carry_out)
     finally:
-        far_end.close()
-    job.record(report["seconds"], cpu=cpu, far_end_cpu=report["cpu"])
-    return report
+        ordered.close()
 
 
-async def drive(job: Job, family: str, address: Any) -> dict[str, Any]:
+@asynccontextmanager
+async def server(job: Job, name: str, **details: Any) -> AsyncIterator[dict[str, Any]]:
+    """Have the far end be a server for `job.n` operations; yields its answer, with its address."""
+    loop = asyncio.get_running_loop()
+    ordered = await loop.run_in_executor(None, Ordered, job, name, {"times": job.n, **details})
+    try:
+        served = loop.run_in_executor(None, ordered.serve)
+        yield ordered.answer
+        await served
+    finally:
+        ordered.close()
+
+
+def echo_details(job: Job, family: str, address: Any) -> dict[str, Any]:
+    """The order for the far end to exchange `job.n` messages with an echo server at `address`."""
+    return {
+        "family": family,
+        "address": address,
+        "size": job.size,
+        "connections": job.connections,
+        "messages": job.n,
+    }
+
+
+async def exchange(job: Job, family: str, address: Any) -> None:
     """Have the far end exchange `job.n` messages with the echo server at `address`."""
-    return await order(
-        job,
-        "echo_client",
-        family=family,
-        address=address,
-        size=job.size,
-        connections=job.connections,
-        messages=job.n,
-    )
+    await order(job, "echo_client", **echo_details(job, family, address))

@@ -106,6 +106,10 @@ class Job:
         self._cpu = cpu
         self._far_end_cpu = far_end_cpu
 
+    def note_far_end(self, cpu: float) -> None:
+        """Note the processor time of a far end that was the server, and so did not keep time."""
+        self._far_end_cpu = cpu
+
     def finish(self, done: int) -> Sample:
         """Check that the work was done and hand out the figures.
 

@@ -107,3 +107,45 @@ async def thread_wakes_loop(job: Job) -> int:
     with job.timed():
         await loop.run_in_executor(None, knock)
     return done
+
+
+@benchmark("callbacks/timer-cancelled", counts="timer", step=BURST)
+async def timer_cancelled(job: Job) -> int:
+    """Timers that are set and called off, as every timeout that does not strike."""
+    loop = asyncio.get_running_loop()
+    done = 0
+
+    def strike() -> None:
+        raise AssertionError("a timer that was cancelled has fired")
+
+    with job.timed():
+        for _ in range(job.n // BURST):
+            for _ in range(BURST):
+                loop.call_later(60, strike).cancel()
+                done += 1
+            await asyncio.sleep(0)
+    return done
+
+
+@benchmark("callbacks/timer-fired", counts="timer", step=BURST)
+async def timer_fired(job: Job) -> int:
+    """A thousand timers, due at once and set in no order, that all fire."""
+    loop = asyncio.get_running_loop()
+    done = 0
+
+    def strike(last: asyncio.Future[None] | None) -> None:
+        nonlocal done
+        done += 1
+        if last is not None:
+            last.set_result(None)
+
+    with job.timed():
+        for _ in range(job.n // BURST):
+            start = loop.time()
+            for number in range(BURST - 1):
+                # 617 and 1000 have no common divisor: each of the places is taken once.
+                loop.call_at(start - (number * 617 % BURST) * 1e-6, strike, None)
+            last = loop.create_future()
+            loop.call_at(start, strike, last)
+            await last
+    return done

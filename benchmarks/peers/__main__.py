@@ -26,7 +26,7 @@ def serve(line: Line) -> None:
             continue
         with ExitStack() as stack:
             try:
-                answer, work = ORDERS[name](stack, line, **order)
+                answer, work = ORDERS[name](stack, **order)
                 line.send(answer)
                 if (go := line.receive()) is None:
                     return

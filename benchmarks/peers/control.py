@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -40,7 +41,12 @@ class Line:
         return message
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a thread that is waiting for its next line is told of the end."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # the other side was first
+                raise
         self._reader.close()
         self.socket.close()
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import native
+from benchmarks.certificate import client_context
 
 __all__ = ["connect", "ping_pong"]
 
@@ -26,20 +27,21 @@ PATIENCE = 20.0  # seconds
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
     "udp": (socket.AF_INET, socket.SOCK_DGRAM),
+    "tls": (socket.AF_INET, socket.SOCK_STREAM),
     "unix": (socket.AF_UNIX, socket.SOCK_STREAM),
 }
 
 
-def connect(family: str, address: Any, tls: ssl.SSLContext | None = None) -> socket.socket:
-    """A blocking socket that is connected to `address`; with `tls`, after the handshake."""
+def connect(family: str, address: Any) -> socket.socket:
+    """A blocking socket that is connected to `address`; for TLS, after the handshake."""
     sock = socket.socket(*FAMILIES[family])
     try:
         sock.settimeout(PATIENCE)
         sock.connect(tuple(address) if isinstance(address, list) else address)
-        if family == "tcp":
+        if family in ("tcp", "tls"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is not None:
-            return tls.wrap_socket(sock, server_hostname="localhost")
+        if family == "tls":
+            return client_context().wrap_socket(sock)
     except BaseException:
         sock.close()
         raise
