@@ -271,6 +271,7 @@ class EpollPoller(Poller):
         return self._epoll.fileno()
 
     def close(self) -> None:
+        """Close the epoll object; what is registered with it is forgotten."""
         self._epoll.close()
         self.watches.clear()
 
@@ -316,6 +317,7 @@ class SelectorPoller(Poller):
         self._selector = selectors.DefaultSelector() if selector is None else selector
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Sleep until something happens: see `Poller.wait`."""
         events = []
         for key, mask in self._selector.select(timeout):
             event = READ if mask & selectors.EVENT_READ else 0
@@ -323,6 +325,7 @@ class SelectorPoller(Poller):
         return events
 
     def close(self) -> None:
+        """Close the selector; what is registered with it is forgotten."""
         self._selector.close()
         self.watches.clear()
 

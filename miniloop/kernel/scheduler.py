@@ -218,7 +218,7 @@ class Scheduler:
         return handle
 
     def watch_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> Handle:
-        """Call `callback(*args)` on every turn on which `fd` is writable, until `unwatch_writer`."""
+        """Call `callback(*args)` on every turn on which `fd` is writable; like `watch_reader`."""
         self._check_closed()
         handle = self.make_handle(callback, args, self, copy_context())
         replaced = self.poller.watch_writer(fd, handle)

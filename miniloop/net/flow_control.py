@@ -34,8 +34,10 @@ class WriteMarks:
         self.set(None, None)
 
     def set(self, high: int | None, low: int | None, default: int = HIGH_WATER) -> None:
-        """Set the marks, in bytes. A missing `low` is a quarter of `high`, a missing `high` four
-        times `low`, and `default` if both are missing.
+        """Set the marks, in bytes.
+
+        A missing `low` is a quarter of `high`, a missing `high` four times `low`, and `default` if
+        both are missing.
 
         Raises ValueError unless 0 <= low <= high.
         """
