@@ -9,10 +9,16 @@ that the test can run. None of these names is in miniloop itself.
 from __future__ import annotations
 
 import selectors
+import socket
+import sys
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 import miniloop
+from miniloop.kernel import debug
+from miniloop.kernel.describe import capture_stack
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from tests.conformance.subject import Subject
 
@@ -26,8 +32,8 @@ def subject() -> Subject:
         loop_class=LoopUnderTest,
         task=miniloop.Task,
         future=miniloop.Future,
-        handle=miniloop.Handle,
-        timer_handle=miniloop.TimerHandle,
+        handle=make_handle,
+        timer_handle=make_timer_handle,
         policy=miniloop.EventLoopPolicy,
         test_loop=ScriptedLoop,
         package="miniloop",
@@ -56,6 +62,54 @@ class LoopUnderTest(miniloop.EventLoop):
         """One turn."""
         self.stop()
         self.run_forever()
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        self.remove_reader(sock)
+        sock.close()
+
+    @property
+    def _default_executor(self) -> ThreadPoolExecutor | None:
+        return self._executor._pool
+
+    @property
+    def _scheduled(self) -> list[Any]:
+        """The timers."""
+        return [timer for _, _, timer in self.timers.entries]
+
+    @property
+    def _signal_handlers(self) -> dict[int, Any]:
+        return self._signals.handlers
+
+
+def make_handle(
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context | None = None,
+) -> miniloop.Handle:
+    """A handle, made like asyncio's: for a loop in debug mode it remembers where it was made."""
+    context = copy_context() if context is None else context
+    if not loop.get_debug():
+        return miniloop.Handle(callback, args, loop, context)
+    handle = debug.DebugHandle(callback, args, loop, context)
+    handle._source_traceback = capture_stack(sys._getframe(1))
+    return handle
+
+
+def make_timer_handle(
+    when: float,
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context | None = None,
+) -> miniloop.TimerHandle:
+    """A timer handle, made like asyncio's."""
+    context = copy_context() if context is None else context
+    if not loop.get_debug():
+        return miniloop.TimerHandle(when, callback, args, loop, context)
+    handle = debug.DebugTimerHandle(when, callback, args, loop, context)
+    handle._source_traceback = capture_stack(sys._getframe(1))
+    return handle
 
 
 class ScriptedPoller(Poller):
@@ -96,6 +150,10 @@ class ScriptedLoop(LoopUnderTest):
 
     def call_later(self, delay: float, *args: Any, **options: Any) -> Any:
         return self.call_at(self.time() + delay, *args, **options)
+
+    def run_turns(self) -> None:
+        super().run_turns()
+        self._advance()
 
     def advance_time(self, seconds: float) -> None:
         """Move the clock on by hand."""

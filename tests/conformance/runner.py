@@ -208,12 +208,12 @@ class _Worker:
             self._run.outcomes[self._current] = Outcome(
                 self._current,
                 "known" if known else "failed",
-                known or f"{self._describe_exit()} in this test\n{tail}",
+                known or f"{tail}\n{self._describe_exit()} in this test",
                 self._options.limit,
             )
         else:
             where = "between two tests" if self._collected else "before the first test"
-            self._run.broken = f"{self._run.module}: {self._describe_exit()} {where}\n{tail}"
+            self._run.broken = f"{self._run.module}\n{tail}\n{self._describe_exit()} {where}"
 
     def _describe_exit(self) -> str:
         if self._exit_code < 0:

@@ -25,8 +25,8 @@ class Subject:
     """Takes the place of every loop class of asyncio; called with a selector, or with nothing."""
     task: type[Any] | None = None
     future: type[Any] | None = None
-    handle: type[Any] | None = None
-    timer_handle: type[Any] | None = None
+    handle: Callable[..., Any] | None = None
+    timer_handle: Callable[..., Any] | None = None
     policy: type[Any] | None = None
     test_loop: Callable[..., asyncio.AbstractEventLoop] | None = None
     """Takes the place of the loop with a clock set by hand: see ``TestLoop`` in CPython's tests."""

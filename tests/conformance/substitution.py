@@ -104,7 +104,7 @@ def _adapt_test_case(subject: Subject, test_utils: Any) -> None:
 
     def close_loop(loop: Any) -> None:
         # The original waits for the default executor by way of a private attribute of the loop.
-        if isinstance(loop, asyncios_own):
+        if isinstance(loop, asyncios_own) or hasattr(loop, "_default_executor"):
             close_asyncios_own(loop)
         elif not loop.is_closed():
             loop.run_until_complete(loop.shutdown_default_executor())
