@@ -34,10 +34,10 @@ class ExceptionReporter:
         """Pass the context to the handler; survive a handler that fails itself."""
         handler = self.handler
         if handler is None:
-            self._report_by_default(context)
+            self._report_by_default(context, "Exception in default exception handler")
             return
         try:
-            handler(self._loop, context)
+            _call_in_context_of_culprit(handler, self._loop, context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -46,17 +46,35 @@ class ExceptionReporter:
                     "message": "Unhandled error in exception handler",
                     "exception": exc,
                     "context": context,
-                }
+                },
+                "Exception in default exception handler "
+                "while handling an unexpected error in custom exception handler",
             )
 
-    def _report_by_default(self, context: dict[str, Any]) -> None:
+    def _report_by_default(self, context: dict[str, Any], if_that_fails: str) -> None:
         try:
             # A loop's class may override the default, so it is asked and not bypassed.
             self._loop.default_exception_handler(context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException:
-            logger.error("Exception in default exception handler", exc_info=True)
+            logger.error(if_that_fails, exc_info=True)
+
+
+def _call_in_context_of_culprit(
+    handler: Callable[[Any, dict[str, Any]], object], loop: Any, context: dict[str, Any]
+) -> None:
+    """Let the handler see the context variables of the task or handle that it is told of.
+
+    Source: the CPython documentation, `loop.set_exception_handler`, since 3.12.
+    """
+    # A task comes as the "future" when its exception was never retrieved; a future has no context.
+    for key in ("task", "future", "handle"):
+        get_context = getattr(context.get(key), "get_context", None)
+        if get_context is not None:
+            get_context().run(handler, loop, context)
+            return
+    handler(loop, context)
 
 
 def log_context(context: dict[str, Any]) -> None:
