@@ -18,11 +18,11 @@ import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
-from miniloop.kernel.future import Future, new_future
+from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import TimerHandle, new_handle
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
@@ -38,9 +38,8 @@ from miniloop.system.signals import SignalHandlers
 __all__ = ["EventLoop", "new_event_loop"]
 
 T = TypeVar("T")
-
-ProtocolFactory = Callable[[], asyncio.BaseProtocol]
-Connection = tuple[asyncio.Transport, asyncio.BaseProtocol]
+Ts = TypeVarTuple("Ts")
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _PIPE = subprocess.PIPE
 
@@ -110,7 +109,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._check_closed()
         self._check_can_run()
         is_ours = not asyncio.isfuture(future)
-        task: Any = asyncio.ensure_future(future, loop=self)
+        task: Any = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]  # generators
         if is_ours:
             # Whoever called us gets the exception; there is no need to log it as well.
             task._log_destroy_pending = False
@@ -146,7 +145,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Tasks and futures: kernel/task.py, kernel/future.py.
 
-    def create_task(  # type: ignore[override]  # 3.14 passes more, to the factory
+    def create_task(
         self,
         coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
@@ -159,7 +158,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             raise RuntimeError("Event loop is closed")
         if self._task_factory is None and not kwargs:
             return self.make_task(self, coro, name, context)
-        return self._create_task_otherwise(coro, name, context, kwargs)
+        task: Task[T] = self._create_task_otherwise(coro, name, context, kwargs)
+        return task
 
     def _create_task_otherwise(
         self, coro: Any, name: object, context: Context | None, kwargs: dict[str, Any]
@@ -233,9 +233,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Threads: system/executor.py.
 
-    def run_in_executor(  # type: ignore[override]
-        self, executor: Any, func: Callable[..., T], *args: Any
-    ) -> Future[T]:
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Call `func(*args)` in a thread (or whatever the executor has)."""
         self._check_closed()
         return self._executor.run(executor, func, *args)
@@ -250,7 +250,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Signals: system/signals.py.
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `callback(*args)` in the loop when the process gets the signal."""
         self._signals.add(sig, callback, args)
 
@@ -260,7 +260,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # File descriptors: kernel/poller.py.
 
-    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `callback(*args)` on every turn on which the file is readable."""
         self.watch_reader(self._free_fileno(fd), callback, *args)
 
@@ -268,7 +268,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Stop doing so. False if it was not being done."""
         return self.unwatch_reader(self._free_fileno(fd))
 
-    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_writer(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `callback(*args)` on every turn on which the file is writable."""
         self.watch_writer(self._free_fileno(fd), callback, *args)
 
@@ -357,9 +357,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Connections and servers: net/connect.py, net/server.py, net/stream.py, net/tls.py.
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         host: Any = None,
         port: Any = None,
         *,
@@ -375,7 +375,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         happy_eyeballs_delay: float | None = None,
         interleave: int | None = None,
         all_errors: bool = False,
-    ) -> Connection:
+    ) -> tuple[asyncio.Transport, P]:
         """Connect to a host by TCP."""
         if server_hostname is not None and not ssl:
             raise ValueError("server_hostname is only meaningful with ssl")
@@ -407,9 +407,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             all_errors=all_errors,
         )
 
-    async def create_server(  # type: ignore[override]
+    async def create_server(  # type: ignore[override]  # our own Server
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         host: Any = None,
         port: Any = None,
         *,
@@ -449,9 +449,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             start_serving=start_serving,
         )
 
-    async def create_unix_connection(  # type: ignore[override]
+    async def create_unix_connection(
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         path: Any = None,
         *,
         ssl: Any = None,
@@ -459,7 +459,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> Connection:
+    ) -> tuple[asyncio.Transport, P]:
         """Connect to a Unix socket."""
         if ssl and server_hostname is None:
             raise ValueError("you have to pass server_hostname when using ssl")
@@ -476,9 +476,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             self, protocol_factory, path, tls=tls, sock=sock
         )
 
-    async def create_unix_server(  # type: ignore[override]
+    async def create_unix_server(  # type: ignore[override]  # our own Server
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         path: Any = None,
         *,
         sock: socket.socket | None = None,
@@ -508,13 +508,13 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     async def connect_accepted_socket(
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         sock: socket.socket,
         *,
         ssl: Any = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> Connection:
+    ) -> tuple[asyncio.Transport, P]:
         """Take over a connection that was accepted outside of the loop."""
         tls = connect.tls_options(
             ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
@@ -551,7 +551,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     async def create_datagram_endpoint(  # type: ignore[override]
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         local_addr: Any = None,
         remote_addr: Any = None,
         *,
@@ -568,11 +568,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Pipes: net/pipe.py.
 
-    async def connect_read_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
+    async def connect_read_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
         """Read from the reading end of a pipe."""
         return await net_pipe.connect_read_pipe(self, protocol_factory, pipe)
 
-    async def connect_write_pipe(self, protocol_factory: ProtocolFactory, pipe: Any) -> Any:
+    async def connect_write_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
         """Write to the writing end of a pipe."""
         return await net_pipe.connect_write_pipe(self, protocol_factory, pipe)
 
@@ -580,7 +580,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     async def subprocess_exec(
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         *args: Any,
         stdin: Any = _PIPE,
         stdout: Any = _PIPE,
@@ -594,7 +594,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     async def subprocess_shell(
         self,
-        protocol_factory: ProtocolFactory,
+        protocol_factory: Callable[[], P],
         cmd: Any,
         *,
         stdin: Any = _PIPE,
@@ -616,7 +616,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 def _stop_loop_of(future: Any) -> None:
     if not future.cancelled() and isinstance(future.exception(), SystemExit | KeyboardInterrupt):
         return  # it came out of run_forever, and has stopped the loop by that
-    asyncio.futures._get_loop(future).stop()  # type: ignore[attr-defined]
+    asyncio.futures._get_loop(future).stop()  # type: ignore[attr-defined]  # private
 
 
 def _fileno(file: Any) -> int:

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     _DefaultPolicy = asyncio.DefaultEventLoopPolicy
 
 
-class EventLoopPolicy(_DefaultPolicy):  # type: ignore[misc, valid-type]
+class EventLoopPolicy(_DefaultPolicy):
     """The default policy, with miniloops for loops."""
 
     def new_event_loop(self) -> EventLoop:

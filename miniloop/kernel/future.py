@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
     from miniloop.kernel.scheduler import Scheduler
 
+    # What `isinstance` says at run time, by way of `__class__`, type checkers read here.
+    _Base = asyncio.Future
+else:
+    _Base = Generic
+
 __all__ = ["CANCELLED", "FINISHED", "PENDING", "Future", "fill_future", "new_future"]
 
 PENDING = "PENDING"
@@ -50,7 +55,7 @@ T = TypeVar("T")
 _allocate = object.__new__
 
 
-class Future(Generic[T]):
+class Future(_Base[T]):
     """A result that will be there later. Not safe to use from other threads.
 
     Source: the CPython documentation, "Futures".
@@ -75,7 +80,7 @@ class Future(Generic[T]):
     _result: T | None
     _exception: BaseException | None
     _traceback: TracebackType | None  # of `_exception`, as it was when it came
-    _callbacks: list[Any] | None
+    _callbacks: list[Any] | None  # type: ignore[assignment]  # asyncio's has pairs only
     _cancel_message: Any
     _log_traceback: bool
     _source_traceback: StackSummary | None
@@ -87,14 +92,15 @@ class Future(Generic[T]):
     def __init__(self, *, loop: Any = None) -> None:
         fill_future(self, loop)
         if loop is None:
-            self._loop = events.get_event_loop()
+            loop = events.get_event_loop()
+            self._loop = loop
         if self._loop.get_debug():
             self._source_traceback = capture_stack(sys._getframe(1))
 
-    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[assignment]
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     # `isinstance(future, asyncio.Future)` holds: see docs/decisions/types-that-libraries-check.md.
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # writable in `object`
     def __class__(self) -> type:
         return asyncio.Future
 
@@ -120,7 +126,7 @@ class Future(Generic[T]):
         if self._state is FINISHED:
             exception = self._exception
             if exception is None:
-                return self._result  # type: ignore[return-value]
+                return self._result  # type: ignore[return-value]  # a T, since it is finished
             self._log_traceback = False
             raise exception.with_traceback(self._traceback)
         if self._state is CANCELLED:

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 
     from miniloop.kernel.scheduler import Scheduler
 
+    # What `isinstance` says at run time, by way of `__class__`, type checkers read here.
+    _Base = asyncio.Handle
+else:
+    _Base = object
+
 __all__ = ["Handle", "TimerHandle", "new_handle"]
 
 _allocate = object.__new__
 
 
-class Handle:
+class Handle(_Base):
     """One scheduled call, as returned by `call_soon` and `call_soon_threadsafe`.
 
     Source: the CPython documentation, "Callback Handles".
@@ -61,7 +66,7 @@ class Handle:
         self._context = context
 
     # `isinstance(handle, asyncio.Handle)` holds: see docs/decisions/types-that-libraries-check.md.
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # writable in `object`
     def __class__(self) -> type:
         return asyncio.Handle
 
@@ -130,7 +135,15 @@ def new_handle(
     return handle
 
 
-class TimerHandle(Handle):
+if TYPE_CHECKING:
+
+    class _TimerBase(Handle, asyncio.TimerHandle):
+        pass
+else:
+    _TimerBase = Handle
+
+
+class TimerHandle(_TimerBase):
     """A call scheduled for a time, as returned by `call_later` and `call_at`."""
 
     __slots__ = ("_scheduled", "_when")
@@ -150,7 +163,7 @@ class TimerHandle(Handle):
         self._when = when
         self._scheduled = False  # True while the timer queue holds it
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # writable in `object`
     def __class__(self) -> type:
         return asyncio.TimerHandle
 

@@ -25,12 +25,12 @@ current_tasks: Any
 register: Callable[[Any], None]
 
 if sys.version_info < (3, 14):
-    current_tasks = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
+    current_tasks = asyncio.tasks._current_tasks  # type: ignore[attr-defined]  # not in stubs
 
     if sys.version_info >= (3, 12):
-        _all_tasks = asyncio.tasks._scheduled_tasks
+        _all_tasks = asyncio.tasks._scheduled_tasks  # type: ignore[attr-defined]  # not in stubs
     else:
-        _all_tasks = asyncio.tasks._all_tasks  # type: ignore[attr-defined]
+        _all_tasks = asyncio.tasks._all_tasks  # type: ignore[attr-defined]  # not in stubs
 
     _references: set[weakref.ref[Any]] = _all_tasks.data
 

@@ -38,7 +38,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle
@@ -47,7 +47,16 @@ from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
 
+if TYPE_CHECKING:
+    # A scheduler is the hot half of an event loop. The other half is written in `EventLoop`, which
+    # no part of the kernel may import; for type checkers every scheduler has it.
+    from asyncio import AbstractEventLoop as _Base
+else:
+    _Base = object
+
 __all__ = ["Scheduler"]
+
+Ts = TypeVarTuple("Ts")
 
 # The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
 # of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
@@ -63,7 +72,7 @@ VISIT_INTERVAL = 250e-6
 LONGEST_WAIT = 24 * 3600.0
 
 
-class Scheduler:
+class Scheduler(_Base):
     """Runs entries when they are ready, timers when they are due, and waits when there is neither.
 
     `poller` finds out about file descriptors; `clock` tells the time in seconds and must never go
@@ -133,7 +142,7 @@ class Scheduler:
     # Scheduling.
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Handle:
         """Call `callback(*args)` on the next turn, after whatever is ready already.
 
@@ -146,7 +155,7 @@ class Scheduler:
         return handle
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Handle:
         """Like `call_soon`, from any thread; wakes the loop if it sleeps.
 
@@ -164,8 +173,8 @@ class Scheduler:
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> TimerHandle:
         """Call `callback(*args)` in `delay` seconds."""
@@ -186,8 +195,8 @@ class Scheduler:
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> TimerHandle:
         """Call `callback(*args)` when `loop.time()` reaches `when` (seconds)."""
@@ -205,7 +214,7 @@ class Scheduler:
         """A future that belongs to this loop."""
         return self.make_future(self)
 
-    def watch_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> Handle:
+    def watch_reader(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is readable, until `unwatch_reader`.
 
         For transports: `add_reader` is the user's door, and keeps users off transports' sockets.
@@ -217,7 +226,7 @@ class Scheduler:
             replaced.cancel()
         return handle
 
-    def watch_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> Handle:
+    def watch_writer(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is writable; like `watch_reader`."""
         self._check_closed()
         handle = self.make_handle(callback, args, self, copy_context())
@@ -323,7 +332,7 @@ class Scheduler:
         self._check_can_run()
         self._thread_id = threading.get_ident()
         previous = events._get_running_loop()
-        events._set_running_loop(self)  # type: ignore[arg-type]
+        events._set_running_loop(self)
         try:
             self.run_turns()
         finally:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import reprlib
 from asyncio import CancelledError
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType, FrameType
@@ -56,8 +56,15 @@ _numbers = count(1)
 _finish = Future.set_result
 _fail = Future.set_exception
 
+if TYPE_CHECKING:
 
-class Task(Future[T]):
+    class _Base(Future[T], asyncio.Task[T]):
+        pass
+else:
+    _Base = Future
+
+
+class Task(_Base[T]):
     """A running coroutine, and a future for what it returns. Not safe to use from other threads.
 
     Source: the CPython documentation, "Coroutines and Tasks".
@@ -75,7 +82,8 @@ class Task(Future[T]):
         "_throw",
     )
 
-    _coro: Coroutine[Any, Any, T] | Generator[Any, Any, T]
+    _coro: Any  # a coroutine or what looks like one; None once an eager task is done
+    _send: Callable[[None], Any]  # of `_coro`
     _context: Context
     _name: str | int  # a number until somebody asks: most names are never read
     _fut_waiter: Any
@@ -104,7 +112,7 @@ class Task(Future[T]):
         else:
             _schedule(self)
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # writable in `object`
     def __class__(self) -> type:
         return asyncio.Task
 
@@ -162,7 +170,7 @@ class Task(Future[T]):
         finally:
             del current_tasks[loop]
             # A traceback that was raised through this frame must not keep its own task alive.
-            self = throw = None  # type: ignore[assignment]
+            self = throw = None  # type: ignore[assignment]  # never read again
 
     def _take_throw(self) -> BaseException:
         throw, self._throw = self._throw, None
@@ -178,7 +186,7 @@ class Task(Future[T]):
         blocking = getattr(awaited, "_asyncio_future_blocking", None)
         if blocking is None:
             self._raise_misuse(awaited)
-        elif asyncio.futures._get_loop(awaited) is not self._loop:  # type: ignore[attr-defined]
+        elif asyncio.futures._get_loop(awaited) is not self._loop:  # type: ignore[attr-defined]  # private
             self._raise_next(f"Task {self!r} got Future {awaited!r} attached to a different loop")
         elif not blocking:
             self._raise_misuse(awaited)
@@ -245,7 +253,7 @@ class Task(Future[T]):
             if outer is not None:
                 current_tasks[loop] = outer
             if self._state is not PENDING:
-                self._coro = self._send = None
+                self._coro = self._send = None  # type: ignore[assignment]  # there is no next step
 
     # Cancelling.
 

@@ -17,15 +17,17 @@ from asyncio.staggered import staggered_race
 from collections.abc import Callable
 from functools import partial
 from itertools import chain, zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from miniloop.net import resolver
 from miniloop.net.stream import StreamTransport
 
 try:
-    import ssl
+    from ssl import SSLSocket
 except ImportError:  # an interpreter built without it
-    ssl = None  # type: ignore[assignment]
+    _BLOCKING_SOCKETS: tuple[type, ...] = ()
+else:
+    _BLOCKING_SOCKETS = (SSLSocket,)
 
 __all__ = [
     "TLSOptions",
@@ -36,6 +38,8 @@ __all__ = [
     "is_abstract",
     "set_reuse_port",
 ]
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class TLSOptions(NamedTuple):
@@ -71,7 +75,7 @@ def tls_options(
 
 def refuse_ssl_socket(sock: Any) -> None:
     """Raise TypeError for a socket that does TLS by itself, and would block in it."""
-    if ssl is not None and isinstance(sock, ssl.SSLSocket):
+    if isinstance(sock, _BLOCKING_SOCKETS):
         raise TypeError("Socket cannot be of type SSLSocket")
 
 
@@ -97,9 +101,9 @@ def attach(
 async def _open(
     loop: Any,
     sock: socket.socket,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    protocol_factory: Callable[[], P],
     tls: TLSOptions | None,
-) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+) -> tuple[asyncio.Transport, P]:
     """Attach, and wait until the connection is open."""
     sock.setblocking(False)
     protocol = protocol_factory()
@@ -115,7 +119,7 @@ async def _open(
 
 async def create_connection(
     loop: Any,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    protocol_factory: Callable[[], P],
     host: Any,
     port: Any,
     *,
@@ -128,7 +132,7 @@ async def create_connection(
     happy_eyeballs_delay: float | None,
     interleave: int | None,
     all_errors: bool,
-) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+) -> tuple[asyncio.Transport, P]:
     """Connect to `(host, port)`, or take over the connected socket `sock`.
 
     Raises OSError if no address could be connected to: the one error there was, or one that names
@@ -250,12 +254,12 @@ def _interleave(infos: list[resolver.AddressInfo], first: int) -> list[resolver.
 
 async def create_unix_connection(
     loop: Any,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    protocol_factory: Callable[[], P],
     path: Any,
     *,
     tls: TLSOptions | None,
     sock: socket.socket | None,
-) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+) -> tuple[asyncio.Transport, P]:
     """Connect to a Unix stream socket: a path, an abstract name, or a connected `sock`."""
     if path is not None:
         if sock is not None:
@@ -276,11 +280,11 @@ async def create_unix_connection(
 
 async def connect_accepted_socket(
     loop: Any,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    protocol_factory: Callable[[], P],
     sock: socket.socket,
     *,
     tls: TLSOptions | None,
-) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+) -> tuple[asyncio.Transport, P]:
     """Put a transport on a connection that was accepted elsewhere.
 
     Raises ValueError if it is not a stream socket.

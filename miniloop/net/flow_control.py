@@ -28,8 +28,8 @@ class WriteMarks:
     ) -> None:
         self._loop = loop
         self._transport = transport
-        # Whom to tell; a transport that is given another protocol must say so here.
-        self.protocol = protocol
+        # Whom to tell; a transport that is given another protocol, or loses it, must say so here.
+        self.protocol: asyncio.BaseProtocol | None = protocol
         self.paused = False
         self.set(None, None)
 

@@ -19,7 +19,10 @@ __all__ = ["AddressInfo", "getaddrinfo", "getnameinfo", "parse_literal", "resolv
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6) if socket.has_ipv6 else (socket.AF_INET,)
-_PROTOCOLS = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
+_PROTOCOLS: dict[int, int] = {
+    socket.SOCK_STREAM: socket.IPPROTO_TCP,
+    socket.SOCK_DGRAM: socket.IPPROTO_UDP,
+}
 
 
 def parse_literal(
@@ -76,7 +79,8 @@ async def getaddrinfo(
     """`socket.getaddrinfo`, in the executor unless host and port are literals."""
     if _is_numeric(host, port):
         # The C library takes literals apart by itself; it needs no thread for that.
-        return socket.getaddrinfo(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
+        flags |= socket.AI_NUMERICHOST
+        return list(socket.getaddrinfo(host, port, family, type, proto, flags))
     found: list[AddressInfo] = await loop.run_in_executor(
         None, socket.getaddrinfo, host, port, family, type, proto, flags
     )

@@ -24,9 +24,11 @@ from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
 
 try:
-    import ssl
+    from ssl import SSLSocket
 except ImportError:  # an interpreter built without it
-    ssl = None  # type: ignore[assignment]
+    _BLOCKING_SOCKETS: tuple[type, ...] = ()
+else:
+    _BLOCKING_SOCKETS = (SSLSocket,)
 
 __all__ = ["Sockets"]
 
@@ -183,7 +185,7 @@ class Sockets:
         """What the poller knows of the socket. One that it does not know is checked first."""
         watch = self._poller.known(sock)
         if watch is None:
-            if ssl is not None and isinstance(sock, ssl.SSLSocket):
+            if isinstance(sock, _BLOCKING_SOCKETS):
                 raise TypeError("Socket cannot be of type SSLSocket")
             if self._loop.get_debug() and sock.gettimeout() != 0:
                 raise ValueError("the socket must be non-blocking")

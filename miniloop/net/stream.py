@@ -86,6 +86,8 @@ class StreamTransport(asyncio.Transport):
         "_started",
     )
 
+    _extra: dict[str, Any]  # asyncio's; behind get_extra_info
+
     # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us.
     _start_tls_compatible = True
 
@@ -379,8 +381,6 @@ class StreamTransport(asyncio.Transport):
             sent -= len(first)
 
     def _write_ready(self) -> None:
-        if self._lost:
-            return
         self._send_buffer()
         if self._lost:
             return
