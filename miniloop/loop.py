@@ -28,7 +28,7 @@ from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, eager_task_factory, new_task
-from miniloop.net import connect, resolver, server
+from miniloop.net import connect, datagram_endpoint, resolver, sendfile, server
 from miniloop.net import pipe as net_pipe
 from miniloop.net.sock import Sockets
 from miniloop.system import process
@@ -353,7 +353,10 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         fallback: bool | None = None,
     ) -> int:
         """Send a file over a socket."""
-        raise NotImplementedError("sendfile is not built yet")
+        # asyncio's loops fall back unless they are told not to; its abstract class says None.
+        return await sendfile.send_over_socket(
+            self, sock, file, offset, count, fallback is None or fallback
+        )
 
     # Connections and servers: net/connect.py, net/server.py, net/stream.py, net/tls.py.
 
@@ -545,9 +548,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         fallback: bool = True,
     ) -> int:
         """Send a file over a transport."""
-        raise NotImplementedError("sendfile is not built yet")
+        return await sendfile.send_over_transport(self, transport, file, offset, count, fallback)
 
-    # Datagrams: net/datagram.py.
+    # Datagrams: net/datagram_endpoint.py, net/datagram.py.
 
     async def create_datagram_endpoint(  # type: ignore[override]
         self,
@@ -564,7 +567,19 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         sock: socket.socket | None = None,
     ) -> tuple[asyncio.DatagramTransport, asyncio.BaseProtocol]:
         """Send and receive datagrams."""
-        raise NotImplementedError("datagram endpoints are not built yet")
+        return await datagram_endpoint.create_datagram_endpoint(
+            self,
+            protocol_factory,
+            local_addr,
+            remote_addr,
+            family=family,
+            proto=proto,
+            flags=flags,
+            reuse_address=reuse_address,
+            reuse_port=reuse_port,
+            allow_broadcast=allow_broadcast,
+            sock=sock,
+        )
 
     # Pipes: net/pipe.py.
 

@@ -432,9 +432,25 @@ class StreamTransport(asyncio.Transport):
             self._flushed.set_result(None)
         return self._flushed
 
+    def wait_for_room(self) -> Any:
+        """A future that is done once the lent socket has room, and fails if it is closed before."""
+        self._flushed = self._loop.create_future()
+        if self._lost:
+            self._flushed.set_exception(ConnectionError("Connection is closed by peer"))
+        else:
+            self._loop.watch_writer(self._fd, self._has_room)
+        return self._flushed
+
+    def _has_room(self) -> None:
+        self._loop.unwatch_writer(self._fd)
+        if not self._flushed.done():
+            self._flushed.set_result(None)
+
     def take_socket_back(self) -> None:
         """Accept writes again."""
         self._flushed = None
+        if not self._buffer and not self._lost:
+            self._loop.unwatch_writer(self._fd)  # it may still be watched by `wait_for_room`
 
     # Ending.
 

@@ -84,6 +84,7 @@ class PidfdWatch:
         self._on_exit(reap(self._process))
 
     def close(self) -> None:
+        """Stop waiting, and give the descriptor back."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._loop.unwatch_reader(fd)
@@ -135,6 +136,7 @@ class ThreadWatch:
             self._on_exit(reap(self._process))
 
     def close(self) -> None:
+        """Stop waiting; the thread stays until the child ends."""
         self._closed = True
 
 

@@ -50,7 +50,7 @@ class DefaultExecutor:
     def run(
         self,
         executor: concurrent.futures.Executor | None,
-        func: Callable[..., Any],
+        func: Any,
         *args: Any,
     ) -> asyncio.Future[Any]:
         """Call `func(*args)` in `executor`, or in the default one. Returns a future of our loop.

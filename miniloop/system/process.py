@@ -5,8 +5,8 @@ is an event: each pipe to the child is a pipe transport of its own, and its end 
 `child_exit`. A process transport puts them together:
 
     started ──all pipes connected──▶ connection_made
-                                         │   pipe_data_received, pipe_connection_lost, process_exited
-                                         ▼   in whatever order they come
+                                            │   pipe_data_received, pipe_connection_lost and
+                                            ▼   process_exited, in whatever order they come
               ended, and all pipes lost ──▶ connection_lost
 
 Invariants:
@@ -109,6 +109,8 @@ async def start_process(
 class ProcessTransport(asyncio.SubprocessTransport):
     """A child process."""
 
+    _extra: dict[str, Any]
+
     def __init__(self, loop: Any, protocol: Any, args: Any, **options: Any) -> None:
         """Start the child. Raises what `subprocess.Popen` does."""
         super().__init__()
@@ -180,7 +182,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
         return self._returncode
 
     def get_pipe_transport(self, fd: int) -> asyncio.BaseTransport | None:
-        """The transport of the child's stdin (0), stdout (1) or stderr (2); None if it is no pipe."""
+        """The transport of the child's stdin (0), stdout (1) or stderr (2), or None: no pipe."""
         pipe = self._pipes.get(fd)
         return None if pipe is None else pipe.transport
 
@@ -209,8 +211,9 @@ class ProcessTransport(asyncio.SubprocessTransport):
     # Signals.
 
     def send_signal(self, signal: int) -> None:
-        """Send a signal; does nothing if the child has ended. Raises ProcessLookupError if all of
-        it is over, its pipes included.
+        """Send a signal; does nothing if the child has ended.
+
+        Raises ProcessLookupError once it is all over, the pipes included.
         """
         if self._lost:
             raise ProcessLookupError(f"process {self._process.pid} has ended")
@@ -332,7 +335,7 @@ def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
     theirs, ours = socket.socketpair()
     try:
         process = subprocess.Popen(args, bufsize=0, **{**options, "stdin": theirs})
-        process.stdin = open(ours.detach(), "wb", buffering=0)
+        process.stdin = open(ours.detach(), "wb", buffering=0)  # noqa: SIM115  # closed with its pipe
     finally:
         theirs.close()
         ours.close()

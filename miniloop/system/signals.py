@@ -28,7 +28,6 @@ import inspect
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -51,7 +50,7 @@ class SignalHandlers:
         self.handlers: dict[int, Any] = {}  # signal number: the handle that is queued for it
         loop.wakeup.on_signal = self.deliver
 
-    def add(self, sig: int, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def add(self, sig: int, callback: Any, args: tuple[Any, ...]) -> None:
         """Call `callback(*args)` in the loop whenever the process gets the signal.
 
         Raises TypeError for what is no number or no plain function, ValueError for a number that is

@@ -1,0 +1,180 @@
+"""`create_datagram_endpoint`: from addresses to a socket for datagrams, with a transport on it.
+
+Source: the CPython documentation, `loop.create_datagram_endpoint`; ip(7), unix(7).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from miniloop.kernel.report import logger
+from miniloop.net import connect, resolver
+from miniloop.net.datagram import DatagramTransport
+
+__all__ = ["create_datagram_endpoint"]
+
+_UNIX = getattr(socket, "AF_UNIX", None)
+
+
+async def create_datagram_endpoint(
+    loop: Any,
+    protocol_factory: Callable[[], Any],
+    local_addr: Any,
+    remote_addr: Any,
+    *,
+    family: int,
+    proto: int,
+    flags: int,
+    reuse_address: bool | None,
+    reuse_port: bool | None,
+    allow_broadcast: bool | None,
+    sock: socket.socket | None,
+) -> tuple[DatagramTransport, Any]:
+    """Make a datagram endpoint of two addresses, or of a socket that exists.
+
+    An address is `(host, port)`, or a path if the family is AF_UNIX. With a remote address the
+    socket is connected to it, unless it is to broadcast. Raises ValueError and TypeError for
+    options that do not go together, the first OSError if no pair of addresses works.
+    """
+    if reuse_address:
+        raise ValueError(
+            "reuse_address=True is no longer supported: with it, any process could take over the "
+            "datagrams of another; use reuse_port"
+        )
+    remote = None
+    if sock is None:
+        pairs = await _address_pairs(loop, local_addr, remote_addr, family, proto, flags)
+        sock, remote = await _open_any(loop, pairs, reuse_port, allow_broadcast)
+    else:
+        _check_socket(
+            sock,
+            local_addr=local_addr,
+            remote_addr=remote_addr,
+            family=family,
+            proto=proto,
+            flags=flags,
+            reuse_port=reuse_port,
+            allow_broadcast=allow_broadcast,
+        )
+        sock.setblocking(False)
+    protocol = protocol_factory()
+    waiter = loop.create_future()
+    transport = DatagramTransport(loop, sock, protocol, remote, waiter)
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        raise
+    if loop.get_debug():
+        logger.debug("made a datagram endpoint: (%r, %r)", transport, protocol)
+    return transport, protocol
+
+
+def _check_socket(sock: socket.socket, **options: Any) -> None:
+    if sock.type == socket.SOCK_STREAM:
+        raise ValueError(f"A datagram socket was expected, got {sock!r}")
+    given = ", ".join(f"{name}={value}" for name, value in options.items() if value)
+    if given:
+        raise ValueError(
+            f"socket modifier keyword arguments can not be used when sock is specified. ({given})"
+        )
+
+
+# Family, protocol, local address, remote address.
+_Pair = tuple[int, int, Any, Any]
+
+
+async def _address_pairs(
+    loop: Any, local: Any, remote: Any, family: int, proto: int, flags: int
+) -> list[_Pair]:
+    """Every pair of addresses to try, one for each family and protocol that both have."""
+    if not local and not remote:
+        if family == socket.AF_UNSPEC:
+            raise ValueError("unexpected address family: without addresses it must be named")
+        return [(family, proto, None, None)]
+    if family == _UNIX:
+        for path in (local, remote):
+            if path is not None and not isinstance(path, str):
+                raise TypeError(f"a path must be a string, got {path!r}: string is expected")
+        return [(family, proto, local, remote)]
+    found: dict[tuple[int, int], list[Any]] = {}
+    for index, address in enumerate((local, remote)):
+        if address is None:
+            continue
+        if not (isinstance(address, tuple) and len(address) == 2):
+            raise TypeError(
+                f"an address must be (host, port), got {address!r}: 2-tuple is expected"
+            )
+        infos = await resolver.resolve(
+            loop, address, family=family, kind=socket.SOCK_DGRAM, proto=proto, flags=flags
+        )
+        if not infos:
+            raise OSError(f"getaddrinfo() returned empty list for {address!r}")
+        for info in infos:
+            found.setdefault((info[0], info[2]), [None, None])[index] = info[4]
+    pairs = [
+        (*key, *pair)
+        for key, pair in found.items()
+        if not (local and pair[0] is None) and not (remote and pair[1] is None)
+    ]
+    if not pairs:
+        raise ValueError("can not get address information: no family has both addresses")
+    return pairs
+
+
+async def _open_any(
+    loop: Any, pairs: list[_Pair], reuse_port: bool | None, allow_broadcast: bool | None
+) -> tuple[socket.socket, Any]:
+    """The first socket that could be made, and the address that all its datagrams go to, or None.
+
+    Raises the error of the first pair if none could.
+    """
+    first_error: OSError | None = None
+    for family, proto, local, remote in pairs:
+        try:
+            sock = socket.socket(family, socket.SOCK_DGRAM, proto)
+        except OSError as exc:
+            first_error = first_error or exc
+            continue
+        try:
+            if reuse_port:
+                connect.set_reuse_port(sock)
+            if allow_broadcast:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setblocking(False)
+            if local:
+                if family == _UNIX:
+                    _remove_stale_socket(local)
+                sock.bind(local)
+            if remote and not allow_broadcast:
+                await loop.sock_connect(sock, remote)
+            return sock, remote or None
+        except OSError as exc:
+            sock.close()
+            first_error = first_error or exc
+        except BaseException:
+            sock.close()
+            raise
+    assert first_error is not None
+    try:
+        raise first_error
+    finally:
+        first_error = None  # it holds this frame
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Make room for a socket file, if what is there is one. Abstract names need no room."""
+    if connect.is_abstract(path):
+        return
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.remove(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        # We may be allowed to create a socket here, though not to look.
+        logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)
