@@ -210,7 +210,7 @@ async def _connect_one(
         try:
             sock.setblocking(False)
             if local is not None:
-                _bind_local(sock, family, local)
+                _bind_local(sock, family, local, errors)
             await loop.sock_connect(sock, address)
         except BaseException:
             sock.close()
@@ -221,11 +221,19 @@ async def _connect_one(
     return sock
 
 
-def _bind_local(sock: socket.socket, family: int, local: list[resolver.AddressInfo]) -> None:
-    failure: OSError | None = None
+def _bind_local(
+    sock: socket.socket,
+    family: int,
+    local: list[resolver.AddressInfo],
+    errors: list[OSError],
+) -> None:
+    """Bind to the first local address that can be bound; those that cannot go to `errors`."""
+    failure: OSError | None = None  # the last one, which is raised if there is no success
     for local_family, _, _, _, address in local:
         if local_family != family:
             continue
+        if failure is not None:
+            errors.append(failure)
         try:
             sock.bind(address)
         except OSError as exc:

@@ -42,9 +42,7 @@ class DefaultExecutor:
     def set(self, executor: Any) -> None:
         """Use this one from now on. Raises TypeError unless it is a ThreadPoolExecutor."""
         if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
-            raise TypeError(
-                f"executor must be a concurrent.futures.ThreadPoolExecutor, got {executor!r}"
-            )
+            raise TypeError(f"executor must be ThreadPoolExecutor instance, got {executor!r}")
         self._pool = executor
 
     def run(
