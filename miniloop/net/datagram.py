@@ -353,7 +353,8 @@ class DatagramTransport(asyncio.DatagramTransport):
     def _close_socket(self) -> None:
         self._sock.close()
         self._sock = None
-        self._protocol = self._marks.protocol = None
+        self._protocol = None
+        self._marks.forget()
 
 
 def _address_of(method: Callable[[], Any]) -> Any:

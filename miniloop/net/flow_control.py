@@ -27,7 +27,7 @@ class WriteMarks:
         self, loop: Any, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
     ) -> None:
         self._loop = loop
-        self._transport = transport
+        self._transport: asyncio.BaseTransport | None = transport
         # Whom to tell; a transport that is given another protocol, or loses it, must say so here.
         self.protocol: asyncio.BaseProtocol | None = protocol
         self.paused = False
@@ -49,6 +49,14 @@ class WriteMarks:
             raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
         self.high = high
         self.low = low
+
+    def forget(self) -> None:
+        """The connection is gone: hold on to nobody.
+
+        A transport and its marks refer to each other, and only the garbage collector would notice
+        that nobody else refers to them.
+        """
+        self._transport = self.protocol = None
 
     def grown(self, size: int) -> None:
         """The buffer has grown to `size` bytes."""

@@ -513,7 +513,8 @@ class StreamTransport(asyncio.Transport):
         finally:
             self._sock.close()
             self._sock = None
-            self._protocol = self._marks.protocol = None
+            self._protocol = None
+            self._marks.forget()
             server, self._server = self._server, None
             if server is not None:
                 server.detach(self)
