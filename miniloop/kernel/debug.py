@@ -55,6 +55,7 @@ class DebugHandle(Handle):
         started = self._loop.time()
         super()._run()
         _warn_if_slow(self._loop, started, self)
+        self = None  # type: ignore[assignment]  # as in Handle._run
 
 
 class DebugTimerHandle(TimerHandle):
@@ -66,6 +67,7 @@ class DebugTimerHandle(TimerHandle):
         started = self._loop.time()
         super()._run()
         _warn_if_slow(self._loop, started, self)
+        self = None  # type: ignore[assignment]  # as in Handle._run
 
 
 class DebugTask(Task[Any]):
@@ -78,6 +80,7 @@ class DebugTask(Task[Any]):
         started = loop.time()
         super()._run()
         _warn_if_slow(loop, started, self)
+        self = None  # type: ignore[assignment]  # as in Task._run
 
 
 # In a repr they go by the names of what they stand in for.

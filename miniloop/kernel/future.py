@@ -30,7 +30,7 @@ from asyncio import CancelledError, InvalidStateError, events
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from types import GenericAlias, TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
 
@@ -89,6 +89,13 @@ class Future(_Base[T]):
     # asyncio's protocol for futures of any make: see "Extending" in the CPython documentation.
     _asyncio_future_blocking: bool
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """What a subclass gets that forgets to call our `__init__`: it is pending, and useless."""
+        future = _allocate(cls)
+        future._state = PENDING
+        future._log_traceback = False
+        return future
+
     def __init__(self, *, loop: Any = None) -> None:
         fill_future(self, loop)
         if loop is None:
@@ -107,8 +114,14 @@ class Future(_Base[T]):
     # Asking.
 
     def get_loop(self) -> Any:
-        """The loop this future belongs to."""
-        return self._loop
+        """The loop this future belongs to.
+
+        Raises RuntimeError if a subclass did not call `Future.__init__`.
+        """
+        try:
+            return self._loop
+        except AttributeError:
+            raise RuntimeError("Future object is not initialized.") from None
 
     def done(self) -> bool:
         """True once there is a result or an exception, or the future was cancelled."""

@@ -35,7 +35,7 @@ from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
@@ -92,6 +92,12 @@ class Task(_Base[T]):
     _cancel_requests: int
     _log_destroy_pending: bool
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """As of `Future`."""
+        task = super().__new__(cls)
+        task._log_destroy_pending = False  # until there is a coroutine to be destroyed
+        return task
+
     def __init__(
         self,
         coro: Any,
@@ -104,7 +110,6 @@ class Task(_Base[T]):
         super().__init__(loop=loop)
         if self._source_traceback:
             del self._source_traceback[-1]  # this very line
-        self._log_destroy_pending = False  # until there is a coroutine to be destroyed
         _check_coroutine(coro)
         _begin(self, coro, name, copy_context() if context is None else context)
         if eager_start and self._loop.is_running():
@@ -151,7 +156,9 @@ class Task(_Base[T]):
             _fail(self, _without_our_frame(error))
             loop.tasks.discard(self)
         else:
-            if isinstance(awaited, Future) and awaited._loop is loop and awaited is not self:
+            kind = type(awaited)
+            # A subclass may have its own add_done_callback: it is treated like a foreign future.
+            if (kind is Future or kind is Task) and awaited._loop is loop and awaited is not self:
                 if awaited._asyncio_future_blocking:
                     awaited._asyncio_future_blocking = False
                     if awaited._callbacks is None:
