@@ -125,6 +125,9 @@ class Task(_Base[T]):
 
     def _run(self) -> None:
         """Run the coroutine up to its next suspension, its return or its failure."""
+        if self._state is not PENDING:
+            self._refuse_step()
+            return
         loop = self._loop
         throw: BaseException | None = None
         current_tasks[loop] = self
@@ -161,10 +164,10 @@ class Task(_Base[T]):
             if (kind is Future or kind is Task) and awaited._loop is loop and awaited is not self:
                 if awaited._asyncio_future_blocking:
                     awaited._asyncio_future_blocking = False
-                    if awaited._callbacks is None:
-                        awaited._callbacks = [self]
+                    if awaited._waiting is None:
+                        awaited._waiting = self
                     else:
-                        awaited._callbacks.append(self)
+                        awaited._add_waiting(self)
                     self._fut_waiter = awaited
                     if self._must_cancel and awaited.cancel(self._cancel_message):
                         self._must_cancel = False
@@ -178,6 +181,17 @@ class Task(_Base[T]):
             del current_tasks[loop]
             # A traceback that was raised through this frame must not keep its own task alive.
             self = throw = None  # type: ignore[assignment]  # never read again
+
+    def _refuse_step(self) -> None:
+        """Somebody called `Future.set_result(task, ...)`, behind the back of `Task.set_result`."""
+        self._loop.tasks.discard(self)
+        self._loop.call_exception_handler(
+            {
+                "message": f"{self!r} was finished from outside while it ran",
+                "exception": asyncio.InvalidStateError(f"step(): already done: {self!r}"),
+                "task": self,
+            }
+        )
 
     def _take_throw(self) -> BaseException:
         throw, self._throw = self._throw, None
