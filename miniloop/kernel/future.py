@@ -4,17 +4,19 @@
        │  └───set_exception─▶ FINISHED   `_exception`
        └──────cancel────────▶ CANCELLED  `_exception`, once made: the CancelledError
 
-There is no way back, and every arrow ends in `_wake`, which empties `_callbacks`.
+There is no way back, and every arrow ends in `_wake`, for those who wait.
 
 Invariants:
 
-1. `_callbacks` is None unless somebody waits; a future that is done has none.
+1. `_waiting` is None unless somebody waits: then it is that one, or, from the second on, a list. A
+   future that is done has none. (Nearly every future is awaited once, and a list for one would be
+   a third of its memory, and one more object for the garbage collector to look at.)
 2. A callback never runs inside `set_result`: it is queued, so that whoever sets a result is not
    surprised by what others do with it.
 3. Callbacks run in the order in which they were added, and each in its own context.
 
-What makes it quick: an entry of `_callbacks` is either a pair `(callback, context)`, or a *task*
-that awaits this future. The task is itself an entry of the ready queue, so waking it is one
+What makes it quick: one who waits is either a pair `(callback, context)`, or a *task* that awaits
+this future. The task is itself an entry of the ready queue, so waking it is one
 `enqueue`: no handle, no closure, no copy of a context.
 
 The trap: an exception that nobody looks at must not vanish. `_log_traceback` is set with it and
@@ -64,7 +66,6 @@ class Future(_Base[T]):
     __slots__ = (
         "__weakref__",
         "_asyncio_future_blocking",
-        "_callbacks",
         "_cancel_message",
         "_exception",
         "_log_traceback",
@@ -73,6 +74,7 @@ class Future(_Base[T]):
         "_source_traceback",
         "_state",
         "_traceback",
+        "_waiting",
     )
 
     _loop: Scheduler
@@ -80,7 +82,7 @@ class Future(_Base[T]):
     _result: T | None
     _exception: BaseException | None
     _traceback: TracebackType | None  # of `_exception`, as it was when it came
-    _callbacks: list[Any] | None  # type: ignore[assignment]  # asyncio's has pairs only
+    _waiting: Any
     _cancel_message: Any
     _log_traceback: bool
     _source_traceback: StackSummary | None
@@ -166,7 +168,7 @@ class Future(_Base[T]):
             raise InvalidStateError(f"{self._state}: {self!r}")
         self._result = result
         self._state = FINISHED
-        if self._callbacks is not None:
+        if self._waiting is not None:
             self._wake()
 
     def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
@@ -191,7 +193,7 @@ class Future(_Base[T]):
         self._traceback = exception.__traceback__
         self._state = FINISHED
         self._log_traceback = True
-        if self._callbacks is not None:
+        if self._waiting is not None:
             self._wake()
 
     def cancel(self, msg: Any = None) -> bool:
@@ -201,7 +203,7 @@ class Future(_Base[T]):
             return False
         self._cancel_message = msg
         self._state = CANCELLED
-        if self._callbacks is not None:
+        if self._waiting is not None:
             self._wake()
         return True
 
@@ -225,36 +227,51 @@ class Future(_Base[T]):
         if self._state is not PENDING:
             self._loop.call_soon(fn, self, context=context)
             return
-        entry = (fn, copy_context() if context is None else context)
-        if self._callbacks is None:
-            self._callbacks = [entry]
+        self._add_waiting((fn, copy_context() if context is None else context))
+
+    def _add_waiting(self, entry: Any) -> None:
+        waiting = self._waiting
+        if waiting is None:
+            self._waiting = entry
+        elif type(waiting) is list:
+            waiting.append(entry)
         else:
-            self._callbacks.append(entry)
+            self._waiting = [waiting, entry]
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
         """Remove every callback that equals `fn`. Returns how many there were."""
-        callbacks = self._callbacks
-        if callbacks is None:
-            return 0
+        waiting = self._everybody()
         # Comparing may run code that changes the list, or finishes the future.
-        kept = [entry for entry in callbacks if not isinstance(entry, tuple) or entry[0] != fn]
-        removed = len(callbacks) - len(kept)
-        if removed and self._callbacks is not None:
-            self._callbacks = kept or None
+        kept = [entry for entry in waiting if type(entry) is not tuple or entry[0] != fn]
+        removed = len(waiting) - len(kept)
+        if removed and self._waiting is not None:
+            self._waiting = kept or None
         return removed
+
+    def _everybody(self) -> list[Any]:
+        """All who wait, in their order."""
+        waiting = self._waiting
+        if waiting is None:
+            return []
+        return list(waiting) if type(waiting) is list else [waiting]
+
+    @property
+    def _callbacks(self) -> list[Any] | None:
+        """Who waits, as asyncio's futures show it to those who look."""
+        return self._everybody() or None
 
     def _wake(self) -> None:
         """Queue everybody who waits: a task itself, a callback in a handle."""
-        callbacks, self._callbacks = self._callbacks, None
-        assert callbacks is not None
+        waiting, self._waiting = self._waiting, None
         loop = self._loop
-        for entry in callbacks:
+        failed = self._state is CANCELLED or self._exception is not None
+        for entry in waiting if type(waiting) is list else (waiting,):
             if type(entry) is tuple:
-                loop.call_soon(entry[0], self, context=entry[1])
-            elif self._exception is None and self._state is FINISHED:
-                loop.enqueue(entry)
-            else:
+                loop.enqueue(loop.make_handle(entry[0], (self,), loop, entry[1]))
+            elif failed:
                 entry._wake_from(self)
+            else:
+                loop.enqueue(entry)
 
     # Awaiting.
 
@@ -291,8 +308,8 @@ class Future(_Base[T]):
                 parts.append(f"exception={self._exception!r}")
             else:
                 parts.append(f"result={reprlib.repr(self._result)}")
-        if self._callbacks:
-            parts.append(describe_callbacks(self._callbacks))
+        if self._waiting is not None:
+            parts.append(describe_callbacks(self._everybody()))
         return parts + describe_source(self._source_traceback)
 
     @reprlib.recursive_repr()
@@ -304,7 +321,7 @@ def fill_future(future: Future[Any], loop: Scheduler) -> None:
     """The state of a future that has just begun."""
     future._loop = loop
     future._state = PENDING
-    future._callbacks = None
+    future._waiting = None
     future._result = None
     future._exception = None
     future._cancel_message = None
