@@ -147,7 +147,14 @@ class Connection:
         self._busy = True
         self._total_deadline = total_deadline
         try:
-            reply = await self._request(url, inspect)
+            with span(self._trace, "send_request", url=url.href):
+                await self._send(url)
+            with span(self._trace, "receive_head", url=url.href):
+                reply = await self._receive_head(url)
+            try:
+                inspect(reply)
+            except HTTPError as refusal:
+                reply.refusal = refusal
             with span(self._trace, "receive_body", url=url.href):
                 await self._receive_body(url, reply, max_body)
         finally:
@@ -163,35 +170,38 @@ class Connection:
             self._timer = None
         self._stream.close()
 
-    async def _request(self, url: URL, inspect: Inspect) -> Reply:
+    async def _send(self, url: URL) -> None:
         request = self._template.send(self._http, url)
+        self._move_deadline()
         try:
-            with span(self._trace, "send_request", url=url.href):
-                self._move_deadline()
-                await self._stream.send_all(request)
-            with span(self._trace, "receive_head", url=url.href):
-                first = await self._read(url)
-        except (OSError, ConnectionLost) as error:
-            if self._expired:
-                raise self._timeout(url) from error
-            if self.exchanges:
-                raise Stale from error
-            if isinstance(error, ConnectionLost):
-                raise
-            raise _broken(url, error) from error
+            await self._stream.send_all(request)
+        except OSError as error:
+            raise self._no_reply(url, error) from error
+
+    async def _receive_head(self, url: URL) -> Reply:
+        self._move_deadline()
+        try:
+            first = await self._stream.recv()
+        except OSError as error:
+            raise self._no_reply(url, error) from error
+        if not first or self._expired:
+            raise self._no_reply(url, None)
         self._http.receive_data(first)
-        while True:
-            event = await self._next_event(url)
-            if isinstance(event, h11.Response):
-                break
-            if not isinstance(event, h11.InformationalResponse):
-                raise ProtocolError(url.href, f"expected a reply, got {event!r}")
-        reply = _reply(event)
-        try:
-            inspect(reply)
-        except HTTPError as refusal:
-            reply.refusal = refusal
-        return reply
+        while isinstance(event := await self._next_event(url), h11.InformationalResponse):
+            pass
+        if not isinstance(event, h11.Response):
+            raise ProtocolError(url.href, f"expected a reply, got {event!r}")
+        return _reply(event)
+
+    def _no_reply(self, url: URL, error: OSError | None) -> Exception:
+        """What it means that not a byte of the reply has come and none will."""
+        if self._expired:
+            return self._timeout(url)
+        if self.exchanges:
+            return Stale()
+        if error is None:
+            return ConnectionLost(url.href, "closed by the server without a reply")
+        return _broken(url, error)
 
     async def _receive_body(self, url: URL, reply: Reply, max_body: int) -> None:
         keep = reply.refusal is None
@@ -252,22 +262,14 @@ class Connection:
                 raise ProtocolError(url.href, str(error)) from error
             if event is not h11.NEED_DATA:
                 return event  # type: ignore[return-value]
+            self._move_deadline()
             try:
-                data = await self._read(url, start=False)
+                data = await self._stream.recv()
             except OSError as error:
-                if self._expired:
-                    raise self._timeout(url) from error
-                raise _broken(url, error) from error
+                raise (self._timeout(url) if self._expired else _broken(url, error)) from error
+            if self._expired:
+                raise self._timeout(url)
             http.receive_data(data)
-
-    async def _read(self, url: URL, *, start: bool = True) -> bytes:
-        self._move_deadline()
-        data = await self._stream.recv()
-        if self._expired:
-            raise self._timeout(url)
-        if not data and start:
-            raise ConnectionLost(url.href, "closed by the server without a reply")
-        return data
 
     def _move_deadline(self) -> None:
         deadline = self._loop.time() + self._read_limit

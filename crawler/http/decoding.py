@@ -26,16 +26,18 @@ class Inflater:
     two bytes tell them apart.
     """
 
-    __slots__ = ("_coding", "_head", "_inflate", "_left")
+    __slots__ = ("_coding", "_empty", "_head", "_inflate", "_left")
 
     def __init__(self, coding: str, limit: int) -> None:
         self._coding = coding
         self._left = limit
         self._head = b""
+        self._empty = True
         self._inflate = zlib.decompressobj(_GZIP) if coding == "gzip" else None
 
     def feed(self, data: bytes | bytearray) -> bytes:
         """Decode a piece; raises :class:`Overflow` past the limit and ``zlib.error`` on rubbish."""
+        self._empty = False
         if self._inflate is None:
             data = self._head + data
             if len(data) < 2:
@@ -56,9 +58,9 @@ class Inflater:
 
     def finish(self) -> None:
         """Say that the body is over; raises ``zlib.error`` if the compressed stream is not."""
+        if self._empty:
+            return  # an empty body is an empty document, whatever its coding
         if self._inflate is None or not self._inflate.eof:
-            if self._inflate is None and not self._head:
-                return  # an empty body is an empty document, whatever its coding
             raise zlib.error("the compressed stream ends too soon")
 
 

@@ -7,8 +7,9 @@ The rules:
    until after it is closed.
 2. Of an origin's idle connections the one used last is taken first: it is the least likely to have
    been closed by the server, and the others get a chance to expire.
-3. What comes back, a connection or a permit, goes to whoever queued first among those who can use
-   it: the waiters of its own origin, and the origins that wait for the total limit alone.
+3. What comes back, a connection or a permit, goes to a waiter of its own origin, unless an origin
+   for which only the total limit is in the way (a *starving* one) has waited for longer. Starving
+   origins take turns.
 4. When the total limit is reached, the connection that was idle longest makes room.
 
 All of it is O(1): no step looks through all connections or all origins. (Waiters that gave up stay
@@ -28,12 +29,13 @@ Waiter = asyncio.Future[Connection | None]
 class Origin:
     """What the pool knows about one origin; forgotten when it has no connection and no waiter."""
 
-    __slots__ = ("idle", "key", "permits", "template", "waiters")
+    __slots__ = ("idle", "key", "permits", "starving", "template", "waiters")
 
     def __init__(self, key: str, template: RequestTemplate) -> None:
         self.key = key
         self.template = template
         self.permits = 0
+        self.starving = False
         self.idle: deque[Connection] = deque()
         # With each waiter its place in the queue of the whole pool.
         self.waiters: deque[tuple[int, Waiter]] = deque()
@@ -46,11 +48,6 @@ class Origin:
                 return place
             self.waiters.popleft()
         return None
-
-    def serve(self, connection: Connection | None) -> None:
-        """Hand the first waiter a connection, or the permit to open one."""
-        _, waiter = self.waiters.popleft()
-        waiter.set_result(connection)
 
 
 class Pool:
@@ -73,7 +70,8 @@ class Pool:
         self._origins: dict[str, Origin] = {}
         # All idle connections, the one that was idle longest first.
         self._idle: OrderedDict[Connection, Origin] = OrderedDict()
-        # Origins with a waiter for whom only the total limit is in the way.
+        # Each starving origin once, the one whose turn it is first. One that is starving no longer
+        # is passed over when its turn comes.
         self._starving: deque[Origin] = deque()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -110,7 +108,6 @@ class Pool:
         if origin.permits >= self._per_origin:
             return await self._wait(origin)
         if self._permits >= self._total and not self._evict():
-            self._starving.append(origin)
             return await self._wait(origin)
         origin.permits += 1
         self._permits += 1
@@ -120,10 +117,13 @@ class Pool:
         """Give back a connection that can be used again."""
         hungry = self._next_to_serve(origin)
         if hungry is origin:
-            origin.serve(connection)
-        elif hungry is not None or self._closed:
+            self._serve(origin, connection)
+        elif hungry is not None:
             connection.close()
-            self.drop(origin)
+            self._pass_permit(origin, hungry)
+        elif self._closed:
+            connection.close()
+            self._return_permit(origin)
         else:
             loop = asyncio.get_running_loop()
             connection.idle_since = loop.time()
@@ -136,13 +136,11 @@ class Pool:
         """Give back a permit: its connection is closed, or was never opened."""
         hungry = self._next_to_serve(origin)
         if hungry is origin:
-            origin.serve(None)
-            return
-        self._return_permit(origin)
-        if hungry is not None:
-            hungry.permits += 1
-            self._permits += 1
-            hungry.serve(None)
+            self._serve(origin, None)
+        elif hungry is not None:
+            self._pass_permit(origin, hungry)
+        else:
+            self._return_permit(origin)
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
@@ -157,6 +155,7 @@ class Pool:
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._queued += 1
         origin.waiters.append((self._queued, waiter))
+        self._mark_if_starving(origin)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -176,12 +175,32 @@ class Pool:
             other = self._starving[0]
             place = other.first_waiting()
             if place is not None and other.permits < self._per_origin:
-                if own is not None and own <= place:
+                if own is not None and own < place:
                     break
-                if other is not origin:
-                    return other
+                self._starving.popleft()
+                other.starving = False
+                return other
             self._starving.popleft()
+            other.starving = False
         return None if own is None else origin
+
+    def _serve(self, origin: Origin, connection: Connection | None) -> None:
+        """Hand the first waiter a connection, or the permit to open one."""
+        _, waiter = origin.waiters.popleft()
+        waiter.set_result(connection)
+        self._mark_if_starving(origin)
+
+    def _pass_permit(self, giver: Origin, taker: Origin) -> None:
+        giver.permits -= 1
+        taker.permits += 1
+        self._serve(taker, None)
+        self._mark_if_starving(giver)
+        self._forget_if_unused(giver)
+
+    def _mark_if_starving(self, origin: Origin) -> None:
+        if origin.waiters and origin.permits < self._per_origin and not origin.starving:
+            origin.starving = True
+            self._starving.append(origin)
 
     def _evict(self) -> bool:
         """Close the connection that was idle longest; False if none is idle."""

@@ -1,0 +1,393 @@
+"""The command as a user meets it: exit codes, output, signals, a terminal and a pipe."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.cli import main
+from crawler.demo.site import Addresses, Site
+from tests.crawler.scripted import Peer, serving
+from tests.crawler.test_crawl import links_in
+
+ROOT = Path(__file__).parents[2]
+LOOPS = ("miniloop", "asyncio")
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "crawler", *map(str, arguments)]
+
+
+def run_command(*arguments: object, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=25,
+        **options,
+    )
+
+
+def write_list(directory: Path, *lines: str) -> Path:
+    path = directory / "urls.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# ---- exit codes ------------------------------------------------------------------------------
+
+
+def test_all_fetched_is_0_and_the_usual_files_are_in_this_directory(
+    loop: str, tmp_path: Path, at: Addresses
+) -> None:
+    write_list(tmp_path, f"{at.http}/page/0", "", "# comment", f"{at.http}/goal/")
+    done = run_command("--loop", loop, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pages      2\n" in done.stdout
+    assert "failures   0\n" in done.stdout
+    assert re.search(r"^time       \d+\.\d\d s, [\d,.]+ pages/s$", done.stdout, re.MULTILINE)
+    found = links_in(tmp_path / "foundurls.txt")
+    assert {source for source, _ in found} == {f"{at.http}/page/0", f"{at.http}/goal/"}
+
+
+def test_some_failed_is_1_and_each_is_named_with_its_reason(
+    loop: str, tmp_path: Path, at: Addresses
+) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0", f"{at.http}/missing", f"{at.nobody}/")
+    done = run_command(urls, "--loop", loop, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"FAILED {at.http}/missing: status: 404 Not Found\n" in done.stderr
+    assert f"FAILED {at.nobody}/: refused: cannot connect to 127.0.0.1 port" in done.stderr
+    assert "failures   2\n" in done.stdout
+    assert re.search(r"^  status +1$", done.stdout, re.MULTILINE)
+    assert re.search(r"^  refused +1$", done.stdout, re.MULTILINE)
+
+
+def test_a_malformed_line_is_1_as_well_and_named_by_its_number(
+    tmp_path: Path, at: Addresses
+) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0", "example.com/page")
+    done = run_command(urls, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"{urls}:2: not a URL: 'example.com/page': not an absolute URL\n"
+    assert "pages      1\n" in done.stdout
+    assert "malformed  1 lines" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-file"], "cannot read the list of URLs no-such-file: No such file or directory"),
+        (["."], "cannot read the list of URLs .: Is a directory"),
+        (["urls.txt", "-o", "no/such/directory"], "cannot write no/such/directory: No such file"),
+        (["urls.txt", "-o", "urls.txt"], "the output urls.txt is the list of URLs itself"),
+        (["--loop", "fastest"], "must be one of miniloop, asyncio, uvloop or module:factory"),
+        (["--loop", "no_such_module:loop"], "cannot import no_such_module"),
+        (["--loop", "asyncio:no_such_name"], "the module asyncio has no no_such_name"),
+        (["--loop", "asyncio:__name__"], "asyncio:__name__ is not a function that makes a loop"),
+        (["--concurrency", "0"], "must be a whole number from 1, got '0'"),
+        (["--concurrency", "many"], "must be a whole number from 1, got 'many'"),
+        (["--per-host", "-1"], "must be a whole number from 1, got '-1'"),
+        (["--timeout", "0"], "must be a number of seconds above 0, got '0'"),
+        (["--timeout", "nan"], "must be a number of seconds above 0, got 'nan'"),
+        (["--timeout", "inf"], "must be a number of seconds above 0, got 'inf'"),
+        (["--max-size", "1.5"], "must be a whole number from 1, got '1.5'"),
+        (["--ca-file", "no-such-file"], "cannot read certificates from no-such-file"),
+        (["--ca-file", "urls.txt"], "cannot read certificates from urls.txt"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["a", "b"], "unrecognized arguments: b"),
+    ],
+)
+def test_bad_usage_is_2_and_says_what_is_wrong(
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_list(tmp_path, "http://127.0.0.1:9/")
+    monkeypatch.chdir(tmp_path)
+    try:
+        code: object = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "foundurls.txt").exists() or arguments[0] == "--loop"
+
+
+def test_an_empty_list_is_0(loop: str, tmp_path: Path) -> None:
+    done = run_command(write_list(tmp_path, "# nothing"), "--loop", loop, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert links_in(tmp_path / "foundurls.txt") == []
+
+
+def test_a_disk_that_is_full_is_1_and_says_so(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0")
+    done = run_command(urls, "-o", "/dev/full", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the crawl cannot go on: [Errno" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ---- options ---------------------------------------------------------------------------------
+
+
+def test_help_names_every_option(tmp_path: Path) -> None:
+    done = run_command("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for option in (
+        "--output",
+        "--loop",
+        "--concurrency",
+        "--per-host",
+        "--timeout",
+        "--max-size",
+        "--ca-file",
+        "--summary",
+    ):
+        assert option in done.stdout
+
+
+def test_the_ca_file_is_trusted_besides_the_system(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, f"{at.https}/page/1")
+    assert run_command(urls, cwd=tmp_path).returncode == 1
+    assert run_command(urls, "--ca-file", at.ca_file, cwd=tmp_path).returncode == 0
+
+
+def test_the_timeout_ends_a_page_that_never_comes(loop: str, tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, f"{at.http}/silent", f"{at.http}/drip")
+    started = time.monotonic()
+    done = run_command(urls, "--timeout", "0.5", "--loop", loop, cwd=tmp_path)
+    assert time.monotonic() - started < 10
+    assert done.returncode == 1
+    assert re.search(r"^  timeout +2$", done.stdout, re.MULTILINE)
+
+
+def test_the_largest_page_can_be_chosen(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0")
+    done = run_command(urls, "--max-size", "100", cwd=tmp_path)
+    assert "too large: the body has" in done.stderr
+
+
+def test_the_limit_per_host_holds(tmp_path: Path) -> None:
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.reply(b"<a href=x>")
+
+    with serving(script) as server:
+        urls = write_list(tmp_path, *(f"{server.url}/{number}" for number in range(30)))
+        assert run_command(urls, "--per-host", "2", cwd=tmp_path).returncode == 0
+    assert (server.connections, len(server.requests)) == (2, 30)
+
+
+def test_the_summary_is_written_as_json_as_well(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0", f"{at.http}/missing", "nonsense")
+    run_command(urls, "--summary", "summary.json", cwd=tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary.pop("seconds") > 0
+    assert summary.pop("received") > 1000
+    assert summary.pop("links") == len(links_in(tmp_path / "foundurls.txt"))
+    assert summary == {"pages": 1, "malformed": 1, "failures": {"status": 1}, "interrupted": False}
+
+
+def test_any_loop_can_be_named_by_module_and_factory(tmp_path: Path, at: Addresses) -> None:
+    (tmp_path / "my_loop.py").write_text(
+        "import asyncio\n"
+        "def make():\n"
+        "    print('made by me')\n"
+        "    return asyncio.SelectorEventLoop()\n"
+    )
+    urls = write_list(tmp_path, f"{at.http}/page/0")
+    done = run_command(urls, "--loop", "my_loop:make", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("made by me\n")
+
+
+# ---- signals ---------------------------------------------------------------------------------
+
+
+def start_long_crawl(
+    tmp_path: Path, at: Addresses, *arguments: object, repeat: int = 200
+) -> subprocess.Popen[str]:
+    """A crawl that takes longer than any test waits for, and has begun."""
+    urls = [f"{at.http}/page/{number}" for number in range(144)] * repeat
+    path = write_list(tmp_path, *urls)
+    process = subprocess.Popen(
+        command(path, "--ca-file", at.ca_file, "--concurrency", 20, *arguments),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: size(tmp_path / "foundurls.txt") > 1000, process)
+    return process
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"the crawl ended or did nothing: {process.communicate()}")
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_crawl_finishes_its_file_and_says_what_it_did(
+    loop: str, tmp_path: Path, at: Addresses, site: Site, number: int, code: int
+) -> None:
+    process = start_long_crawl(tmp_path, at, "--loop", loop, "--summary", "summary.json")
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert stderr == ""
+    assert stdout.startswith("interrupted: ")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["interrupted"] is True
+    assert f"pages      {summary['pages']:,}\n" in stdout
+    found = links_in(tmp_path / "foundurls.txt")
+    assert len(found) == summary["links"]
+    assert set(found) <= site.ordinary(at).links | every_page_over_http(site, at)
+
+
+def every_page_over_http(site: Site, at: Addresses) -> set[tuple[str, str]]:
+    return {
+        (at.http + page.path, link)
+        for page in map(site.page, range(site.pages))
+        for link in page.expected(at.http)
+    }
+
+
+def test_ctrl_c_while_every_page_hangs_does_not_wait_for_them(
+    loop: str, tmp_path: Path, at: Addresses
+) -> None:
+    urls = write_list(tmp_path, f"{at.http}/page/0", *[f"{at.http}/silent"] * 50)
+    process = subprocess.Popen(
+        command(urls, "--loop", loop),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: size(tmp_path / "foundurls.txt") > 100, process)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert time.monotonic() - started < 5
+    assert (process.returncode, stderr) == (130, "")
+    assert "pages      1\n" in stdout
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_crawl_leaves_whole_lines_only(
+    loop: str, tmp_path: Path, at: Addresses, site: Site
+) -> None:
+    known = every_page_over_http(site, at)
+    written = 0
+    for attempt in range(12):
+        (tmp_path / "foundurls.txt").unlink(missing_ok=True)
+        process = start_long_crawl(tmp_path, at, "--loop", loop)
+        time.sleep(attempt * 0.013)  # another moment each time
+        process.kill()
+        process.communicate(timeout=20)
+        assert process.returncode == -signal.SIGKILL
+        data = (tmp_path / "foundurls.txt").read_bytes()
+        assert data.endswith(b"\n")
+        found = links_in(tmp_path / "foundurls.txt")
+        assert set(found) <= known
+        written += len(found)
+    assert written > 1000
+
+
+# ---- what it looks like ----------------------------------------------------------------------
+
+
+def on_a_terminal(arguments: list[str], cwd: Path) -> tuple[int, str]:
+    """Run the command on a terminal of its own; the exit code and all that appeared there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
+    process = subprocess.Popen(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    while select.select([ours], [], [], 25)[0]:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # what Linux says when the last process has left a terminal
+            break
+        if not data:
+            break
+        seen += data
+    os.close(ours)
+    return process.wait(timeout=5), seen.decode()
+
+
+def test_a_terminal_shows_a_live_bar_with_the_failures_above_it(
+    loop: str, tmp_path: Path, at: Addresses
+) -> None:
+    pages = [f"{at.http}/page/{number}" for number in range(144)] * 5
+    urls = write_list(tmp_path, *pages, f"{at.http}/missing")
+    code, seen = on_a_terminal(command(urls, "--loop", loop), tmp_path)
+    assert code == 1
+    bars = re.findall(r"\r *(\d+)%\|([^|]*)\| (\d+)/721 ", seen)
+    assert len(bars) >= 2
+    counts = [int(count) for _, _, count in bars]
+    assert counts == sorted(counts)
+    assert counts[-1] == 721
+    assert "page/s" in seen
+    assert "1 failed" in seen
+    assert f"FAILED {at.http}/missing: status: 404 Not Found\r\n" in seen
+    assert "pages      720\r\n" in seen
+
+
+def test_a_pipe_gets_plain_lines(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, *(f"{at.http}/page/{number}" for number in range(50)))
+    done = run_command(urls, cwd=tmp_path)
+    assert "\r" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "%|" not in done.stderr
+
+
+def test_the_list_can_come_from_a_pipe(loop: str, tmp_path: Path, at: Addresses) -> None:
+    lines = "".join(f"{at.http}/page/{number}\n" for number in range(20))
+    done = run_command("/dev/stdin", "--loop", loop, cwd=tmp_path, input=lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({source for source, _ in links_in(tmp_path / "foundurls.txt")}) == 20

@@ -1,0 +1,151 @@
+"""Reading the list of URLs: what counts as one, what is reported, what is never held."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.frontier import CHUNK, MAX_LINE, Frontier, Malformed, count_urls
+
+Run = Callable[..., Any]
+
+
+async def read_all(path: Path) -> tuple[list[str], list[Malformed]]:
+    found: list[str] = []
+    malformed: list[Malformed] = []
+    async with Frontier(path, malformed.append) as frontier:
+        while (job := await frontier.next()) is not None:
+            found.append(job.source)
+        assert await frontier.next() is None
+    return found, malformed
+
+
+def write(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "urls.txt"
+    path.write_bytes(data)
+    return path
+
+
+def test_urls_come_in_order_without_blank_lines_and_comments(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, b"\n# one\nhttp://a/\r\n\n   http://b/  \n\t# two\nhttp://c/#d\n")
+    assert run(read_all, path) == (["http://a/", "http://b/", "http://c/#d"], [])
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"# nothing\n", b"   "])
+def test_a_list_may_be_empty(run: Run, tmp_path: Path, data: bytes) -> None:
+    assert run(read_all, write(tmp_path, data)) == ([], [])
+
+
+def test_the_last_line_needs_no_end(run: Run, tmp_path: Path) -> None:
+    assert run(read_all, write(tmp_path, b"http://a/\nhttp://b/")) == (
+        ["http://a/", "http://b/"],
+        [],
+    )
+
+
+def test_a_byte_order_mark_at_the_head_is_ignored(run: Run, tmp_path: Path) -> None:
+    assert run(read_all, write(tmp_path, b"\xef\xbb\xbfhttp://a/\n")) == (["http://a/"], [])
+
+
+def test_a_malformed_line_is_reported_by_its_number_and_the_rest_goes_on(
+    run: Run, tmp_path: Path
+) -> None:
+    lines = [
+        b"# a comment",
+        b"http://a/",
+        b"example.com",
+        b"ftp://a/",
+        b"http://a b/",
+        b"http://a/\xff",
+        b"http://a/\tb",
+        b"http://b/",
+    ]
+    found, malformed = run(read_all, write(tmp_path, b"\n".join(lines)))
+    assert found == ["http://a/", "http://b/"]
+    assert malformed == [
+        (3, "example.com", "not an absolute URL"),
+        (4, "ftp://a/", "the scheme must be http or https, got 'ftp'"),
+        (5, "http://a b/", "a space or control character inside the URL"),
+        (6, "http://a/\\xff", "not UTF-8"),
+        (7, "http://a/\tb", "a space or control character inside the URL"),
+    ]
+
+
+def test_a_list_longer_than_a_chunk_loses_no_line(run: Run, tmp_path: Path) -> None:
+    urls = [f"http://host-{number}/{'x' * (number % 97)}" for number in range(5000)]
+    data = "\n".join(urls).encode()
+    assert len(data) > 3 * CHUNK
+    assert run(read_all, write(tmp_path, data)) == (urls, [])
+
+
+@pytest.mark.parametrize("length", [MAX_LINE + 1, CHUNK, 3 * CHUNK + 5])
+def test_a_line_without_an_end_in_sight_is_reported_once(
+    run: Run, tmp_path: Path, length: int
+) -> None:
+    data = b"http://a/\n" + b"x" * length + b"\nhttp://b/\nnonsense\n"
+    found, malformed = run(read_all, write(tmp_path, data))
+    assert found == ["http://a/", "http://b/"]
+    assert [(line.line, len(line.text), line.why) for line in malformed] == [
+        (2, 200, f"longer than {MAX_LINE:,} bytes"),
+        (4, 8, "not an absolute URL"),
+    ]
+
+
+def test_many_workers_get_each_url_once(run: Run, tmp_path: Path) -> None:
+    urls = [f"http://host-{number}/" for number in range(3000)]
+    path = write(tmp_path, "\n".join(urls).encode())
+
+    async def main() -> list[str]:
+        got: list[str] = []
+        async with Frontier(path, pytest.fail) as frontier:
+
+            async def work() -> None:
+                while (job := await frontier.next()) is not None:
+                    got.append(job.source)
+                    await asyncio.sleep(0)
+
+            await asyncio.gather(*(work() for _ in range(20)))
+        return got
+
+    assert sorted(run(main)) == sorted(urls)
+
+
+def test_a_list_from_a_pipe_is_used_while_it_is_being_written(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    first_used = threading.Event()
+
+    def produce() -> None:
+        with path.open("wb", buffering=0) as pipe:
+            pipe.write(b"http://a/\nhttp://")
+            assert first_used.wait(10)
+            pipe.write(b"b/\n")
+
+    async def main() -> list[str]:
+        async with Frontier(path, pytest.fail) as frontier:
+            first = await frontier.next()
+            first_used.set()
+            second = await frontier.next()
+            assert first is not None
+            assert second is not None
+            assert await frontier.next() is None
+            return [first.source, second.source]
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    try:
+        assert run(main) == ["http://a/", "http://b/"]
+    finally:
+        producer.join()
+
+
+def test_the_number_of_urls_is_counted_beforehand_where_that_is_possible(tmp_path: Path) -> None:
+    assert count_urls(write(tmp_path, b"# x\n\nhttp://a/\n  # y\nhttp://b/")) == 2
+    os.mkfifo(tmp_path / "pipe")
+    assert count_urls(tmp_path / "pipe") is None
