@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import catalogue, loops, machine, runner, table
@@ -28,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (catalogue.UnknownRowError, loops.UnknownLoopError, BadResultsError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    print(table.render(run), end="")
     if options.json:
         run.dump(options.json)
+    shown = replace(run, rows=[row.by_processor() for row in run.rows]) if options.cpu else run
+    print(table.render(shown), end="")
     return 1 if any(row.errors for row in run.rows) else 0
 
 
@@ -108,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=_rounds, default=runner.Plan.rounds, help="default: %(default)s"
     )
     parser.add_argument("--quick", action="store_true", help="three short rounds: a try, no figure")
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="show processor time of the loop's process instead of elapsed time",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
     parser.add_argument(
         "--from",

@@ -6,10 +6,12 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import resource
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["describe", "versions"]
+__all__ = ["describe", "open_many_files", "versions"]
 
 
 def describe() -> dict[str, str]:
@@ -17,7 +19,7 @@ def describe() -> dict[str, str]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "compiler": platform.python_compiler(),
+        "compiler": platform.python_compiler() + _optimised(),
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "processor": _processor(),
@@ -35,6 +37,19 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # not taking part
     return found
+
+
+def open_many_files() -> int:
+    """Raise this process's limit on open files as far as it may, and return the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def _optimised() -> str:
+    """How the interpreter was built: without profiles, plain Python is a fifth slower than with."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return ", with" + ("" if "--enable-optimizations" in arguments else "out") + " profiles (PGO)"
 
 
 def _processor() -> str:

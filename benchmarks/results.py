@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue import Row
 from benchmarks.job import Sample, Shape
-from benchmarks.statistics import Figure, figure, ratio
+from benchmarks.statistics import FEWEST_ROUNDS, Figure, figure, ratio
 
 __all__ = ["FORMAT", "BadResultsError", "RowResult", "Run"]
 
@@ -84,7 +84,18 @@ class RowResult:
     def strayed(self) -> bool:
         """Whether the control's ratio differs from 1 by more than its spread."""
         control = self.ratio(self.control)
-        return control is not None and not control.holds(1.0)
+        enough = len(self.values.get(self.control, ())) >= FEWEST_ROUNDS
+        return control is not None and enough and not control.holds(1.0)
+
+    def by_processor(self) -> RowResult:
+        """The same row, with processor time of the loop's process in the place of elapsed time.
+
+        It says less (a loop that waits where it need not looks as good as one that does not), but
+        on a machine that others use as well it says it with less noise.
+        """
+        if self.unit != "s":
+            return self
+        return replace(self, values=self.cpu, far_end_cpu={})
 
     def far_end_busy(self, label: str) -> float:
         """Which part of the time the far end was computing: near 1, it was what set the pace."""

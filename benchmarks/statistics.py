@@ -22,9 +22,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Figure", "figure", "geometric_mean", "ratio"]
+__all__ = ["FEWEST_ROUNDS", "Figure", "figure", "geometric_mean", "ratio"]
 
 CONFIDENCE = 0.95
+# With fewer, no interval that the rounds can give has that confidence.
+FEWEST_ROUNDS = 6
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict
 
 from benchmarks import catalogue, loops
 from benchmarks.job import Job, Sample
+from benchmarks.machine import open_many_files
 
 __all__ = ["main"]
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     (row,) = [row for row in catalogue.all_rows() if row.name == row_name]
     program = row.program(program_name)
     factory = loops.find(loop_name).load()
+    open_many_files()
     # Answers leave by a copy of standard output, and whatever else prints goes to standard error.
     answers = sys.stdout
     sys.stdout = sys.stderr

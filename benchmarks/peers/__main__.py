@@ -1,7 +1,7 @@
 """``python -m benchmarks.peers``: the far end as a process.
 
-It prints the port of its control socket, takes one control connection after the other, and ends
-when its standard input is closed, so that it cannot outlive the run that started it.
+It prints the port of its control socket, takes orders on each connection to it, and ends when its
+standard input is closed, so that it cannot outlive the run that started it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 
+from benchmarks.machine import open_many_files
 from benchmarks.peers.control import Line
 from benchmarks.peers.orders import ORDERS
 
@@ -43,21 +44,29 @@ def serve(line: Line) -> None:
 
 
 def main() -> None:
-    """Take control connections, one at a time, for as long as standard input is open."""
+    """Take control connections for as long as standard input is open.
+
+    Each has a thread of its own: one that is stuck with a server which has died must not keep the
+    next benchmark waiting.
+    """
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    open_many_files()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         while True:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = Line(connection)
-            try:
-                serve(line)
-            except ConnectionError as error:
-                # A worker was ended in the middle of a benchmark. The next one is unharmed.
-                print(f"far end: control connection lost: {error}", file=sys.stderr)
-            finally:
-                line.close()
+            threading.Thread(target=_serve_safely, args=[Line(connection)], daemon=True).start()
+
+
+def _serve_safely(line: Line) -> None:
+    try:
+        serve(line)
+    except ConnectionError as error:
+        # A worker was ended in the middle of a benchmark. The next one is unharmed.
+        print(f"far end: control connection lost: {error}", file=sys.stderr)
+    finally:
+        line.close()
 
 
 def _end_with_standard_input() -> None:
