@@ -96,6 +96,7 @@ class BarProgress(PlainProgress):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._show_counts()
         self._bar.close()
 
     def say(self, text: str) -> None:
@@ -104,8 +105,13 @@ class BarProgress(PlainProgress):
 
     def _count(self) -> None:
         self._done += 1
-        if self._bar.update():
-            self._bar.set_postfix_str(f"{self._links:,} links, {self._failed:,} failed", False)
+        if self._bar.update():  # it was drawn again, which is a few times a second
+            self._show_counts()
+
+    def _show_counts(self) -> None:
+        """Put the counts beside the bar, to be seen when it is drawn the next time."""
+        text = f"{self._links:,} links, {self._failed:,} failed"
+        self._bar.set_postfix_str(text, refresh=False)
 
 
 def progress(list_name: str, total: int | None, stream: TextIO | None = None) -> PlainProgress:
