@@ -161,7 +161,9 @@ class Task(_Base[T]):
         else:
             kind = type(awaited)
             # A subclass may have its own add_done_callback: it is treated like a foreign future.
-            if (kind is Future or kind is Task) and awaited._loop is loop and awaited is not self:
+            if awaited is None:
+                loop.enqueue(self)
+            elif (kind is Future or kind is Task) and awaited._loop is loop and awaited is not self:
                 if awaited._asyncio_future_blocking:
                     awaited._asyncio_future_blocking = False
                     if awaited._waiting is None:
@@ -173,8 +175,6 @@ class Task(_Base[T]):
                         self._must_cancel = False
                 else:
                     self._raise_misuse(awaited)
-            elif awaited is None:
-                loop.enqueue(self)
             else:
                 self._wait_for_foreign(awaited)
         finally:
@@ -405,12 +405,35 @@ def _schedule(task: Task[Any]) -> None:
 
 
 def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
-    """Make a `Task` without going through its class, for `create_task`; see `new_future`."""
-    _check_coroutine(coro)
+    """Make a `Task` without going through its class, for `create_task`.
+
+    The same as `Task.__init__`, written out: the five calls that it makes take a quarter of the
+    time to create a task. A test keeps the two lists of slots the same.
+    """
+    if type(coro) is not CoroutineType:
+        _check_coroutine(coro)
     task: Task[Any] = _allocate(Task)
-    fill_future(task, loop)
-    _begin(task, coro, name, copy_context() if context is None else context)
-    _schedule(task)
+    task._loop = loop
+    task._state = PENDING
+    task._waiting = None
+    task._result = None
+    task._exception = None
+    task._cancel_message = None
+    task._source_traceback = None
+    task._log_traceback = False
+    task._asyncio_future_blocking = False
+    task._coro = coro
+    task._send = coro.send
+    task._context = copy_context() if context is None else context
+    task._name = next(_numbers) if name is None else str(name)
+    task._fut_waiter = None
+    task._throw = None
+    task._must_cancel = False
+    task._cancel_requests = 0
+    task._log_destroy_pending = True
+    loop.tasks.add(task)
+    register(task)
+    loop.enqueue(task)
     return task
 
 
