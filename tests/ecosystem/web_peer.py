@@ -52,6 +52,7 @@ class WebServer(ThreadingHTTPServer):
         if self._tls is None:
             super().finish_request(request, client_address)
             return
+        request.settimeout(_Handler.timeout)
         with self._tls.wrap_socket(request, server_side=True) as encrypted:
             super().finish_request(encrypted, client_address)
 
@@ -61,7 +62,7 @@ class WebServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 20.0  # seconds that a connection may idle: a test that failed ends anyway
+    timeout = 10.0  # seconds that a connection may idle: a test that failed ends anyway
     server: WebServer
 
     def log_message(self, format: str, *args: object) -> None:
