@@ -71,8 +71,11 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class DatagramTransport(asyncio.DatagramTransport):
-    """An endpoint for datagrams, over a non-blocking socket."""
+class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
+    """An endpoint for datagrams, over a non-blocking socket.
+
+    It is no stream, but asyncio's are instances of `asyncio.Transport` too, and programs ask.
+    """
 
     _extra: dict[str, Any]
 

@@ -102,7 +102,9 @@ async def send_over_transport(
         raise RuntimeError(
             f"fallback is disabled and native sendfile is not supported for transport {transport!r}"
         )
-    elif not isinstance(transport, asyncio.Transport):
+    elif not isinstance(transport, asyncio.Transport) or isinstance(
+        transport, asyncio.DatagramTransport
+    ):
         raise RuntimeError(f"sendfile is not supported for transport {transport!r}")
     pump = _Pump(loop, transport)
     try:

@@ -10,8 +10,8 @@ Python-level handler as well, one that does nothing.
 
 Invariants:
 
-1. The process has one wake-up descriptor. It is ours while we have a handler: the last loop that
-   added one hears of all signals.
+1. The process has one wake-up descriptor. The loop that added a handler last has it, hears of all
+   signals, and gives it up with its last handler.
 2. All of it belongs to the main thread of the main interpreter; CPython refuses it elsewhere.
 
 The trap: removing a handler does not bring back what was there before, it brings back the default.
@@ -28,8 +28,10 @@ import inspect
 import signal
 import sys
 import warnings
+import weakref
+from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import Any, ClassVar
 
 from miniloop.kernel.report import logger
 
@@ -44,6 +46,9 @@ class SignalHandlers:
     """The signal handlers of one loop."""
 
     __slots__ = ("_loop", "handlers")
+
+    # The loop that has the wake-up descriptor of the process, or had it last.
+    _owner: ClassVar[Callable[[], Any]] = staticmethod(lambda: None)
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
@@ -68,6 +73,7 @@ class SignalHandlers:
             signal.set_wakeup_fd(self._loop.wakeup.signal_fd())
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
+        SignalHandlers._owner = weakref.ref(self._loop)
         self.handlers[sig] = self._loop.make_handle(callback, args, self._loop, copy_context())
         try:
             signal.signal(sig, _do_nothing)
@@ -122,13 +128,11 @@ class SignalHandlers:
             self.remove(sig)
 
     def _give_back(self) -> None:
-        """Give up the wake-up descriptor, once it serves no handler, if it is still ours."""
-        if self.handlers:
+        """Give up the wake-up descriptor, once it serves no handler, unless another loop has it."""
+        if self.handlers or SignalHandlers._owner() is not self._loop:
             return
         try:
-            current = signal.set_wakeup_fd(-1)
-            if current not in (-1, self._loop.wakeup.signal_fd()):
-                signal.set_wakeup_fd(current)  # another loop has taken over since
+            signal.set_wakeup_fd(-1)
         except (ValueError, OSError) as exc:
             logger.info("set_wakeup_fd(-1) failed: %s", exc)
 
