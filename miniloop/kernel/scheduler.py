@@ -18,7 +18,7 @@ kernel every sixteenth turn, and a loop of slow ones on every turn, like any oth
 
 Invariants:
 
-1. `enqueue` is the one way into the ready queue.
+1. `enqueue` is the one way into the ready queue for the loop's own thread.
 2. `asleep` is true whenever the loop is in the kernel, or about to be, with nothing ready. Another
    thread first enqueues, then looks at `asleep`; the loop first sets `asleep`, then looks at the
    queue. One of them sees the other.
@@ -41,7 +41,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.future import Future, new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
@@ -88,7 +88,6 @@ class Scheduler(_Base):
         "_thread_id",
         "asleep",
         "enqueue",
-        "make_foreign_handle",
         "make_future",
         "make_handle",
         "make_task",
@@ -109,7 +108,7 @@ class Scheduler(_Base):
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.timers = TimerQueue()
         self.tasks: set[Task[Any]] = set()  # every one that is not done: nobody else holds them
-        self.use_makers(new_handle, new_handle, TimerHandle, new_future, new_task)
+        self.use_makers(new_handle, new_timer, new_future, new_task)
         self.poller = default_poller() if poller is None else poller
         self.wakeup = Wakeup()
         self.asleep = False
@@ -124,17 +123,12 @@ class Scheduler(_Base):
     def use_makers(
         self,
         handle: Callable[..., Handle],
-        foreign_handle: Callable[..., Handle],
         timer: Callable[..., TimerHandle],
         future: Callable[[Any], Future[Any]],
         task: Callable[..., Task[Any]],
     ) -> None:
-        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses.
-
-        `foreign_handle` makes those of `call_soon_threadsafe`.
-        """
+        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses."""
         self.make_handle = handle
-        self.make_foreign_handle = foreign_handle
         self.make_timer = timer
         self.make_future = future
         self.make_task = task
@@ -161,10 +155,11 @@ class Scheduler(_Base):
 
         Raises RuntimeError if the loop is closed.
         """
-        handle = self.make_foreign_handle(
+        self._check_closed()
+        handle = self.make_handle(
             callback, args, self, copy_context() if context is None else context
         )
-        self.enqueue(handle)
+        self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread
         if self.asleep:
             self.asleep = False  # one wake-up is enough for everybody
             self.wakeup.wake()
@@ -309,7 +304,7 @@ class Scheduler(_Base):
                     now = clock()
                 visited = now
                 horizon = now + VISIT_INTERVAL
-                left = stride
+                left = stride - 1  # turns until the next visit, not counting this one
                 # 2. Deliver.
                 if arrived:
                     deliver(arrived, enqueue)
