@@ -23,7 +23,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import TimerHandle, new_handle
+from miniloop.kernel.handle import new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
@@ -221,13 +221,16 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if self._debug:
             self.use_makers(
                 debug.new_debug_handle,
-                debug.new_foreign_debug_handle,
                 debug.new_debug_timer,
                 debug.new_debug_future,
                 debug.new_debug_task,
             )
+            enqueue = debug.checked_enqueue(self, self._ready.append)
         else:
-            self.use_makers(new_handle, new_handle, TimerHandle, new_future, new_task)
+            self.use_makers(new_handle, new_timer, new_future, new_task)
+            enqueue = self._ready.append
+        if not self._closed:
+            self.enqueue = enqueue
         if self.is_running():
             self.call_soon_threadsafe(self._origins.switch, self._debug)
 

@@ -27,12 +27,12 @@ from miniloop.kernel.task import Task
 
 __all__ = [
     "OriginTracking",
+    "checked_enqueue",
     "debug_by_default",
     "new_debug_future",
     "new_debug_handle",
     "new_debug_task",
     "new_debug_timer",
-    "new_foreign_debug_handle",
 ]
 
 # Frames between the capture and the code of the user: the maker's and the scheduling method's.
@@ -95,22 +95,11 @@ def _warn_if_slow(loop: Any, started: float, what: object) -> None:
         logger.warning("Executing %s took %.3f seconds", what, elapsed)
 
 
-def new_foreign_debug_handle(
-    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
-) -> Handle:
-    """Make a handle for a call that comes from another thread."""
-    _check_callback(callback)
-    handle = DebugHandle(callback, args, loop, context)
-    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
-    return handle
-
-
 def new_debug_handle(
     callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
 ) -> Handle:
-    """Make a handle for a call in the loop's own thread."""
+    """Make a handle."""
     _check_callback(callback)
-    _check_thread(loop)
     handle = DebugHandle(callback, args, loop, context)
     handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
     return handle
@@ -155,6 +144,16 @@ def _check_callback(callback: Any) -> None:
         raise TypeError(f"coroutines cannot be used with {method}()")
     if not callable(callback):
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
+
+
+def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any], None]:
+    """The `enqueue` of a loop in debug mode: it refuses what comes from another thread."""
+
+    def enqueue(entry: Any) -> None:
+        _check_thread(loop)
+        append(entry)
+
+    return enqueue
 
 
 def _check_thread(loop: Any) -> None:

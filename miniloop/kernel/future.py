@@ -4,7 +4,7 @@
        │  └───set_exception─▶ FINISHED   `_exception`
        └──────cancel────────▶ CANCELLED  `_exception`, once made: the CancelledError
 
-There is no way back, and every arrow ends in `_wake`, for those who wait.
+There is no way back, and every arrow ends in `_wake_waiting`.
 
 Invariants:
 
@@ -15,9 +15,9 @@ Invariants:
    surprised by what others do with it.
 3. Callbacks run in the order in which they were added, and each in its own context.
 
-What makes it quick: one who waits is either a pair `(callback, context)`, or a *task* that awaits
-this future. The task is itself an entry of the ready queue, so waking it is one
-`enqueue`: no handle, no closure, no copy of a context.
+What makes it quick: those who wait are *entries*, things that the ready queue can hold. A task that
+awaits this future waits as itself; a callback waits as a handle, made when it was added. To wake one
+is to queue it: no handle, no closure and no copy of a context is made then.
 
 The trap: an exception that nobody looks at must not vanish. `_log_traceback` is set with it and
 cleared by whoever looks; if it is still set when the future is collected, the loop reports it.
@@ -35,6 +35,7 @@ from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
+from miniloop.kernel.handle import Handle
 
 if TYPE_CHECKING:
     from traceback import StackSummary
@@ -169,7 +170,7 @@ class Future(_Base[T]):
         self._result = result
         self._state = FINISHED
         if self._waiting is not None:
-            self._wake()
+            self._wake_waiting()
 
     def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
         """Finish with an exception, given as an instance or a class.
@@ -194,7 +195,7 @@ class Future(_Base[T]):
         self._state = FINISHED
         self._log_traceback = True
         if self._waiting is not None:
-            self._wake()
+            self._wake_waiting()
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel, with an optional message for the CancelledError. False if it was done already."""
@@ -204,7 +205,7 @@ class Future(_Base[T]):
         self._cancel_message = msg
         self._state = CANCELLED
         if self._waiting is not None:
-            self._wake()
+            self._wake_waiting()
         return True
 
     def _make_cancelled_error(self) -> CancelledError:
@@ -227,22 +228,27 @@ class Future(_Base[T]):
         if self._state is not PENDING:
             self._loop.call_soon(fn, self, context=context)
             return
-        self._add_waiting((fn, copy_context() if context is None else context))
+        loop = self._loop
+        entry = loop.make_handle(fn, (), loop, copy_context() if context is None else context)
+        if self._waiting is None:
+            self._waiting = entry
+        else:
+            self._add_waiting(entry)
 
     def _add_waiting(self, entry: Any) -> None:
-        waiting = self._waiting
-        if waiting is None:
-            self._waiting = entry
-        elif type(waiting) is list:
-            waiting.append(entry)
+        """Let another one wait, when somebody does already."""
+        if type(self._waiting) is list:
+            self._waiting.append(entry)
         else:
-            self._waiting = [waiting, entry]
+            self._waiting = [self._waiting, entry]
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
         """Remove every callback that equals `fn`. Returns how many there were."""
         waiting = self._everybody()
         # Comparing may run code that changes the list, or finishes the future.
-        kept = [entry for entry in waiting if type(entry) is not tuple or entry[0] != fn]
+        kept = [
+            entry for entry in waiting if not isinstance(entry, Handle) or entry._callback != fn
+        ]
         removed = len(waiting) - len(kept)
         if removed and self._waiting is not None:
             self._waiting = kept or None
@@ -257,21 +263,21 @@ class Future(_Base[T]):
 
     @property
     def _callbacks(self) -> list[Any] | None:
-        """Who waits, as asyncio's futures show it to those who look."""
-        return self._everybody() or None
+        """Who waits, as asyncio's futures show it to those who look: pairs, and here tasks too."""
+        pairs = [
+            (entry._callback, entry._context) if isinstance(entry, Handle) else entry
+            for entry in self._everybody()
+        ]
+        return pairs or None
 
-    def _wake(self) -> None:
-        """Queue everybody who waits: a task itself, a callback in a handle."""
+    def _wake_waiting(self) -> None:
+        """Queue everybody who waits."""
         waiting, self._waiting = self._waiting, None
-        loop = self._loop
-        failed = self._state is CANCELLED or self._exception is not None
-        for entry in waiting if type(waiting) is list else (waiting,):
-            if type(entry) is tuple:
-                loop.enqueue(loop.make_handle(entry[0], (self,), loop, entry[1]))
-            elif failed:
-                entry._wake_from(self)
-            else:
-                loop.enqueue(entry)
+        if type(waiting) is not list:
+            waiting._wake(self)
+        else:
+            for entry in waiting:
+                entry._wake(self)
 
     # Awaiting.
 
@@ -309,7 +315,7 @@ class Future(_Base[T]):
             else:
                 parts.append(f"result={reprlib.repr(self._result)}")
         if self._waiting is not None:
-            parts.append(describe_callbacks(self._everybody()))
+            parts.append(describe_callbacks(self._callbacks or []))
         return parts + describe_source(self._source_traceback)
 
     @reprlib.recursive_repr()

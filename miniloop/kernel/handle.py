@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["Handle", "TimerHandle", "new_handle"]
+__all__ = ["Handle", "TimerHandle", "new_handle", "new_timer"]
 
 _allocate = object.__new__
 
@@ -107,6 +107,11 @@ class Handle(_Base):
         # Whoever keeps an exception of the callback keeps this frame, which must keep nothing.
         self = callback = args = None  # type: ignore[assignment]  # never read again
 
+    def _wake(self, future: Any) -> None:
+        """Become ready because `future` is done: what `add_done_callback` waits for."""
+        self._args = (future,)
+        self._loop.enqueue(self)
+
     def _report(self, exc: BaseException) -> None:
         context: dict[str, Any] = {
             "message": f"Exception in callback {self._describe_call()}",
@@ -130,10 +135,7 @@ class Handle(_Base):
 
 
 def new_handle(
-    callback: Callable[..., object],
-    args: tuple[Any, ...],
-    loop: Scheduler,
-    context: Context,
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Scheduler, context: Context
 ) -> Handle:
     """Make a `Handle` without going through its class, for `call_soon`.
 
@@ -222,3 +224,21 @@ class TimerHandle(_TimerBase):
             other._callback,
             other._args,
         )
+
+
+def new_timer(
+    when: float,
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Scheduler,
+    context: Context,
+) -> TimerHandle:
+    """Make a `TimerHandle`, for `call_later` and `call_at`; see `new_handle`."""
+    handle = _allocate(TimerHandle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = context
+    handle._when = when
+    handle._scheduled = False
+    return handle

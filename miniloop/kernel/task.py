@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
-from miniloop.kernel.future import CANCELLED, PENDING, Future, fill_future
+from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
 from miniloop.kernel.registry import current_tasks, register, running_task
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ E = TypeVar("E", bound=BaseException)
 _allocate = object.__new__
 _numbers = count(1)
 
-_finish = Future.set_result
 _fail = Future.set_exception
 
 if TYPE_CHECKING:
@@ -144,7 +143,10 @@ class Task(_Base[T]):
                 self._must_cancel = False
                 Future.cancel(self, self._cancel_message)
             else:
-                _finish(self, stop.value)
+                self._result = stop.value
+                self._state = FINISHED
+                if self._waiting is not None:
+                    self._wake_waiting()
             loop.tasks.discard(self)
         except CancelledError as error:
             # Kept for whoever awaits us: its traceback says where the task was cancelled.
@@ -247,12 +249,11 @@ class Task(_Base[T]):
             self._throw = error
         self._run()
 
-    def _wake_from(self, future: Future[Any]) -> None:
-        """Become ready because `future`, one of ours, failed or was cancelled."""
+    def _wake(self, future: Future[Any]) -> None:
+        """Become ready because `future`, one of ours, is done; raise what it brings, if it does."""
         if future._state is CANCELLED:
             self._throw = future._make_cancelled_error()
-        else:
-            assert future._exception is not None
+        elif future._exception is not None:
             future._log_traceback = False
             self._throw = future._exception.with_traceback(future._traceback)
         self._loop.enqueue(self)
