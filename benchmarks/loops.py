@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.metadata
 import importlib.util
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks import native
 
 __all__ = ["REFERENCE", "Loop", "UnknownLoopError", "control_of", "find", "installed"]
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 REFERENCE = "asyncio"
 _CONTROL = " (control)"
@@ -30,6 +29,7 @@ class Loop:
     module: str
     factory: str
     distribution: str = ""  # the name under which its version is on record
+    limit: bool = False  # a bare server of benchmarks.limits, in the place of a loop
 
     @property
     def available(self) -> bool:
@@ -38,6 +38,8 @@ class Loop:
             spec = importlib.util.find_spec(self.module)
         except ModuleNotFoundError:  # a parent package is missing
             return False
+        if self.module == "benchmarks.limits.native" and native.compiler() is None:
+            return False
         return spec is not None and spec.origin is not None  # None: a directory without code
 
     @property
@@ -45,13 +47,18 @@ class Loop:
         """Its own version; for asyncio and for loops off the record, that of Python or nothing."""
         if self.module == "asyncio":
             return platform.python_version()
+        if self.limit:
+            return ""
         try:
             return importlib.metadata.version(self.distribution or self.module.split(".")[0])
         except importlib.metadata.PackageNotFoundError:
             return ""
 
-    def load(self) -> LoopFactory:
-        """Import the module and return the factory. Raises `UnknownLoopError` where that fails."""
+    def load(self) -> Any:
+        """Import the module and return the factory of the loop, or the function of the limit.
+
+        Raises `UnknownLoopError` where that fails.
+        """
         try:
             module = importlib.import_module(self.module)
         except ImportError as error:
@@ -63,8 +70,7 @@ class Loop:
             raise UnknownLoopError(
                 f"loop {self.name!r}: {self.module} has no callable {self.factory!r}"
             )
-        result: LoopFactory = factory
-        return result
+        return factory
 
 
 _KNOWN = (
@@ -74,6 +80,8 @@ _KNOWN = (
     Loop("rloop", "rloop", "new_event_loop"),
     Loop("zuvloop", "zuvloop", "new_event_loop"),
     Loop("winloop", "winloop", "new_event_loop"),
+    Loop("epoll-python", "benchmarks.limits.bare", "serve", limit=True),
+    Loop("epoll-c", "benchmarks.limits.native", "serve", limit=True),
 )
 
 
@@ -100,6 +108,8 @@ def find(name: str) -> Loop:
     for loop in _KNOWN:
         if loop.name == name:
             if not loop.available:
+                if loop.limit:
+                    raise UnknownLoopError(f"{name!r} needs a C compiler: install cc or set CC")
                 raise UnknownLoopError(f"loop {name!r} is not installed: pip install {name}")
             return loop
     module, colon, factory = name.partition(":")

@@ -79,6 +79,8 @@ def contestants(row: Row, loops: Sequence[Loop], reference: Loop) -> list[Contes
     entered: list[Contestant] = []
     for program in row.programs:
         for loop in loops:
+            if loop.limit and not row.limit:
+                continue
             if not program.loops or loop.name in program.loops:
                 entered.append(Contestant(_label(program, loop), program, loop))
     first = _label(row.program(row.reference), reference)

@@ -11,10 +11,12 @@ import gc
 import json
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 
-from benchmarks import catalogue, loops
-from benchmarks.job import Job, Sample
+from benchmarks import catalogue, limits, loops
+from benchmarks.job import Job
 from benchmarks.machine import open_many_files
 
 __all__ = ["main"]
@@ -25,18 +27,18 @@ def main(arguments: list[str]) -> int:
     row_name, program_name, loop_name, *address = arguments
     far_end = (address[0], int(address[1])) if address else None
     (row,) = [row for row in catalogue.all_rows() if row.name == row_name]
-    program = row.program(program_name)
-    factory = loops.find(loop_name).load()
+    loop = loops.find(loop_name)
     open_many_files()
     # Answers leave by a copy of standard output, and whatever else prints goes to standard error.
     answers = sys.stdout
     sys.stdout = sys.stderr
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with ExitStack() as stack:
+        run = _limit(row, loop) if loop.limit else _loop(row.program(program_name), loop, stack)
         for line in sys.stdin:
             job = Job(int(line), row.shape, far_end)
             gc.collect()  # nobody pays for what the sample before left behind
             try:
-                answer = asdict(runner.run(_sample(program.body, job)))
+                answer = asdict(job.finish(run(job)))
             except Exception as error:  # noqa: BLE001 - the parent puts it into the table
                 traceback.print_exc()
                 answer = {"error": f"{type(error).__name__}: {error}"}
@@ -44,8 +46,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _sample(body: catalogue.Body, job: Job) -> Sample:
-    return job.finish(await body(job))
+def _loop(program: catalogue.Program, loop: loops.Loop, stack: ExitStack) -> Callable[[Job], int]:
+    """How to run a program on a loop, the same one each time."""
+    runner = stack.enter_context(asyncio.Runner(loop_factory=loop.load()))
+
+    async def body(job: Job) -> int:
+        return await program.body(job)
+
+    return lambda job: runner.run(body(job))
+
+
+def _limit(row: catalogue.Row, loop: loops.Loop) -> Callable[[Job], int]:
+    """How to run the row on a bare server."""
+    serve: limits.Server = loop.load()
+    return lambda job: limits.measure(serve, row.limit, job)
 
 
 if __name__ == "__main__":
