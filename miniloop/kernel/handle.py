@@ -197,7 +197,7 @@ class TimerHandle(_TimerBase):
 
     def _describe(self) -> list[str]:
         description = super()._describe()
-        description.insert(0 if self._callback is None else 1, f"when={self._when}")
+        description.insert(1 if self._callback is None else 0, f"when={self._when}")
         return description
 
     # Timers are ordered and compared by deadline, as the standard library's are.
