@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
-from miniloop.kernel.describe import STACK_DEPTH, capture_stack
+from miniloop.kernel.describe import STACK_DEPTH, capture_stack, describe_callback
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle
 from miniloop.kernel.report import logger
@@ -46,28 +46,40 @@ def debug_by_default() -> bool:
     return not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG"))
 
 
-class DebugHandle(Handle):
-    """A handle that knows where it was made and times its call."""
+class _Traced(Handle):
+    """What the handles of debug mode do otherwise than the usual ones."""
 
-    __slots__ = ("_source_traceback",)
+    __slots__ = ()
 
-    def _run(self) -> None:
-        started = self._loop.time()
-        super()._run()
-        _warn_if_slow(self._loop, started, self)
-        self = None  # type: ignore[assignment]  # as in Handle._run
+    _cancelled_call: str  # what the call was, once it is cancelled
 
-
-class DebugTimerHandle(TimerHandle):
-    """A timer that knows where it was made and times its call."""
-
-    __slots__ = ("_source_traceback",)
+    def cancel(self) -> None:
+        if self._callback is not None:
+            self._cancelled_call = self._describe_call()  # type: ignore[misc]  # slot of subclasses
+        super().cancel()
 
     def _run(self) -> None:
         started = self._loop.time()
         super()._run()
         _warn_if_slow(self._loop, started, self)
         self = None  # type: ignore[assignment]  # as in Handle._run
+
+    def _describe_call(self) -> str:
+        if self._callback is None:
+            return self._cancelled_call
+        return describe_callback(self._callback, self._args)
+
+
+class DebugHandle(_Traced):
+    """A handle that knows where it was made and what it was to call, and times the call."""
+
+    __slots__ = ("_cancelled_call", "_source_traceback")
+
+
+class DebugTimerHandle(_Traced, TimerHandle):
+    """A timer that does the same."""
+
+    __slots__ = ("_cancelled_call", "_source_traceback")
 
 
 class DebugTask(Task[Any]):

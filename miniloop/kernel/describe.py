@@ -42,25 +42,34 @@ def capture_stack(frame: FrameType | None = None) -> traceback.StackSummary:
 
 def _location(function: Callable[..., object]) -> str:
     """Where the function was defined, ` at file:line`; empty for one that is not Python's."""
-    while isinstance(function, functools.partial):
+    while isinstance(function, functools.partial | functools.partialmethod):
         function = function.func
     code = getattr(inspect.unwrap(function), "__code__", None)
     return "" if code is None else f" at {code.co_filename}:{code.co_firstlineno}"
 
 
-def _call_text(function: Callable[..., object], args: Iterable[Any], kwargs: dict[str, Any]) -> str:
-    given = [reprlib.repr(arg) for arg in args]
-    given += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
+def _call_text(
+    function: Callable[..., object],
+    args: Iterable[Any],
+    kwargs: dict[str, Any],
+    show_arguments: bool,
+) -> str:
+    given = [reprlib.repr(arg) for arg in args] if show_arguments else []
+    if show_arguments:
+        given += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
     own = f"({', '.join(given)})"
     if isinstance(function, functools.partial):
-        return _call_text(function.func, function.args, function.keywords) + own
+        inner = _call_text(function.func, function.args, function.keywords, show_arguments)
+        return inner + own
     name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
     return f"{name or repr(function)}{own}"
 
 
-def describe_callback(callback: Callable[..., object], args: Iterable[Any]) -> str:
-    """A callback with its arguments and the place of its definition, in one line."""
-    return _call_text(callback, args, {}) + _location(callback)
+def describe_callback(
+    callback: Callable[..., object], args: Iterable[Any], *, show_arguments: bool = True
+) -> str:
+    """A callback, its arguments if they may be shown, and where it was defined, in one line."""
+    return _call_text(callback, args, {}, show_arguments) + _location(callback)
 
 
 def describe_callbacks(callbacks: list[Any]) -> str:

@@ -18,6 +18,7 @@ things alive. So `_callback is None` *is* the cancelled state; there is no secon
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ else:
 __all__ = ["Handle", "TimerHandle", "new_handle", "new_timer"]
 
 _allocate = object.__new__
+
+# As in CPython: from 3.13 on the arguments, which may be secret, are shown in debug mode only.
+_SHOW_ARGUMENTS = sys.version_info < (3, 13)
 
 
 class Handle(_Base):
@@ -73,7 +77,7 @@ class Handle(_Base):
     def cancel(self) -> None:
         """Make the call not happen. Doing it twice, or after the call, does nothing."""
         self._callback = None
-        self._args = ()
+        self._args = None  # type: ignore[assignment]  # never read again
 
     def cancelled(self) -> bool:
         """True once `cancel` was called."""
@@ -113,8 +117,9 @@ class Handle(_Base):
         self._loop.enqueue(self)
 
     def _report(self, exc: BaseException) -> None:
+        call = self._describe_call() or "(cancelled while it ran)"
         context: dict[str, Any] = {
-            "message": f"Exception in callback {self._describe_call()}",
+            "message": f"Exception in callback {call}",
             "exception": exc,
             "handle": self,
         }
@@ -123,12 +128,15 @@ class Handle(_Base):
         self._loop.call_exception_handler(context)
 
     def _describe_call(self) -> str:
-        return (
-            "cancelled" if self._callback is None else describe_callback(self._callback, self._args)
-        )
+        if self._callback is None:
+            return ""
+        return describe_callback(self._callback, self._args, show_arguments=_SHOW_ARGUMENTS)
 
-    def _describe(self) -> list[str]:
-        return [self._describe_call(), *describe_source(self._source_traceback)]
+    def _describe(self, *details: str) -> list[str]:
+        parts = ["cancelled"] if self._callback is None else []
+        parts += details
+        parts += filter(None, [self._describe_call()])
+        return parts + describe_source(self._source_traceback)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
@@ -191,14 +199,12 @@ class TimerHandle(_TimerBase):
         if self._callback is None:
             return
         self._callback = None
-        self._args = ()
+        self._args = None  # type: ignore[assignment]  # never read again
         if self._scheduled:
             self._loop.timers.note_cancelled()
 
-    def _describe(self) -> list[str]:
-        description = super()._describe()
-        description.insert(1 if self._callback is None else 0, f"when={self._when}")
-        return description
+    def _describe(self, *details: str) -> list[str]:
+        return super()._describe(f"when={self._when}", *details)
 
     # Timers are ordered and compared by deadline, as the standard library's are.
     def __hash__(self) -> int:
