@@ -27,7 +27,7 @@ from miniloop.kernel.handle import new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
-from miniloop.kernel.task import Task, eager_task_factory, new_task
+from miniloop.kernel.task import Task, eager_task_factory, new_eager_task, new_task
 from miniloop.net import connect, datagram_endpoint, resolver, sendfile, server
 from miniloop.net import pipe as net_pipe
 from miniloop.net.sock import Sockets
@@ -42,6 +42,9 @@ Ts = TypeVarTuple("Ts")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _PIPE = subprocess.PIPE
+
+# asyncio's own is there from 3.12 on.
+_EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", eager_task_factory))
 
 
 class EventLoop(Scheduler, asyncio.AbstractEventLoop):
@@ -151,28 +154,17 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         *,
         name: object = None,
         context: Context | None = None,
-        **kwargs: Any,
+        eager_start: bool | None = None,
     ) -> Task[T]:
-        """Run a coroutine in a task of its own. Raises RuntimeError if the loop is closed."""
+        """Run a coroutine in a task of its own. Raises RuntimeError if the loop is closed.
+
+        `eager_start`, which asyncio has from 3.14 on, says whether the first step is taken at once.
+        """
         if self._closed:
             raise RuntimeError("Event loop is closed")
-        if self._task_factory is None and not kwargs:
+        if eager_start is None:
             return self.make_task(self, coro, name, context)
-        task: Task[T] = self._create_task_otherwise(coro, name, context, kwargs)
-        return task
-
-    def _create_task_otherwise(
-        self, coro: Any, name: object, context: Context | None, kwargs: dict[str, Any]
-    ) -> Any:
-        """By the task factory, or with arguments that only the class knows (`eager_start`)."""
-        if self._task_factory is None:
-            return Task(coro, loop=self, name=name, context=context, **kwargs)
-        if context is not None:
-            kwargs["context"] = context
-        task = self._task_factory(self, coro, **kwargs)
-        if name is not None and hasattr(task, "set_name"):
-            task.set_name(name)
-        return task
+        return Task(coro, loop=self, name=name, context=context, eager_start=eager_start)
 
     def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
         """Have `factory(loop, coro, **kwargs)` make the tasks; None for the loop's own.
@@ -181,13 +173,28 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """
         if factory is not None and not callable(factory):
             raise TypeError("task factory must be a callable or None")
-        if factory is not None and factory is getattr(asyncio, "eager_task_factory", None):
-            factory = eager_task_factory
         self._task_factory = factory
+        self._choose_makers()
 
     def get_task_factory(self) -> Callable[..., Any] | None:
         """The factory that was set, or None."""
         return self._task_factory
+
+    def _choose_makers(self) -> None:
+        """Put those in place that the debug mode and the task factory ask for."""
+        eager = self._task_factory in _EAGER_FACTORIES
+        if self._debug:
+            task: Callable[..., Any] = debug.new_debug_eager_task if eager else debug.new_debug_task
+        else:
+            task = new_eager_task if eager else new_task
+        if self._task_factory is not None and not eager:
+            task = _make_by_factory
+        if self._debug:
+            self.use_makers(
+                debug.new_debug_handle, debug.new_debug_timer, debug.new_debug_future, task
+            )
+        else:
+            self.use_makers(new_handle, new_timer, new_future, task)
 
     # Exceptions: kernel/report.py.
 
@@ -218,17 +225,10 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """Switch debug mode on or off, for what is made from now on."""
         self._debug = bool(enabled)
+        self._choose_makers()
+        enqueue = self._ready.append
         if self._debug:
-            self.use_makers(
-                debug.new_debug_handle,
-                debug.new_debug_timer,
-                debug.new_debug_future,
-                debug.new_debug_task,
-            )
-            enqueue = debug.checked_enqueue(self, self._ready.append)
-        else:
-            self.use_makers(new_handle, new_timer, new_future, new_task)
-            enqueue = self._ready.append
+            enqueue = debug.checked_enqueue(self, enqueue)
         if not self._closed:
             self.enqueue = enqueue
         if self.is_running():
@@ -539,7 +539,18 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> Any:
         """Go over to TLS on an open connection."""
-        raise NotImplementedError("TLS transports are not built yet")
+        from miniloop.net import tls  # which an interpreter built without ssl cannot import
+
+        return await tls.start_tls(
+            self,
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     async def sendfile(
         self,
@@ -629,6 +640,16 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass
+
+
+def _make_by_factory(loop: EventLoop, coro: Any, name: object, context: Context | None) -> Any:
+    """Make a task by the factory that the user has set."""
+    factory = loop.get_task_factory()
+    assert factory is not None
+    task = factory(loop, coro) if context is None else factory(loop, coro, context=context)
+    if name is not None and hasattr(task, "set_name"):
+        task.set_name(name)
+    return task
 
 
 def _stop_loop_of(future: Any) -> None:

@@ -95,7 +95,22 @@ def attach(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    raise NotImplementedError("TLS transports are not built yet")
+    # An interpreter that was built without the ssl module can do all the rest.
+    from miniloop.net.tls import TLSProtocol
+
+    between = TLSProtocol(
+        loop,
+        protocol,
+        tls.context,
+        waiter,
+        server_side=tls.server_side,
+        server_hostname=tls.server_hostname,
+        handshake_timeout=tls.handshake_timeout,
+        shutdown_timeout=tls.shutdown_timeout,
+    )
+    transport: asyncio.Transport = between.transport
+    StreamTransport(loop, sock, between, None, extra, server)
+    return transport
 
 
 async def _open(
@@ -106,9 +121,13 @@ async def _open(
 ) -> tuple[asyncio.Transport, P]:
     """Attach, and wait until the connection is open."""
     sock.setblocking(False)
-    protocol = protocol_factory()
     waiter = loop.create_future()
-    transport = attach(loop, sock, protocol, tls, waiter=waiter)
+    try:
+        protocol = protocol_factory()
+        transport = attach(loop, sock, protocol, tls, waiter=waiter)
+    except BaseException:
+        sock.close()  # nobody else has it yet
+        raise
     try:
         await waiter
     except BaseException:

@@ -1,0 +1,193 @@
+"""SSLTransport: what an application sees of a TLS connection.
+
+It looks like any other transport, and does nothing by itself but to keep count: `TLSProtocol` does
+the work. Three things are not as they are with a plain socket:
+
+* There is no half-close. Whoever closes says so for both directions (`can_write_eof` is False).
+* What is written leaves at the end of the turn, so that a head and a body written one after the
+  other become one record and one system call. Only when much has come together it leaves at once.
+* `close` is a conversation: the peer is told, and should answer. It may take until the shutdown
+  timeout before `connection_lost` is called.
+
+It is not named TLSTransport because programs look for "ssl" in the name of a transport's class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from miniloop.kernel.report import logger
+from miniloop.net.flow_control import WriteMarks
+
+if TYPE_CHECKING:
+    from miniloop.net.tls import TLSProtocol
+
+__all__ = ["HIGH_WATER", "SSLTransport"]
+
+# Bytes that may wait to be encrypted before the application is told to pause. The transport below
+# keeps its own mark on what is encrypted and not yet sent.
+HIGH_WATER = 512 * 1024
+
+# Bytes that are gathered in one turn before they are sent without waiting for its end. That much
+# fills four records, and a system call for less would be a pity.
+MOST_GATHERED = 64 * 1024
+
+# Writes after the end that are dropped silently, as those on a plain socket are; then we say so.
+LOST_WRITES_TOLERATED = 5
+
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+
+
+class SSLTransport(asyncio.Transport):
+    """The application's end of a TLS connection."""
+
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_loop",
+        "_lost_writes",
+        "_most_gathered",
+        "_tls",
+        "marks",
+    )
+
+    # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us: TLS
+    # inside of TLS is how one speaks to a server through an encrypting proxy.
+    _start_tls_compatible = True
+
+    def __init__(self, loop: Any, tls: TLSProtocol, protocol: asyncio.BaseProtocol) -> None:
+        super().__init__()
+        self._loop = loop
+        self._tls = tls
+        self._closing = False
+        self._lost_writes = 0
+        self._most_gathered = MOST_GATHERED
+        self.marks = WriteMarks(loop, self, protocol)
+        self.marks.set(None, None, HIGH_WATER)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._tls.describe()}>"
+
+    def __del__(self) -> None:
+        if not self._closing:
+            message = f"unclosed transport {self!r}"
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What is known of the connection; see the CPython documentation for the names.
+
+        `peercert`, `cipher`, `compression`, `sslcontext` and `ssl_object` are ours, the first three
+        and the last from the end of the handshake on; others are those of the transport below.
+        """
+        return self._tls.get_extra_info(name, default)
+
+    # The protocol.
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Talk to another protocol from now on."""
+        self.marks.protocol = protocol
+        self._tls.set_application(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is told of what happens."""
+        protocol: asyncio.BaseProtocol = self._tls.application
+        return protocol
+
+    # Reading.
+
+    def is_reading(self) -> bool:
+        """True unless reading is paused, or the transport is closing."""
+        return not self._tls.reading_paused and not self._closing
+
+    def pause_reading(self) -> None:
+        """Tell the protocol of no more data until `resume_reading`."""
+        if not self._closing:
+            self._tls.reading_paused = True
+
+    def resume_reading(self) -> None:
+        """Tell the protocol of data again, beginning with what has come meanwhile."""
+        if not self._closing and self._tls.reading_paused:
+            self._tls.reading_paused = False
+            self._tls.resume_delivery()
+
+    # Writing.
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data` at the end of this turn, or as soon after that as there is room."""
+        if not isinstance(data, _BYTES_LIKE):
+            raise TypeError(
+                f"data must be bytes, bytearray or memoryview, got {type(data).__name__}"
+            )
+        if not data:
+            return
+        if self._closing:
+            self._count_lost_write()
+            return
+        tls = self._tls
+        outbox = tls.outbox
+        if type(data) is bytes or len(data) <= self._most_gathered:
+            outbox.add(data)
+            if outbox.size > self._most_gathered:
+                tls.flush()
+            elif not tls.flush_due:
+                tls.flush_soon()
+        else:
+            # It is large, and not ours: encrypt as much of it as there is room for, copy the rest.
+            outbox.lend(data)
+            tls.flush()
+            outbox.own()
+
+    def writelines(self, list_of_data: Iterable[Any]) -> None:
+        """Send several pieces."""
+        for data in list_of_data:
+            self.write(data)
+
+    def _count_lost_write(self) -> None:
+        self._lost_writes += 1
+        if self._lost_writes > LOST_WRITES_TOLERATED:
+            logger.warning("SSL connection is closed: what was written to %r is lost", self)
+
+    def can_write_eof(self) -> bool:
+        """False: TLS has no half-close that peers could be relied on to understand."""
+        return False
+
+    def write_eof(self) -> None:
+        """Raise NotImplementedError: see `can_write_eof`."""
+        raise NotImplementedError("TLS has no half-close; close() ends both directions")
+
+    def get_write_buffer_size(self) -> int:
+        """How many bytes wait to be encrypted and handed to the transport below."""
+        return self._tls.outbox.size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and the high water mark, in bytes."""
+        return self.marks.low, self.marks.high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks, in bytes: see `WriteMarks.set`."""
+        self.marks.set(high, low, HIGH_WATER)
+        # More may not be gathered than may wait.
+        self._most_gathered = min(MOST_GATHERED, self.marks.high)
+        self._tls.flush()
+
+    # Ending.
+
+    def is_closing(self) -> bool:
+        """True once the connection is closing or closed, by whomever."""
+        return self._closing
+
+    def close(self) -> None:
+        """Send what was written, then tell the peer that this is all. Nothing more is read."""
+        if not self._closing:
+            self._tls.close()
+
+    def abort(self) -> None:
+        """Close at once; what was written and not yet sent is lost."""
+        self._tls.abort()
+
+    def note_closing(self) -> None:
+        """Said by the `TLSProtocol` when the end has begun."""
+        self._closing = True
