@@ -17,6 +17,7 @@ from .crawl import crawl
 from .frontier import count_urls
 from .http import Client, Limits
 from .loops import LoopFactory, UnknownLoop, loop_factory
+from .memory import keep_freed_memory
 from .progress import progress
 from .summary import Summary
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UnknownLoop, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return BAD_USAGE
+    keep_freed_memory()
     try:
         return _run(options, factory, tls)
     except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed

@@ -116,7 +116,7 @@ def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return Malformed(number, shown, "not UTF-8")
-    if any(character.isspace() or not character.isprintable() for character in text):
+    if " " in text or not text.isprintable():  # a space is the only blank that is printable
         return Malformed(number, shown, "a space or control character inside the URL")
     try:
         return Job(text, URL(text))
