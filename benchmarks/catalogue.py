@@ -28,6 +28,8 @@ _MODULES = (
     "benchmarks.layers.trees",
     "benchmarks.layers.echo",
     "benchmarks.layers.transfers",
+    "benchmarks.layers.http",
+    "benchmarks.layers.crawl",
 )
 
 _rows: dict[str, Row] = {}

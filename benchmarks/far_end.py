@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.job import Job
 from benchmarks.peers.control import FarEnd
 
-__all__ = ["Ordered", "echo_details", "exchange", "order", "server"]
+__all__ = ["Ordered", "echo_details", "exchange", "order", "server", "site"]
 
 
 class Ordered:
@@ -68,6 +68,21 @@ async def server(job: Job, name: str, **details: Any) -> AsyncIterator[dict[str,
         served = loop.run_in_executor(None, ordered.serve)
         yield ordered.answer
         await served
+    finally:
+        ordered.close()
+
+
+@asynccontextmanager
+async def site(job: Job, pages: int) -> AsyncIterator[dict[str, Any]]:
+    """The demo site with so many pages, in a process that the far end keeps for all who ask.
+
+    Yields where its list of URLs is ("urls") and how many links it holds ("links").
+    """
+    loop = asyncio.get_running_loop()
+    ordered = await loop.run_in_executor(None, Ordered, job, "site", {"pages": pages})
+    try:
+        yield ordered.answer
+        await loop.run_in_executor(None, ordered.serve)
     finally:
         ordered.close()
 

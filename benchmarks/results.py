@@ -11,8 +11,10 @@ from benchmarks.catalogue import Row
 from benchmarks.job import Sample, Shape
 from benchmarks.statistics import FEWEST_ROUNDS, Figure, figure, ratio
 
-__all__ = ["FORMAT", "BadResultsError", "RowResult", "Run"]
+__all__ = ["FORMAT", "ON", "BadResultsError", "RowResult", "Run"]
 
+# Between a program and a loop in the label of a contestant.
+ON = " on "
 FORMAT = 1  # of the file; goes up when an older reader would misread it
 
 
@@ -51,6 +53,11 @@ class RowResult:
     def labels(self) -> list[str]:
         """Who finished, without the control."""
         return [label for label in self.values if label != self.control]
+
+    @property
+    def programs(self) -> list[str]:
+        """The programs of the row, where it compares programs as well as loops."""
+        return list(dict.fromkeys(label.partition(ON)[0] for label in self.values if ON in label))
 
     def add(self, label: str, sample: Sample) -> None:
         """Note one round of one contestant."""

@@ -28,6 +28,7 @@ a busy one, where the pinned processor is the one that somebody else wants.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import select
@@ -40,7 +41,7 @@ from dataclasses import dataclass
 from benchmarks.catalogue import Program, Row
 from benchmarks.job import Sample
 from benchmarks.loops import Loop, control_of
-from benchmarks.results import RowResult
+from benchmarks.results import ON, RowResult
 
 __all__ = ["Contestant", "Plan", "WorkerFailedError", "contestants", "run_row"]
 
@@ -81,7 +82,9 @@ def contestants(row: Row, loops: Sequence[Loop], reference: Loop) -> list[Contes
         for loop in loops:
             if loop.limit and not row.limit:
                 continue
-            if not program.loops or loop.name in program.loops:
+            if all(importlib.util.find_spec(module) for module in program.requires) and (
+                not program.loops or loop.name in program.loops
+            ):
                 entered.append(Contestant(_label(program, loop), program, loop))
     first = _label(row.program(row.reference), reference)
     entered.sort(key=lambda contestant: contestant.label != first)
@@ -91,7 +94,7 @@ def contestants(row: Row, loops: Sequence[Loop], reference: Loop) -> list[Contes
 
 
 def _label(program: Program, loop: Loop) -> str:
-    return f"{program.name} on {loop.name}" if program.name else loop.name
+    return f"{program.name}{ON}{loop.name}" if program.name else loop.name
 
 
 class _Worker:

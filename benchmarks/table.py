@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.results import RowResult, Run
+from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
 __all__ = ["amount", "render", "summary"]
@@ -36,22 +36,43 @@ def _lines(run: Run) -> Iterator[str]:
 
 
 def _table(rows: Sequence[RowResult]) -> Iterator[str]:
-    labels = list(dict.fromkeys(label for row in rows for label in (*row.labels, *row.errors)))
-    control = rows[0].control
-    labels = [label for label in labels if label not in (rows[0].reference, control)]
-    header = ["benchmark", rows[0].reference, *labels, control]
-    lines = [header]
-    for row in rows:
-        line = [row.name.split("/", 1)[1]]
-        line.append(
-            f"{amount(row.cost(row.reference).median, row.unit)}/{row.counts}"
-            if row.reference in row.values
-            else "failed"
-        )
-        line += [_cell(row, label) for label in labels]
-        line.append(_cell(row, control) + (" strayed" if row.strayed else ""))
-        lines.append(line)
-    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    """One table for all rows with one program, then one for each row with several."""
+    single = [row for row in rows if not row.programs]
+    if single:
+        reference, control = single[0].reference, single[0].control
+        finished = (label for row in single for label in (*row.labels, *row.errors))
+        labels = [name for name in dict.fromkeys(finished) if name not in (reference, control)]
+        lines = [["benchmark", reference, *labels, control]]
+        for row in single:
+            lines.append(
+                [
+                    row.name.split("/", 1)[1],
+                    _cost(row),
+                    *(_cell(row, label) for label in labels),
+                    _cell(row, control) + (" strayed" if row.strayed else ""),
+                ]
+            )
+        yield from _markdown(lines)
+    for place, row in enumerate(row for row in rows if row.programs):
+        if single or place:
+            yield ""
+        yield from _by_program(row)
+
+
+def _by_program(row: RowResult) -> Iterator[str]:
+    """A line for each program, a column for each loop."""
+    labels = [*row.values, *row.errors]
+    loops = list(dict.fromkeys(label.partition(ON)[2] for label in labels))
+    yield f"{row.name}: {_cost(row)} is 1.00 ({row.reference})"
+    yield ""
+    lines = [["program", *loops]]
+    for program in dict.fromkeys(label.partition(ON)[0] for label in labels):
+        lines.append([program, *(_cell(row, f"{program}{ON}{loop}") for loop in loops)])
+    yield from _markdown(lines)
+
+
+def _markdown(lines: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     for place, line in enumerate(lines):
         cells = [line[0].ljust(widths[0])] + [
             cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)
@@ -60,6 +81,12 @@ def _table(rows: Sequence[RowResult]) -> Iterator[str]:
         if place == 0:
             rule = [":" + "-" * (widths[0] - 1)] + ["-" * (width - 1) + ":" for width in widths[1:]]
             yield "| " + " | ".join(rule) + " |"
+
+
+def _cost(row: RowResult) -> str:
+    if row.reference not in row.values:
+        return "failed"
+    return f"{amount(row.cost(row.reference).median, row.unit)}/{row.counts}"
 
 
 def _cell(row: RowResult, label: str) -> str:
@@ -77,24 +104,26 @@ def _ratio(ratio: Figure) -> str:
 
 
 def summary(rows: Sequence[RowResult]) -> Iterator[str]:
-    """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed."""
-    labels = list(dict.fromkeys(label for row in rows for label in row.labels))
-    for label in [*labels, rows[0].control]:
-        if label == rows[0].reference:
-            continue
-        ratios = [ratio for row in rows if (ratio := row.ratio(label)) is not None]
-        if not ratios:
+    """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed.
+
+    Rows that compare programs have no part in the means: they stand for themselves.
+    """
+    single = [row for row in rows if not row.programs]
+    labels = list(dict.fromkeys(label for row in single for label in (*row.labels, row.control)))
+    for label in labels:
+        ratios = [ratio for row in single if (ratio := row.ratio(label)) is not None]
+        if not ratios or label == single[0].reference:
             continue
         mean = geometric_mean(ratio.median for ratio in ratios)
         behind = sum(ratio.high < 1 for ratio in ratios)
         yield (
             f"- {label}: geometric mean {mean:.2f} over {len(ratios)} rows, "
-            f"slower than {rows[0].reference} beyond the spread on {behind}"
+            f"slower than {single[0].reference} beyond the spread on {behind}"
         )
     strayed = [row.name for row in rows if row.strayed]
     if strayed:
         yield (
-            f"- {rows[0].control} strayed from 1 by more than its spread on {len(strayed)} of "
+            f"- the control strayed from 1 by more than its spread on {len(strayed)} of "
             f"{len(rows)} rows (one in twenty is chance): {', '.join(strayed)}"
         )
     if any(row.far_end_busy(label) > BUSY for row in rows for label in row.labels):

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from benchmarks.machine import open_many_files
 from benchmarks.peers.control import Line
-from benchmarks.peers.orders import ORDERS
+from benchmarks.peers.orders import ORDERS, close_all
 
 
 def serve(line: Line) -> None:
@@ -71,6 +71,7 @@ def _serve_safely(line: Line) -> None:
 
 def _end_with_standard_input() -> None:
     sys.stdin.read()
+    close_all()
     os._exit(0)  # the main thread may be blocked in any system call
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import socket
 import struct
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import exchange, web
 
-__all__ = ["ORDERS", "Order", "Work"]
+__all__ = ["ORDERS", "Order", "Work", "close_all"]
 
 Report = dict[str, Any]
 Work = Callable[[], Report]
@@ -144,7 +146,34 @@ def web_server(stack: ExitStack, *, times: int, size: int) -> tuple[Report, Work
     return {"address": listener.getsockname()}, work
 
 
+def site(_stack: ExitStack, *, pages: int) -> tuple[Report, Work]:
+    """Have the demo site serve `pages` pages; the answer has its list of URLs, and how many links.
+
+    Its process stays for whoever asks for as many pages the next time.
+    """
+    from crawler.demo.launch import running  # here, since the other orders do without a crawler
+    from crawler.demo.site import Site
+
+    if pages not in _sites:
+        contents = Site(pages, plain=True)
+        expected = contents.ordinary(_lasting.enter_context(running(contents)))
+        urls = Path(_lasting.enter_context(tempfile.TemporaryDirectory()), "urls.txt")
+        expected.write_list(urls)
+        _sites[pages] = {"urls": str(urls), "links": len(expected.links)}
+    return _sites[pages], dict
+
+
+# What lasts as long as the far end does.
+_lasting = ExitStack()
+_sites: dict[int, Report] = {}
+
+
+def close_all() -> None:
+    """End the processes and remove the files that outlast their order."""
+    _lasting.close()
+
+
 ORDERS: dict[str, Order] = {
     order.__name__: order
-    for order in (echo_client, http_client, visitor, host, sink, source, crowd, web_server)
+    for order in (echo_client, http_client, visitor, host, sink, source, crowd, web_server, site)
 }
