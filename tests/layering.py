@@ -31,7 +31,8 @@ BELOW: dict[str, set[str]] = {
     "__main__": {"kernel", "net", "system", "loop", "policy", "__init__"},
 }
 
-# The modules of asyncio which do not know what loop they run on.
+# The modules of asyncio which do not know what loop they run on. `staggered` is a race of
+# coroutines, and `trsock` is what a transport shows of its socket; neither is part of a loop.
 LOOP_INDEPENDENT = {
     "coroutines",
     "events",
@@ -41,6 +42,7 @@ LOOP_INDEPENDENT = {
     "protocols",
     "queues",
     "runners",
+    "staggered",
     "streams",
     "subprocess",
     "taskgroups",
@@ -48,6 +50,7 @@ LOOP_INDEPENDENT = {
     "threads",
     "timeouts",
     "transports",
+    "trsock",
 }
 ASYNCIO_INTERNALS = {
     "base_events",
@@ -62,17 +65,15 @@ ASYNCIO_INTERNALS = {
     "proactor_events",
     "selector_events",
     "sslproto",
-    "staggered",
     "tools",
-    "trsock",
     "unix_events",
     "windows_events",
     "windows_utils",
 }
-# Loops, and parts of loops, that asyncio also offers at its top.
+# Loops, and parts of loops, that asyncio also offers at its top. Its default policy is not one: it
+# remembers a loop per thread, and miniloop's policy differs from it in which loop it makes.
 ASYNCIO_LOOPS = {
     "BaseEventLoop",
-    "DefaultEventLoopPolicy",
     "EventLoop",
     "IocpProactor",
     "ProactorEventLoop",

@@ -7,6 +7,7 @@ that a program which quietly stayed on asyncio does not pass for one that works 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.ecosystem.web_peer import PAGES, WebServer, fetch
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = {"miniloop": ["-m", "miniloop"], "asyncio": []}
+RUNNING_ON = re.compile(r"running on http://127.0.0.1:(\d+)")
 PATIENCE = 20.0  # seconds that a program may take
 
 
@@ -110,13 +112,7 @@ def test_a_program_with_asyncpg_runs(loop_name: str, postgresql_url: str) -> Non
 
 @pytest.mark.parametrize("program", ["serve_aiohttp.py", "serve_tornado.py", "serve_uvicorn.py"])
 def test_a_server_program_answers_and_leaves_on_a_signal(loop_name: str, program: str) -> None:
-    with subprocess.Popen(
-        command(loop_name, program),
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(command(loop_name, program)) as process:
         assert process.stdout is not None
         try:
             answer = fetch(int(process.stdout.readline()), "/")
@@ -128,3 +124,24 @@ def test_a_server_program_answers_and_leaves_on_a_signal(loop_name: str, program
     # uvicorn raises the signal again when it has finished, as a well-behaved program does.
     assert process.returncode in {0, -signal.SIGTERM}
     assert complaints == ""
+
+
+def test_uvicorns_own_command_takes_miniloop_for_its_loop() -> None:
+    application = "tests.ecosystem.programs.serve_uvicorn:application"
+    options = ["--loop", "miniloop:new_event_loop", "--lifespan", "off", "--port", "0"]
+    with started([sys.executable, "-m", "uvicorn", application, *options]) as process:
+        assert process.stderr is not None
+        try:
+            address = next(found for line in process.stderr if (found := RUNNING_ON.search(line)))
+            answer = fetch(int(address[1]), "/")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert answer.body == b"miniloop.loop"
+
+
+def started(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 Run = Callable[..., Any]
 
@@ -89,7 +91,8 @@ def test_an_error_of_the_server_and_a_refused_connection_are_told(run: Run, redi
             await database.set("word", "loop")
             with pytest.raises(redis.exceptions.ResponseError, match="not an integer"):
                 await database.incr("word")
-        async with redis.asyncio.Redis(host="127.0.0.1", port=1) as nobody:
+        once = Retry(NoBackoff(), 0)
+        async with redis.asyncio.Redis(host="127.0.0.1", port=1, retry=once) as nobody:
             with pytest.raises(redis.exceptions.ConnectionError):
                 await nobody.ping()
 

@@ -16,4 +16,12 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
-    uvicorn.run(application, fd=listener.fileno(), lifespan="off", log_level="error", ws="none")
+    # uvicorn's default names the class of asyncio's own loop; "none" leaves the choice to asyncio.
+    uvicorn.run(
+        application,
+        fd=listener.fileno(),
+        lifespan="off",
+        log_level="error",
+        loop="none",
+        ws="none",
+    )
