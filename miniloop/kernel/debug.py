@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import Any
 
 from miniloop.kernel.describe import STACK_DEPTH, capture_stack, describe_callback
@@ -29,6 +29,7 @@ __all__ = [
     "OriginTracking",
     "checked_enqueue",
     "debug_by_default",
+    "new_debug_eager_task",
     "new_debug_future",
     "new_debug_handle",
     "new_debug_task",
@@ -142,9 +143,16 @@ def new_debug_future(loop: Any) -> Future[Any]:
 
 def new_debug_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a task."""
-    task = DebugTask(
-        coro, loop=loop, name=name, context=copy_context() if context is None else context
-    )
+    return _trim(DebugTask(coro, loop=loop, name=name, context=context))
+
+
+def new_debug_eager_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
+    """Make a task that takes its first step now."""
+    return _trim(DebugTask(coro, loop=loop, name=name, context=context, eager_start=True))
+
+
+def _trim(task: Task[Any]) -> Task[Any]:
+    """Leave our own frames out of the place where the task was made."""
     if task._source_traceback:
         del task._source_traceback[-_OUR_FRAMES:]
     return task

@@ -15,9 +15,9 @@ Invariants:
    surprised by what others do with it.
 3. Callbacks run in the order in which they were added, and each in its own context.
 
-What makes it quick: those who wait are *entries*, things that the ready queue can hold. A task that
-awaits this future waits as itself; a callback waits as a handle, made when it was added. To wake one
-is to queue it: no handle, no closure and no copy of a context is made then.
+What makes it quick: those who wait are *entries*, things that the ready queue can hold. A task
+that awaits this future waits as itself; a callback waits as a handle, made when it was added. To
+wake one is to queue it: no handle, no closure and no copy of a context is made then.
 
 The trap: an exception that nobody looks at must not vanish. `_log_traceback` is set with it and
 cleared by whoever looks; if it is still set when the future is collected, the loop reports it.
@@ -262,7 +262,7 @@ class Future(_Base[T]):
         return list(waiting) if type(waiting) is list else [waiting]
 
     @property
-    def _callbacks(self) -> list[Any] | None:
+    def _callbacks(self) -> Any:
         """Who waits, as asyncio's futures show it to those who look: pairs, and here tasks too."""
         pairs = [
             (entry._callback, entry._context) if isinstance(entry, Handle) else entry

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller, default_poller
+from miniloop.kernel.registry import task_set
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
@@ -80,6 +81,7 @@ class Scheduler(_Base):
     """
 
     __slots__ = (
+        "__weakref__",
         "_clock",
         "_closed",
         "_ready",
@@ -107,7 +109,7 @@ class Scheduler(_Base):
         self._ready: deque[Any] = deque()
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.timers = TimerQueue()
-        self.tasks: set[Task[Any]] = set()  # every one that is not done: nobody else holds them
+        self.tasks = task_set(self)  # every one that is not done: nobody else holds them
         self.use_makers(new_handle, new_timer, new_future, new_task)
         self.poller = default_poller() if poller is None else poller
         self.wakeup = Wakeup()

@@ -40,12 +40,12 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
-from miniloop.kernel.registry import current_tasks, register, running_task
+from miniloop.kernel.registry import current_tasks
 
 if TYPE_CHECKING:
     from miniloop.kernel.scheduler import Scheduler
 
-__all__ = ["Task", "eager_task_factory", "new_task"]
+__all__ = ["Task", "eager_task_factory", "new_eager_task", "new_task"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -265,10 +265,7 @@ class Task(_Base[T]):
         """
         loop = self._loop
         loop.tasks.add(self)
-        register(self)
-        outer = running_task(loop)
-        if outer is not None:
-            del current_tasks[loop]
+        outer = current_tasks.get(loop)
         try:
             self._run()
         finally:
@@ -401,11 +398,12 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
 def _schedule(task: Task[Any]) -> None:
     loop = task._loop
     loop.tasks.add(task)
-    register(task)
     loop.enqueue(task)
 
 
-def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_task(
+    loop: Scheduler, coro: Any, name: object, context: Context | None, eager: bool = False
+) -> Task[Any]:
     """Make a `Task` without going through its class, for `create_task`.
 
     The same as `Task.__init__`, written out: the five calls that it makes take a quarter of the
@@ -432,10 +430,17 @@ def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) 
     task._must_cancel = False
     task._cancel_requests = 0
     task._log_destroy_pending = True
-    loop.tasks.add(task)
-    register(task)
-    loop.enqueue(task)
+    if eager and loop.is_running():
+        task._run_eagerly()
+    else:
+        loop.tasks.add(task)
+        loop.enqueue(task)
     return task
+
+
+def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+    """Make a `Task` that takes its first step now: what an eager task factory is turned into."""
+    return new_task(loop, coro, name, context, True)
 
 
 def eager_task_factory(
