@@ -8,18 +8,24 @@ that the test can run. None of these names is in miniloop itself.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import selectors
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
-from typing import Any, ClassVar
+from typing import Any
+from unittest import mock
 
 import miniloop
 from miniloop.kernel import debug
 from miniloop.kernel.describe import capture_stack
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
+from miniloop.net import sendfile
+from miniloop.net.server import Server
+from miniloop.net.tls_transport import SSLTransport
 from tests.conformance.subject import Subject
 
 TimeScript = Callable[[], Generator[float, float, None]]
@@ -27,9 +33,12 @@ TimeScript = Callable[[], Generator[float, float, None]]
 
 def subject() -> Subject:
     """Everything of miniloop's that a test of asyncio can be about."""
+    give_private_names()
+    made = count_loops()
     return Subject(
         "miniloop",
         loop_class=LoopUnderTest,
+        loop_class_without_sendfile=LoopWithoutSendfile,
         task=miniloop.Task,
         future=miniloop.Future,
         handle=make_handle,
@@ -37,8 +46,39 @@ def subject() -> Subject:
         policy=miniloop.EventLoopPolicy,
         test_loop=ScriptedLoop,
         package="miniloop",
-        made=LoopUnderTest.made,
+        aliases={"_is_debug_mode": "debug_by_default"},
+        made=made,
     )
+
+
+def count_loops() -> list[int]:
+    """A count of all loops, however they are made, that goes up by itself."""
+    made = [0]
+    initialise = miniloop.EventLoop.__init__
+
+    @functools.wraps(initialise)
+    def initialise_and_count(self: miniloop.EventLoop, **parts: Any) -> None:
+        made[0] += 1
+        initialise(self, **parts)
+
+    miniloop.EventLoop.__init__ = initialise_and_count  # type: ignore[method-assign]
+    return made
+
+
+def give_private_names() -> None:
+    """Private names of asyncio's on classes other than the loop, which tests look at."""
+    names: dict[type[Any], dict[str, Callable[[Any], object]]] = {
+        miniloop.Handle: {"_cancelled": miniloop.Handle.cancelled},
+        Server: {"_waiters": lambda server: server._closed_waiters},
+        SSLTransport: {
+            "_ssl_protocol": lambda transport: transport._tls,
+            # Written, but not to be sent before something else makes the connection send.
+            "_test__append_write_backlog": lambda transport: transport._tls.outbox.add,
+        },
+    }
+    for owner, attributes in names.items():
+        for name, meaning in attributes.items():
+            setattr(owner, name, property(meaning))
 
 
 class LoopUnderTest(miniloop.EventLoop):
@@ -48,20 +88,65 @@ class LoopUnderTest(miniloop.EventLoop):
     `epoll`, or for none in particular, gets the loop as it is by default.
     """
 
-    made: ClassVar = [0]
-
     def __init__(self, selector: selectors.BaseSelector | None = None, **parts: Any) -> None:
-        self.made[0] += 1
         if selector is not None and not isinstance(selector, selectors.DefaultSelector):
             parts["poller"] = SelectorPoller(selector)
         elif selector is not None:
             selector.close()
         super().__init__(**parts)
+        self._selector: Any = self.poller
 
     def _run_once(self) -> None:
         """One turn."""
-        self.stop()
-        self.run_forever()
+        if not self.is_running():
+            self.stop()
+            self.run_forever()
+
+    def run_turns(self) -> None:
+        """As ever; but if a test has replaced `_run_once`, call that whenever we would wait."""
+        count = vars(self).get("_run_once")
+        if count is None:
+            super().run_turns()
+            return
+        wait = self.poller.wait
+
+        def counting_wait(timeout: float | None) -> Iterable[tuple[int, int]]:
+            count()
+            return wait(timeout)
+
+        self.poller.wait = counting_wait  # type: ignore[method-assign]
+        try:
+            super().run_turns()
+        finally:
+            self.poller.wait = wait  # type: ignore[method-assign]
+
+    def watch_reader(self, *args: Any) -> Any:  # type: ignore[override]
+        """As ever; but if a test has replaced what adds readers (its sockets are mocks), that."""
+        return self._replacement("_add_reader", "_start_serving", super().watch_reader)(*args)
+
+    def watch_writer(self, *args: Any) -> Any:  # type: ignore[override]
+        """Like `watch_reader`."""
+        return self._replacement("_add_writer", super().watch_writer)(*args)
+
+    def _replacement(self, *names: Any) -> Any:
+        *private, usual = names
+        return next((vars(self)[name] for name in private if name in vars(self)), usual)
+
+    async def sendfile(self, transport: Any, *args: Any, **options: Any) -> int:
+        """As ever; but if a test has replaced the system's way of doing it, by that way."""
+        native = vars(self).get("_sendfile_native")
+        if native is None:
+            return await super().sendfile(transport, *args, **options)
+
+        async def send(sock: Any, file: Any, offset: int, count: int | None, _: Any) -> Any:
+            return await native(transport, file, offset, count)
+
+        with mock.patch.object(sendfile, "_send_natively", send):
+            return await super().sendfile(transport, *args, **options)
+
+    async def _sendfile_native(self, *_: Any) -> int:
+        """The way of a loop that has none, with which tests replace the system's."""
+        raise asyncio.SendfileNotAvailableError("sendfile syscall is not supported")
 
     def _stop_serving(self, sock: socket.socket) -> None:
         self.remove_reader(sock)
@@ -72,6 +157,10 @@ class LoopUnderTest(miniloop.EventLoop):
         return self._executor._pool
 
     @property
+    def _clock_resolution(self) -> float:
+        return self._resolution
+
+    @property
     def _scheduled(self) -> list[Any]:
         """The timers."""
         return [timer for _, _, timer in self.timers.entries]
@@ -79,6 +168,17 @@ class LoopUnderTest(miniloop.EventLoop):
     @property
     def _signal_handlers(self) -> dict[int, Any]:
         return self._signals.handlers
+
+
+class LoopWithoutSendfile(LoopUnderTest):
+    """Stands for BaseSelectorEventLoop, which tests make for a loop without `os.sendfile`."""
+
+    async def sock_sendfile(self, *args: Any, **options: Any) -> int:
+        with mock.patch.object(sendfile, "_send_natively", self._sock_sendfile_native):
+            return await super().sock_sendfile(*args, **options)
+
+    async def _sock_sendfile_native(self, *_: Any) -> int:
+        raise asyncio.SendfileNotAvailableError("sendfile is not available here")
 
 
 def make_handle(
@@ -144,11 +244,15 @@ class ScriptedLoop(LoopUnderTest):
             next(self._script)
         super().__init__(poller=ScriptedPoller(self._advance), clock=lambda: self._now)
 
-    def call_at(self, when: float, *args: Any, **options: Any) -> Any:
+    def call_at(  # type: ignore[override]
+        self, when: float, *args: Any, **options: Any
+    ) -> Any:
         self._deadlines.append(when)
         return super().call_at(when, *args, **options)
 
-    def call_later(self, delay: float, *args: Any, **options: Any) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, *args: Any, **options: Any
+    ) -> Any:
         return self.call_at(self.time() + delay, *args, **options)
 
     def run_turns(self) -> None:

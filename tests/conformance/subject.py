@@ -23,6 +23,8 @@ class Subject:
     name: str
     loop_class: type[asyncio.AbstractEventLoop] | None = None
     """Takes the place of every loop class of asyncio; called with a selector, or with nothing."""
+    loop_class_without_sendfile: type[asyncio.AbstractEventLoop] | None = None
+    """One that has to send files by reading and writing; ``None`` means ``loop_class``."""
     task: type[Any] | None = None
     future: type[Any] | None = None
     handle: Callable[..., Any] | None = None
@@ -32,6 +34,8 @@ class Subject:
     """Takes the place of the loop with a clock set by hand: see ``TestLoop`` in CPython's tests."""
     package: str | None = None
     """The package whose modules follow when a test replaces a module global of asyncio's."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Names by which that package has such globals, where they are not asyncio's."""
     made: list[int] = field(default_factory=lambda: [0])
 
     @property

@@ -9,7 +9,7 @@ Rules:
    with ours. The pairs with asyncio's C classes, whose names ours took, are added.
 3. A test may replace a global of an asyncio module (``asyncio.base_events.logger``, ``.socket``) to
    see what the loop does with it. Where a module of ours holds the very same object under the same
-   name, it is replaced there, too, for as long.
+   name, or has its own version of it, it is replaced there, too, for as long.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from tests.conformance.subject import Subject
 LOOP_NAMES = {
     "asyncio": ("BaseEventLoop", "SelectorEventLoop", "EventLoop"),
     "asyncio.base_events": ("BaseEventLoop",),
-    "asyncio.selector_events": ("BaseSelectorEventLoop",),
     "asyncio.unix_events": ("_UnixSelectorEventLoop", "SelectorEventLoop", "EventLoop"),
 }
 
@@ -42,6 +41,7 @@ REPLACED_MODULES = {
     "asyncio.sslproto",
     "asyncio.staggered",
     "asyncio.constants",
+    "asyncio.coroutines",
 }
 
 # Tests of what a Handle, a TimerHandle or a policy does, which name the class of asyncio.
@@ -64,7 +64,7 @@ def import_with(subject: Subject, package: str, name: str) -> types.ModuleType:
     _replace_loops(subject)
     _replace_classes(subject)
     if subject.package is not None:
-        _follow_patches(subject.package)
+        _follow_patches(subject.package, subject.aliases)
     module = importlib.import_module(f"{package}.{name}")
     _replace_named_classes(subject, name, module)
     if name == "test_tasks" and subject.task is not None:
@@ -83,6 +83,10 @@ def _replace_loops(subject: Subject) -> None:
         for name in names:
             if hasattr(module, name):
                 setattr(module, name, subject.loop_class)
+    selector_events: Any = asyncio.selector_events
+    selector_events.BaseSelectorEventLoop = (
+        subject.loop_class_without_sendfile or subject.loop_class
+    )
     # new_event_loop(), run() and Runner all ask the policy, and the policy asks this.
     policy: Any = asyncio.DefaultEventLoopPolicy
     policy._loop_factory = subject.loop_class
@@ -140,39 +144,40 @@ def _add_pairs(subject: Subject, module: Any, c_task: type[Any], c_future: type[
         setattr(module, class_name, type(class_name, bases, namespace))
 
 
-def _follow_patches(package: str) -> None:
+def _follow_patches(package: str, aliases: dict[str, str]) -> None:
     """Rule 3: what ``mock.patch`` does to an asyncio module, do to the modules of ``package``."""
     patcher: Any = mock._patch
     enter, leave = patcher.__enter__, patcher.__exit__
-    followers: dict[int, list[types.ModuleType]] = {}
+    undo: dict[int, list[tuple[types.ModuleType, str, object]]] = {}
 
     @functools.wraps(enter)
     def enter_and_follow(self: Any) -> Any:
         result = enter(self)
         target = self.target
         if isinstance(target, types.ModuleType) and target.__name__ in REPLACED_MODULES:
-            replacement = getattr(target, self.attribute)
-            followers[id(self)] = _holders(package, self.attribute, self.temp_original)
-            for module in followers[id(self)]:
-                setattr(module, self.attribute, replacement)
+            alias = aliases.get(self.attribute, self.attribute)
+            undo[id(self)] = [
+                (module, alias, vars(module)[alias])
+                for module in _modules_of(package)
+                if alias in vars(module)
+                and (alias != self.attribute or vars(module)[alias] is self.temp_original)
+            ]
+            for module, name, _ in undo[id(self)]:
+                setattr(module, name, getattr(target, self.attribute))
         return result
 
     @functools.wraps(leave)
     def leave_and_follow(self: Any, *exception: Any) -> Any:
-        for module in followers.pop(id(self), ()):
-            setattr(module, self.attribute, self.temp_original)
+        for module, name, original in undo.pop(id(self), ()):
+            setattr(module, name, original)
         return leave(self, *exception)
 
     patcher.__enter__, patcher.__exit__ = enter_and_follow, leave_and_follow
 
 
-def _holders(package: str, attribute: str, original: object) -> list[types.ModuleType]:
+def _modules_of(package: str) -> list[types.ModuleType]:
     return [
         module
         for name, module in list(sys.modules.items())
-        if (name == package or name.startswith(package + "."))
-        and vars(module).get(attribute, _MISSING) is original
+        if name == package or name.startswith(package + ".")
     ]
-
-
-_MISSING = object()

@@ -11,6 +11,7 @@ A test that ends neither well nor badly is one that hangs or takes the process d
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -144,6 +145,9 @@ def run(job: dict[str, Any], report: Reporter) -> None:
         report("finished")
         return
     tests = list(flatten(unittest.defaultTestLoader.loadTestsFromModule(module)))
+    # What is loaded by now stays: tests that collect garbage a hundred times need not look at it.
+    gc.collect()
+    gc.freeze()
     ledger = left_out.load()
     reasons = {identify(test): ledger.why_left_out(identify(test), tested.name) for test in tests}
     report("collected", tests=reasons)
