@@ -225,7 +225,7 @@ async def _connect_one(
     """A socket connected to one address; its failure is noted in `errors` too."""
     family, kind, proto, _, address = info
     try:
-        sock = socket.socket(family, kind, proto)
+        sock = socket.socket(family=family, type=kind, proto=proto)
         try:
             sock.setblocking(False)
             if local is not None:
