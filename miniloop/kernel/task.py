@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
-from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
+from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future
 from miniloop.kernel.registry import current_tasks
 
 if TYPE_CHECKING:
@@ -430,7 +430,7 @@ def new_task(
     task._must_cancel = False
     task._cancel_requests = 0
     task._log_destroy_pending = True
-    if eager and loop.is_running():
+    if eager and loop._thread_id is not None:
         task._run_eagerly()
     else:
         loop.tasks.add(task)

@@ -35,6 +35,7 @@ __all__ = ["Sockets"]
 T = TypeVar("T")
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
+_PLAIN_BYTES = (bytes, bytearray)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
@@ -106,7 +107,7 @@ class Sockets:
     async def sendall(self, sock: socket.socket, data: Any) -> None:
         """Send all of `data` (any bytes-like object)."""
         watch = self._known(sock)
-        rest = data if isinstance(data, bytes | bytearray) else memoryview(data).cast("B")
+        rest = data if isinstance(data, _PLAIN_BYTES) else memoryview(data).cast("B")
         while True:
             if watch is None or not watch.full:
                 try:
