@@ -83,8 +83,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         )
 
     def __del__(self) -> None:
-        # A constructor that failed leaves nothing to close.
-        if getattr(self, "_closed", True) or not hasattr(self, "transports"):
+        if not hasattr(self, "transports"):
+            return  # a constructor that failed leaves nothing to close
+        # Only the loop held them (see Scheduler.tasks), and they end with it.
+        for task in self.tasks:
+            task.report_destroyed()
+        if self._closed:
             return
         warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=2)
         if not self.is_running():

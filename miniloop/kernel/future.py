@@ -19,8 +19,10 @@ What makes it quick: those who wait are *entries*, things that the ready queue c
 that awaits this future waits as itself; a callback waits as a handle, made when it was added. To
 wake one is to queue it: no handle, no closure and no copy of a context is made then.
 
-The trap: an exception that nobody looks at must not vanish. `_log_traceback` is set with it and
-cleared by whoever looks; if it is still set when the future is collected, the loop reports it.
+The trap: an exception that nobody looks at must not vanish. The obvious way to notice, a `__del__`,
+costs every future a tenth of its life, and only failed ones need it. So a failed future carries an
+`UnseenException`, which whoever looks takes away; if it is still there when the future dies, it
+dies with it, and reports.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import reprlib
 import sys
+import weakref
 from asyncio import CancelledError, InvalidStateError, events
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
@@ -85,7 +88,7 @@ class Future(_Base[T]):
     _traceback: TracebackType | None  # of `_exception`, as it was when it came
     _waiting: Any
     _cancel_message: Any
-    _log_traceback: bool
+    _log_traceback: Any  # an UnseenException, as long as nobody has looked at it, or False
     _source_traceback: StackSummary | None
 
     # True between a future's being yielded by `await` and the task's having seen it. The name is
@@ -193,7 +196,7 @@ class Future(_Base[T]):
         self._exception = exception
         self._traceback = exception.__traceback__
         self._state = FINISHED
-        self._log_traceback = True
+        self._log_traceback = UnseenException(self)
         if self._waiting is not None:
             self._wake_waiting()
 
@@ -293,19 +296,17 @@ class Future(_Base[T]):
 
     # Reporting.
 
-    def __del__(self) -> None:
-        if self._log_traceback:
-            self._report_unretrieved()
+    def _twin(self) -> Future[Any]:
+        """A future in the same state, to be reported in place of one that is no more."""
+        twin = new_future(self._loop)
+        self._copy_outcome(twin)
+        return twin
 
-    def _report_unretrieved(self) -> None:
-        context: dict[str, Any] = {
-            "message": f"{type(self).__name__} exception was never retrieved",
-            "exception": self._exception,
-            "future": self,
-        }
-        if self._source_traceback:
-            context["source_traceback"] = self._source_traceback
-        self._loop.call_exception_handler(context)
+    def _copy_outcome(self, twin: Future[Any]) -> None:
+        twin._state = self._state
+        twin._exception = self._exception
+        twin._traceback = self._traceback
+        twin._source_traceback = self._source_traceback
 
     def _describe(self) -> list[str]:
         parts = [self._state.lower()]
@@ -321,6 +322,36 @@ class Future(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+class UnseenException:
+    """What a failed future carries until somebody looks at its exception.
+
+    When it goes, either the future has let go of it, and is alive: somebody has looked. Or the
+    future is dead, and nobody can any more. The dead cannot be shown, so its twin is.
+    """
+
+    __slots__ = ("_future", "_name", "_twin")
+
+    def __init__(self, future: Future[Any]) -> None:
+        # With a callback, though it does nothing: the collector of CPython 3.14 clears only such
+        # references before it calls the `__del__` of what it has found.
+        self._future = weakref.ref(future, id)
+        self._twin = future._twin()
+        self._name = type(future).__name__
+
+    def __del__(self) -> None:
+        if self._future() is not None:
+            return
+        twin = self._twin
+        context: dict[str, Any] = {
+            "message": f"{self._name} exception was never retrieved",
+            "exception": twin._exception,
+            "future": twin,
+        }
+        if twin._source_traceback:
+            context["source_traceback"] = twin._source_traceback
+        twin._loop.call_exception_handler(context)
 
 
 def fill_future(future: Future[Any], loop: Scheduler) -> None:

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
-from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future
+from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
 from miniloop.kernel.registry import current_tasks
 
 if TYPE_CHECKING:
@@ -344,17 +344,24 @@ class Task(_Base[T]):
 
     # Reporting.
 
-    def __del__(self) -> None:
-        if self._state is PENDING and self._log_destroy_pending:
-            context: dict[str, Any] = {
-                "task": self,
-                "message": "Task was destroyed but it is pending!",
-            }
-            if self._source_traceback:
-                context["source_traceback"] = self._source_traceback
-            self._loop.call_exception_handler(context)
-        elif self._log_traceback:
-            self._report_unretrieved()
+    def report_destroyed(self) -> None:
+        """Say that the loop has gone, and the task with it, before it was done."""
+        if not self._log_destroy_pending:
+            return
+        context: dict[str, Any] = {
+            "task": self,
+            "message": "Task was destroyed but it is pending!",
+        }
+        if self._source_traceback:
+            context["source_traceback"] = self._source_traceback
+        self._loop.call_exception_handler(context)
+
+    def _twin(self) -> Task[Any]:
+        twin: Task[Any] = _allocate(Task)
+        fill_future(twin, self._loop)
+        _begin(twin, self._coro, self.get_name(), self._context)
+        self._copy_outcome(twin)
+        return twin
 
     def _describe(self) -> list[str]:
         parts = super()._describe()
