@@ -10,6 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from .progress import progress
 from .summary import Summary
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE = 0, 1, 2
+MAX_THREADS = 128
+# Files that are open besides one socket for each page in work: a loop's own, the list, the output,
+# standard streams, second attempts at a connection.
+OTHER_FILES = 64
 _SIGNAL_BASE = 128  # a shell reports death by signal N as 128 + N
 
 
@@ -33,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         factory = loop_factory(options.loop)
         tls = _tls_context(options.ca_file)
         _check_files(options.urls, options.output)
+        _allow_sockets(options.concurrency)
     except (UnknownLoop, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return BAD_USAGE
@@ -77,6 +83,9 @@ async def _crawl_until_signal(
         task.cancel()
 
     loop = asyncio.get_running_loop()
+    # Names are resolved in threads, a page's name at a time: with the usual handful of threads a
+    # list of many hosts would wait for those. They are started as they are needed.
+    loop.set_default_executor(ThreadPoolExecutor(min(options.concurrency + 1, MAX_THREADS)))
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, stop, number)
@@ -134,6 +143,24 @@ def _check_files(urls: Path, output: Path) -> None:
         output.open("ab").close()
     except OSError as error:
         raise OSError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _allow_sockets(concurrency: int) -> None:
+    """See to it that the process may open a socket for every page in work."""
+    if sys.platform == "win32":
+        return  # no such limit
+    import resource
+
+    needed = concurrency + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise OSError(
+            f"--concurrency may be {hard - OTHER_FILES} at most, as this system allows a process"
+            f" {hard} open files (ulimit -Hn); got {concurrency}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ are windows-1252, ``shift_jis`` is cp932, and so on.
 import codecs
 import functools
 import re
+from typing import NamedTuple
 
 import webencodings
 
@@ -30,18 +31,25 @@ _META = re.compile(rb"<meta[\s/][^>]*", re.IGNORECASE)
 _META_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([^\s"'/>;]+)""", re.IGNORECASE)
 
 
-def decode(body: bytes, content_type: str) -> str:
+class Decoded(NamedTuple):
+    """A page as text, and the Python codec that made it so."""
+
+    text: str
+    codec: str
+
+
+def decode(body: bytes, content_type: str) -> Decoded:
     """The body as text; bytes that are invalid in its encoding become U+FFFD."""
     for mark, codec in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace")
-    codec_name = _header_codec(content_type) or _meta_codec(body)
-    if codec_name is not None:
-        return body.decode(codec_name, "replace")
+            return Decoded(body[len(mark) :].decode(codec, "replace"), codec)
+    labelled = _header_codec(content_type) or _meta_codec(body)
+    if labelled is not None:
+        return Decoded(body.decode(labelled, "replace"), labelled)
     try:
-        return body.decode("utf-8")
+        return Decoded(body.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
-        return body.decode("cp1252", "replace")
+        return Decoded(body.decode("cp1252", "replace"), "cp1252")
 
 
 def _header_codec(content_type: str) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from .charset import decode
+from .charset import Decoded, decode
 from .connection import Connection, Reply, RequestTemplate, Stale
 from .decoding import ACCEPTED
 from .dial import dial
@@ -29,6 +29,7 @@ from .errors import (
 from .pool import Origin, Pool
 from .redirects import STATUSES as REDIRECT_STATUSES
 from .redirects import Trail
+from .resolver import Resolver
 from .stream import PlainStream, Stream, TLSStream
 from .trace import Trace, span
 from .url import URL
@@ -73,9 +74,13 @@ class Response:
         self.body = reply.body
         self.wire_bytes = reply.wire_bytes
 
-    def text(self) -> str:
-        """The body as text, in the encoding found as the HTML standard says."""
+    def decoded(self) -> Decoded:
+        """The body as text with its encoding, found as the HTML standard says."""
         return decode(self.body, self.headers.get("content-type", ""))
+
+    def text(self) -> str:
+        """The body as text."""
+        return self.decoded().text
 
 
 class Client:
@@ -102,6 +107,7 @@ class Client:
         ]
         self._tls = tls
         self._trace = trace
+        self._resolver = Resolver()
         self.pool = Pool(
             lambda url: RequestTemplate(url, self._headers),
             total=self.limits.connections,
@@ -123,6 +129,7 @@ class Client:
     def close(self) -> None:
         """Close the idle connections. A fetch that is under way closes its own when it ends."""
         self.pool.close()
+        self._resolver.close()
 
     async def get(self, url: str | URL, *, inspect: Inspect | None = None) -> Response:
         """Fetch ``url``, following redirects, and return whatever status it ends with.
@@ -209,7 +216,7 @@ class Client:
         return Connection(stream, origin.template, read_limit=self.limits.read, trace=self._trace)
 
     async def _open(self, url: URL) -> Stream:
-        sock = await dial(url.href, url.server_name, url.port, self._trace)
+        sock = await dial(url.href, url.server_name, url.port, self._resolver, self._trace)
         try:
             if url.scheme == "http":
                 return PlainStream(sock)

@@ -6,60 +6,42 @@ waited for but joined by the next one. The first to connect wins.
 """
 
 import asyncio
-import itertools
 import os
 import socket
 
 from .errors import ConnectError, ConnectionRefused, ResolveError
+from .resolver import Address, Resolver
 from .trace import Trace, span
 
 # RFC 8305, section 5, recommends 250 ms between attempts.
 ATTEMPT_DELAY = 0.25
 
-Address = tuple[socket.AddressFamily, tuple[str, int]]
 
-
-async def dial(url: str, host: str, port: int, trace: Trace | None = None) -> socket.socket:
+async def dial(
+    url: str, host: str, port: int, resolver: Resolver, trace: Trace | None = None
+) -> socket.socket:
     """A non-blocking socket connected to ``host``; raises ResolveError or ConnectError.
 
     The socket is the caller's to close. If the call is cancelled there is none left open.
     """
     with span(trace, "resolve", host=host, port=port):
-        addresses = await resolve(url, host, port)
+        try:
+            addresses = await resolver.resolve(host, port)
+        except (OSError, UnicodeError) as error:  # UnicodeError: an empty or overlong label
+            text = error.strerror if isinstance(error, OSError) else str(error)
+            raise ResolveError(url, f"cannot resolve {host!r}: {text}") from error
     with span(trace, "connect_tcp", host=host, port=port, addresses=addresses):
-        if len(addresses) == 1:
-            try:
-                return await _connect(addresses[0])
-            except OSError as error:
-                raise _connect_error(url, host, port, [error]) from error
-        return await _race(url, host, port, addresses)
+        try:
+            return await (_connect(addresses[0]) if len(addresses) == 1 else _race(addresses))
+        except (OSError, NoneConnected) as error:
+            resolver.forget(host, port)
+            raise _connect_error(url, host, port, error) from error
 
 
-async def resolve(url: str, host: str, port: int) -> list[Address]:
-    """The addresses of ``host``, families alternating; an address literal is its own address."""
-    literal = _literal(host, port)
-    if literal is not None:
-        return [literal]
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # UnicodeError: an empty or overlong label
-        text = error.strerror if isinstance(error, OSError) else str(error)
-        raise ResolveError(url, f"cannot resolve {host!r}: {text}") from error
-    by_family: dict[socket.AddressFamily, list[Address]] = {}
-    for family, _, _, _, address in found:
-        by_family.setdefault(family, []).append((family, address))  # type: ignore[arg-type]
-    turns = itertools.zip_longest(*by_family.values())
-    return [address for turn in turns for address in turn if address is not None]
+class NoneConnected(Exception):
+    """None of several addresses accepted a connection; the arguments say why, one for each."""
 
-
-def _literal(host: str, port: int) -> Address | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.inet_pton(family, host)
-    except OSError:
-        return None
-    return family, (host, port)
+    args: tuple[BaseException, ...]
 
 
 async def _connect(address: Address) -> socket.socket:
@@ -74,7 +56,7 @@ async def _connect(address: Address) -> socket.socket:
     return sock
 
 
-async def _race(url: str, host: str, port: int, addresses: list[Address]) -> socket.socket:
+async def _race(addresses: list[Address]) -> socket.socket:
     running: set[asyncio.Task[socket.socket]] = set()
     failures: list[BaseException] = []
     waiting = iter(addresses)
@@ -103,7 +85,7 @@ async def _race(url: str, host: str, port: int, addresses: list[Address]) -> soc
         for attempt in running:
             attempt.cancel()
             attempt.add_done_callback(_close_late_winner)
-    raise _connect_error(url, host, port, failures) from failures[-1]
+    raise NoneConnected(*failures) from failures[-1]
 
 
 def _close_late_winner(attempt: asyncio.Task[socket.socket]) -> None:
@@ -111,11 +93,10 @@ def _close_late_winner(attempt: asyncio.Task[socket.socket]) -> None:
         attempt.result().close()
 
 
-def _connect_error(
-    url: str, host: str, port: int, failures: list[BaseException] | list[OSError]
-) -> ConnectError:
-    texts = dict.fromkeys(_cause(error) for error in failures)
-    refused = all(isinstance(error, ConnectionRefusedError) for error in failures)
+def _connect_error(url: str, host: str, port: int, error: OSError | NoneConnected) -> ConnectError:
+    failures = error.args if isinstance(error, NoneConnected) else (error,)
+    texts = dict.fromkeys(_cause(failure) for failure in failures)
+    refused = all(isinstance(failure, ConnectionRefusedError) for failure in failures)
     kind = ConnectionRefused if refused else ConnectError
     return kind(url, f"cannot connect to {host} port {port}: {', '.join(texts)}")
 

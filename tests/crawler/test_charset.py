@@ -6,7 +6,11 @@ import codecs
 
 import pytest
 
-from crawler.http.charset import decode
+from crawler.http import charset
+
+
+def decode(body: bytes, content_type: str) -> str:
+    return charset.decode(body, content_type).text
 
 
 def test_the_header_says_so() -> None:

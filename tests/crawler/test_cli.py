@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import struct
@@ -96,6 +97,27 @@ def test_a_malformed_line_is_1_as_well_and_named_by_its_number(
     assert done.stderr == f"{urls}:2: not a URL: 'example.com/page': not an absolute URL\n"
     assert "pages      1\n" in done.stdout
     assert "malformed  1 lines" in done.stdout
+
+
+def with_open_files(soft: int, hard: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_low_limit_of_open_files_is_raised_as_far_as_it_is_needed(
+    tmp_path: Path, at: Addresses
+) -> None:
+    urls = write_list(tmp_path, *(f"{at.http}/page/{number}" for number in range(0, 144, 3)))
+    done = run_command(
+        urls, "--concurrency", "48", cwd=tmp_path, preexec_fn=with_open_files(32, 256)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -> None:
+    write_list(tmp_path, "http://127.0.0.1:9/")
+    done = run_command("--concurrency", "200", cwd=tmp_path, preexec_fn=with_open_files(100, 256))
+    assert done.returncode == 2
+    assert "--concurrency may be 192 at most, as this system allows a process 256" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -169,10 +169,10 @@ def test_a_bug_stops_one_url_alone_and_says_what_it_is(
 ) -> None:
     real = crawl_module.find_links
 
-    def buggy(text: str, url: str) -> list[str]:
+    def buggy(text: str, url: str, codec: str) -> list[str]:
         if url.endswith("/page/0"):
             raise ZeroDivisionError("a bug")
-        return real(text, url)
+        return real(text, url, codec)
 
     monkeypatch.setattr(crawl_module, "find_links", buggy)
     notes = Notes()

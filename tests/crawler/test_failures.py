@@ -7,7 +7,6 @@ import gc
 import gzip
 import socket
 import struct
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -351,12 +350,6 @@ async def fetch_by_name(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, 
     return body
 
 
-@pytest.fixture
-def patchable_loop(loop_factory: Any) -> None:
-    if not hasattr(loop_factory(), "__dict__"):  # pragma: no cover
-        pytest.skip("this loop takes no attributes")
-
-
 def test_an_address_that_refuses_is_followed_by_the_next(
     run: Run, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,18 +357,6 @@ def test_an_address_that_refuses_is_followed_by_the_next(
         nobody, somebody = ("127.0.0.1", unused_port), ("127.0.0.1", server.port)
         body = run(lambda: fetch_by_name(monkeypatch, nobody, nobody, somebody, nobody))
     assert body == b"hello"
-
-
-def test_the_families_take_turns() -> None:
-    from crawler.http.dial import resolve
-
-    async def main() -> list[str]:
-        loop = asyncio.get_running_loop()
-        directory = Directory([("::1", 1), ("::2", 1), ("::3", 1), ("10.0.0.1", 1)])
-        loop.getaddrinfo = directory.getaddrinfo  # type: ignore[method-assign]
-        return [address[0] for _, address in await resolve("", "x", 1)]
-
-    assert asyncio.run(main()) == ["::1", "10.0.0.1", "::2", "::3"]
 
 
 def test_an_address_that_does_not_answer_is_not_waited_for(
@@ -410,23 +391,3 @@ def test_all_addresses_failing_names_each_kind_of_failure_once(
     with pytest.raises(ConnectError, match="Connection refused, ") as caught:
         run(lambda: fetch_by_name(monkeypatch, nobody, ("255.255.255.255", 9)))
     assert type(caught.value) is ConnectError
-
-
-def test_address_literals_are_not_given_to_the_resolver(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def main(url: str) -> bytes:
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "getaddrinfo", lambda *_: pytest.fail("resolved"), raising=False)
-        async with Client() as client:
-            return (await client.get(url)).body
-
-    with serving(polite) as server:
-        assert run(main, server.url) == b"hello"
-    if socket.has_ipv6:
-        with serving(polite, host="::1") as server:
-            assert run(main, f"http://[::1]:{server.port}/") == b"hello"
-
-
-def test_the_threads_of_the_servers_are_gone() -> None:
-    assert not [thread for thread in threading.enumerate() if "_serve" in thread.name]

@@ -114,6 +114,23 @@ def test_only_the_first_base_with_an_href_counts_and_it_is_no_link_itself() -> N
     assert find_links(page, PAGE) == ["http://h/first/1", "http://h/first/2"]
 
 
+@pytest.mark.parametrize(
+    ("codec", "reference", "link"),
+    [
+        ("cp1252", "/é?é#é", "http://h/%C3%A9?%E9#%C3%A9"),
+        ("koi8-r", "?q=Я&amp;r=1%20+2", "http://h/dir/page?q=%F1&r=1%20+2"),
+        ("cp932", "?表", "http://h/dir/page?%95\\"),
+        ("cp1252", "?Я", "http://h/dir/page?%26%231071%3B"),
+        ("cp1252", "/é#é?é", "http://h/%C3%A9#%C3%A9?%C3%A9"),
+        ("iso2022_jp", "?東", "http://h/dir/page?%1B$BEl%1B(B"),
+        ("utf-8", "?é", "http://h/dir/page?%C3%A9"),
+        ("utf-16-le", "?é", "http://h/dir/page?%C3%A9"),
+    ],
+)
+def test_a_query_is_in_the_encoding_of_the_page(codec: str, reference: str, link: str) -> None:
+    assert find_links(f'<a href="{reference}">', PAGE, codec) == [link]
+
+
 @pytest.mark.parametrize("page", ["", "\0", "just text", "<", "<a", "</html>", "\ud7ff\ufffd"])
 def test_a_page_without_links_has_none(page: str) -> None:
     assert find_links(page, PAGE) == []

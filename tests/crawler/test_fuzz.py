@@ -1,0 +1,183 @@
+"""Whatever a server sends, a page holds or a list says: an answer or an HTTPError."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import gzip
+import itertools
+import zlib
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crawler.frontier import Job, Malformed, parse_line
+from crawler.http import URL, HTTPError, InvalidURL, Reply
+from crawler.http.charset import decode
+from crawler.http.connection import Connection, RequestTemplate
+from crawler.links import find_links
+
+PAGE = "http://h/dir/page"
+
+
+class Tape:
+    """A stream that plays back what it was given, piece by piece, and then ends."""
+
+    truncated = False
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+        self.closed = False
+
+    async def recv(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    async def send_all(self, data: bytes) -> None:
+        assert data.startswith(b"GET / HTTP/1.1\r\nHost: h\r\n")
+
+    def abort(self) -> None:
+        raise AssertionError("nothing here takes that long")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def play(pieces: list[bytes]) -> Reply | HTTPError:
+    async def main() -> Reply | HTTPError:
+        url = URL("http://h/")
+        connection = Connection(Tape(pieces), RequestTemplate(url, []), read_limit=10)
+        try:
+            deadline = asyncio.get_running_loop().time() + 10
+            return await connection.exchange(
+                url, inspect=lambda _: None, max_body=10_000, total_deadline=deadline
+            )
+        except HTTPError as error:
+            return error
+        finally:
+            connection.close()
+
+    return asyncio.run(main())
+
+
+HEADERS = st.sampled_from(
+    [
+        b"Content-Length: 5",
+        b"Content-Length: 0",
+        b"Content-Length: -1",
+        b"Content-Length: 99999999999999999999999",
+        b"Content-Length: 5, 5",
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Content-Encoding: gzip",
+        b"Content-Encoding: deflate",
+        b"Content-Encoding: identity",
+        b"Content-Encoding: \xff",
+        b"Connection: close",
+        b"Content-Type: text/html; charset=\xe4",
+        b"X:",
+        b": x",
+        b" folded",
+        b"\0: \0",
+    ]
+)
+STATUS = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 200 OK",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 204 No Content",
+        b"HTTP/1.1 100 Continue",
+        b"HTTP/1.1 101 Switching",
+        b"HTTP/2 200",
+        b"HTTP/1.1 999 \xff",
+        b"",
+    ]
+)
+BODIES = st.one_of(
+    st.binary(max_size=50),
+    st.sampled_from(
+        [
+            b"hello",
+            b"5\r\nhello\r\n0\r\n\r\n",
+            b"5;x=y\r\nhello\r\n0\r\nTrailer: x\r\n\r\n",
+            b"ffffffffffffffffff\r\n",
+            gzip.compress(b"hello"),
+            zlib.compress(b"hello"),
+            gzip.compress(bytes(20_000)),
+        ]
+    ),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(status=STATUS, headers=st.lists(HEADERS, max_size=5), body=BODIES, data=st.data())
+def test_any_reply_is_read_or_refused(
+    status: bytes, headers: list[bytes], body: bytes, data: Any
+) -> None:
+    reply = b"\r\n".join([status, *headers]) + b"\r\n\r\n" + body
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(reply)), max_size=4)))
+    ends = [0, *cuts, len(reply)]
+    result = play([reply[start:end] for start, end in itertools.pairwise(ends)])
+    if isinstance(result, Reply):
+        assert len(result.body) <= 10_000
+    else:
+        assert result.url == "http://h/"
+        assert str(result)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=100), max_size=5))
+def test_any_bytes_at_all_are_read_or_refused(pieces: list[bytes]) -> None:
+    assert isinstance(play(pieces), Reply | HTTPError)
+
+
+LABELS = st.sampled_from(
+    ["", "utf-8", "utf-16", "gbk", "iso-2022-jp", "x-user-defined", "replacement", "idna", "rot13"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), LABELS)
+@example(codecs.BOM_UTF16_LE + b"\x00\xd8", "")
+@example(b'<meta charset="undefined">', "")
+@example(b'<meta charset="utf-7">+2AA-', "")
+def test_any_bytes_decode_to_text_that_can_be_parsed(body: bytes, label: str) -> None:
+    text, codec = decode(body, f"text/html; charset={label}")
+    links = find_links(text + '<a href="/x">', PAGE, codec)
+    assert all(link.startswith(("http:", "https:")) for link in links)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(max_size=60), st.sampled_from(["utf-8", "cp1252", "koi8-r", "euc_jp"]))
+def test_any_reference_becomes_a_clean_line_or_nothing(reference: str, codec: str) -> None:
+    attribute = reference.replace("&", "&amp;").replace('"', "&quot;")
+    for link in find_links(f'<a href="{attribute}">', PAGE, codec):
+        assert link.isascii()
+        assert link.isprintable()
+        assert not any(blank in link for blank in " \t\r\n")
+        assert find_links(f'<a href="{link.replace("&", "&amp;")}">', PAGE) == [link]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)))
+@example(b"http://\xf0\x9f\x92\xa9/")
+@example(b"http://h/\xe2\x80\xa8")
+@example(b"http://h:0/")
+def test_any_line_is_a_job_a_report_or_nothing(line: bytes) -> None:
+    result = parse_line(line.replace(b"\n", b""), 7)
+    assert result is None or isinstance(result, Job | Malformed)
+    if isinstance(result, Job):
+        assert "\t" not in result.source
+        assert result.url.target.startswith(b"/")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_a_url_that_can_be_requested_or_invalid(text: str) -> None:
+    try:
+        url = URL("http://" + text)
+    except InvalidURL:
+        return
+    assert url.target.startswith(b"/")
+    assert not any(byte <= 0x20 or byte >= 0x7F for byte in url.target + url.host_header.encode())
