@@ -213,7 +213,8 @@ class Future(_Base[T]):
 
     def _make_cancelled_error(self) -> CancelledError:
         error = self._exception
-        if error is not None:
+        # `gather` asks the last of its children for one, however that one ended.
+        if error is not None and self._state is CANCELLED:
             # The one that ended the coroutine, with its traceback. It is given away only once:
             # kept here, it would hold the frames that hold this future.
             self._exception = None

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
+import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
@@ -49,6 +50,9 @@ __all__ = ["Task", "eager_task_factory", "new_eager_task", "new_task"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
+
+# From 3.13 on, taking back the last request also takes back the CancelledError that was to come.
+_UNCANCEL_RESCINDS = sys.version_info >= (3, 13)
 
 _allocate = object.__new__
 _numbers = count(1)
@@ -163,9 +167,15 @@ class Task(_Base[T]):
         else:
             kind = type(awaited)
             # A subclass may have its own add_done_callback: it is treated like a foreign future.
+            # So is one that was finished on its way here, by what stands between us and it.
             if awaited is None:
                 loop.enqueue(self)
-            elif (kind is Future or kind is Task) and awaited._loop is loop and awaited is not self:
+            elif (
+                (kind is Future or kind is Task)
+                and awaited._loop is loop
+                and awaited._state is PENDING
+                and awaited is not self
+            ):
                 if awaited._asyncio_future_blocking:
                     awaited._asyncio_future_blocking = False
                     if awaited._waiting is None:
@@ -301,7 +311,7 @@ class Task(_Base[T]):
         """Take one request to cancel back. Returns how many are outstanding."""
         if self._cancel_requests > 0:
             self._cancel_requests -= 1
-            if self._cancel_requests == 0:
+            if self._cancel_requests == 0 and _UNCANCEL_RESCINDS:
                 self._must_cancel = False
         return self._cancel_requests
 
