@@ -9,7 +9,7 @@ Rules:
 3. ``[[expected_failure]]`` names tests that are run and must fail. One that passes fails the run,
    so that the entry is taken out on the day when it is no longer true.
 4. An entry that matches no test of this Python fails the run. ``python = ["3.13"]`` confines an
-   entry to the versions that have the test.
+   entry to the versions that have the test; ``"3.12.0-3.12.1"`` is a range, both ends included.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEDGER = Path(__file__).with_name("left_out.toml")
 LEDGER_VARIABLE = "MINILOOP_LEFT_OUT"
 """Names another ledger in the environment, which workers inherit: for the tests of this harness."""
 
-THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+THIS_PYTHON = "{}.{}.{}".format(*sys.version_info)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _entries(
         if not tests:
             raise ValueError(f"{where}: tests is empty")
         versions = _strings(where, "python", table.get("python", []))
-        if not versions or python in versions:
+        if not versions or any(_holds(version, python) for version in versions):
             loops = _strings(where, "loops", table.get("loops", []))
             entries.append(Entry(" ".join(reason.split()), tests, loops))
     return tuple(entries)
@@ -118,6 +118,18 @@ def _strings(where: str, key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{where}: {key} must be a list of strings, got {value!r}")
     return tuple(value)
+
+
+def _holds(versions: str, python: str) -> bool:
+    """Whether a version is in a range (``3.12.0-3.12.1``), or of a series (``3.12``)."""
+    first, dash, last = versions.partition("-")
+    if dash:
+        return _numbers(first) <= _numbers(python) <= _numbers(last)
+    return _numbers(python)[: len(_numbers(first))] == _numbers(first)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _first_reason(entries: Iterable[Entry], test: str, loop: str) -> str | None:

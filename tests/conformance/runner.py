@@ -100,7 +100,7 @@ def modules() -> list[str]:
         raise Unavailable(
             f"{sys.executable} comes without the package test.test_asyncio, in which CPython keeps "
             "its asyncio tests (on Debian: apt-get install "
-            f"libpython{left_out.THIS_PYTHON}-testsuite)"
+            f"libpython3.{sys.version_info.minor}-testsuite)"
         )
     folder = Path(next(iter(found.submodule_search_locations)))
     names = sorted(path.stem for path in folder.glob("test_*.py"))

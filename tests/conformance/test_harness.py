@@ -129,5 +129,26 @@ def test_an_entry_for_another_python_does_not_hold(tmp_path: Path) -> None:
     path.write_text(
         '[[left_out]]\nreason = "It is new there."\ntests = ["a.b.c"]\npython = ["3.13"]'
     )
-    assert left_out.load(path, "3.13").why_left_out("a.b.c", "miniloop") == "It is new there."
-    assert left_out.load(path, "3.12").why_left_out("a.b.c", "miniloop") is None
+    assert left_out.load(path, "3.13.0").why_left_out("a.b.c", "miniloop") == "It is new there."
+    assert left_out.load(path, "3.12.1").why_left_out("a.b.c", "miniloop") is None
+
+
+@pytest.mark.parametrize(
+    ("versions", "python", "holds"),
+    [
+        ("3.1", "3.11.0", False),
+        ("3.11", "3.11.12", True),
+        ("3.11.0-3.11.7", "3.11.0", True),
+        ("3.11.0-3.11.7", "3.11.7", True),
+        ("3.11.0-3.11.7", "3.11.10", False),
+        ("3.11.0-3.11.7", "3.12.0", False),
+    ],
+)
+def test_an_entry_can_hold_for_a_range_of_versions(
+    tmp_path: Path, versions: str, python: str, holds: bool
+) -> None:
+    path = tmp_path / "left_out.toml"
+    path.write_text(
+        f'[[left_out]]\nreason = "It was so there."\ntests = ["a.b.c"]\npython = ["{versions}"]'
+    )
+    assert (left_out.load(path, python).why_left_out("a.b.c", "miniloop") is not None) is holds

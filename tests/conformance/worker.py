@@ -54,6 +54,8 @@ class Result(unittest.TestResult):
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
+        # What the last one left behind must not be collected, with a warning, in this one.
+        gc.collect()
         self._outcome, self._detail = "passed", ""
         self._made_before = self._tested.made[0]
         self._started = time.perf_counter()
