@@ -30,6 +30,8 @@ _MODULES = (
     "benchmarks.layers.transfers",
     "benchmarks.layers.http",
     "benchmarks.layers.crawl",
+    "benchmarks.studies.growth",
+    "benchmarks.studies.memory",
 )
 
 _rows: dict[str, Row] = {}
@@ -61,6 +63,7 @@ class Row:
     unit: str  # "s" for time, "B" for memory
     far_end: bool  # whether it needs the process at the far end
     fresh: bool  # whether each sample needs a process of its own
+    slow: bool  # whether a sample takes so long that there can only be few
     limit: str  # what the servers in limits/ must speak to run here; empty: they cannot
     reference: str  # the program whose run on asyncio is 1.00
     programs: list[Program] = field(default_factory=list)
@@ -87,6 +90,7 @@ def benchmark(
     unit: str = "s",
     far_end: bool = False,
     fresh: bool = False,
+    slow: bool = False,
     limit: str = "",
     program: str = "",
     reference: bool = False,
@@ -118,6 +122,7 @@ def benchmark(
                     unit=unit,
                     far_end=far_end,
                     fresh=fresh,
+                    slow=slow,
                     limit=limit,
                     reference=program,
                 )

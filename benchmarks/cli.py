@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import catalogue, loops, machine, runner, table
+from benchmarks import ablation, catalogue, loops, machine, runner, table
 from benchmarks.peers import control
 from benchmarks.results import BadResultsError, Run
 
@@ -37,9 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> Run:
-    rows = catalogue.select(options.only)
-    reference = loops.find(loops.REFERENCE)
-    chosen = [loops.find(name) for name in options.loops] if options.loops else loops.installed()
+    rows = catalogue.select(options.only or (ablation.ROWS if options.ablation else ()))
+    if options.ablation:
+        reference = loops.find("miniloop")
+        chosen = [reference, *(loops.without(trick) for trick in ablation.TRICKS)]
+    else:
+        reference = loops.find(loops.REFERENCE)
+        names = options.loops or [loop.name for loop in loops.installed()]
+        chosen = [loops.find(name) for name in names]
     if reference not in chosen:
         chosen.insert(0, reference)
     for loop in chosen:
@@ -105,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: [name.strip() for name in text.split(",")],
         metavar="A,B",
         help="names or module:factory (default: all that are installed; asyncio always runs)",
+    )
+    parser.add_argument(
+        "--ablation",
+        action="store_true",
+        help="take miniloop's tricks out, one at a time, and show what each is worth",
     )
     parser.add_argument(
         "--rounds", type=_rounds, default=runner.Plan.rounds, help="default: %(default)s"

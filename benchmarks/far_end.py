@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.job import Job
 from benchmarks.peers.control import FarEnd
 
-__all__ = ["Ordered", "echo_details", "exchange", "order", "server", "site"]
+__all__ = ["Ordered", "crowd", "echo_details", "exchange", "order", "server", "site"]
 
 
 class Ordered:
@@ -68,6 +68,18 @@ async def server(job: Job, name: str, **details: Any) -> AsyncIterator[dict[str,
         served = loop.run_in_executor(None, ordered.serve)
         yield ordered.answer
         await served
+    finally:
+        ordered.close()
+
+
+@asynccontextmanager
+async def crowd(job: Job, address: Any, connections: int) -> AsyncIterator[None]:
+    """Have the far end hold so many idle connections to `address` for the ``with``."""
+    loop = asyncio.get_running_loop()
+    details = {"address": address, "connections": connections}
+    ordered = await loop.run_in_executor(None, Ordered, job, "crowd", details)
+    try:
+        yield
     finally:
         ordered.close()
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import native
+from benchmarks.ablation import TRICKS, Trick
 
-__all__ = ["REFERENCE", "Loop", "UnknownLoopError", "control_of", "find", "installed"]
+__all__ = ["REFERENCE", "Loop", "UnknownLoopError", "control_of", "find", "installed", "without"]
 
 REFERENCE = "asyncio"
 _CONTROL = " (control)"
+_WITHOUT = "without "
 
 
 class UnknownLoopError(LookupError):
@@ -85,6 +87,11 @@ _KNOWN = (
 )
 
 
+def without(trick: Trick) -> Loop:
+    """Miniloop with one of its tricks taken out."""
+    return Loop(f"{_WITHOUT}{trick.name}", trick.module, trick.factory)
+
+
 def installed() -> list[Loop]:
     """The loops by name that can be imported here."""
     return [loop for loop in _KNOWN if loop.available]
@@ -105,6 +112,9 @@ def find(name: str) -> Loop:
     """
     if name.endswith(_CONTROL):
         return control_of(find(name.removesuffix(_CONTROL)))
+    for trick in TRICKS:
+        if name == _WITHOUT + trick.name:
+            return without(trick)
     for loop in _KNOWN:
         if loop.name == name:
             if not loop.available:

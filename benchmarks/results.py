@@ -121,6 +121,11 @@ class Run:
     rounds: int
     rows: list[RowResult] = field(default_factory=list)
 
+    @property
+    def is_ablation(self) -> bool:
+        """Whether it compares miniloop with itself less a trick."""
+        return self.reference == "miniloop"
+
     def dump(self, path: Path) -> None:
         """Write the run to `path` as JSON."""
         document = {"format": FORMAT, **asdict(self)}

@@ -36,7 +36,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.catalogue import Program, Row
 from benchmarks.job import Sample
@@ -59,9 +59,15 @@ class Plan:
     seconds: float = 0.1  # that a sample on the reference should take
     patience: float = 30.0  # seconds after which a sample is given up
 
-    def generation_sizes(self, fresh: bool) -> list[int]:
+    def for_row(self, row: Row) -> Plan:
+        """The plan as far as this row can bear it."""
+        if row.slow:
+            return replace(self, rounds=min(self.rounds, 3), generations=1, patience=600.0)
+        return replace(self, generations=self.rounds) if row.fresh else self
+
+    def generation_sizes(self) -> list[int]:
         """How many rounds each generation of processes runs."""
-        generations = self.rounds if fresh else min(self.generations, self.rounds)
+        generations = min(self.generations, self.rounds)
         each, more = divmod(self.rounds, generations)
         return [each + (place < more) for place in range(generations)]
 
@@ -163,7 +169,8 @@ def run_row(
     """
     result = RowResult.empty(row, reference=entered[0].label, control=entered[-1].label)
     racing = list(entered)
-    for rounds in plan.generation_sizes(row.fresh):
+    plan = plan.for_row(row)
+    for rounds in plan.generation_sizes():
         with ExitStack() as stack:
             workers = {
                 contestant.label: stack.enter_context(_Worker(row, contestant, far_end))
@@ -183,7 +190,7 @@ def run_row(
 
             if n is None:
                 n = _calibrate(row, workers[racing[0].label], plan) if racing else row.step
-            if not row.fresh:
+            if not row.fresh and not row.slow:
                 for _ in turn(n):
                     pass  # warm-up
             for _ in range(rounds):
@@ -195,7 +202,7 @@ def run_row(
 def _calibrate(row: Row, worker: _Worker, plan: Plan) -> int:
     """The number of operations, a multiple of the row's step, that takes about `plan.seconds`."""
     n = row.step
-    if row.unit != "s":
+    if row.fresh or row.slow:
         return n
     try:
         while True:

@@ -24,7 +24,12 @@ def _lines(run: Run) -> Iterator[str]:
     yield f"{machine['processors']} x {machine['processor']}, {machine['date']}"
     yield "loops: " + ", ".join(f"{name} {version}".strip() for name, version in run.loops.items())
     yield f"{run.rounds} interleaved rounds; each figure is their median (and its 95 % interval);"
-    yield f"ratios are to {run.reference} in the same round, and more is better."
+    if not run.is_ablation:
+        yield f"ratios are to {run.reference} in the same round, and more is better."
+    if run.is_ablation:
+        yield ""
+        yield from _ablation(run.rows)
+        return
     for layer in dict.fromkeys(row.layer for row in run.rows):
         rows = [row for row in run.rows if row.layer == layer]
         yield ""
@@ -89,6 +94,29 @@ def _cost(row: RowResult) -> str:
     return f"{amount(row.cost(row.reference).median, row.unit)}/{row.counts}"
 
 
+def _ablation(rows: Sequence[RowResult]) -> Iterator[str]:
+    """A line for each trick, a column for each row: how much longer it takes without the trick."""
+    yield "How much longer the work takes without each trick. In brackets: within the spread, so it"
+    yield "may be nothing. The control is the whole loop once more."
+    yield ""
+    labels = list(dict.fromkeys(label for row in rows for label in (*row.labels, row.control)))
+    lines = [["", *(row.name.split("/", 1)[1] for row in rows)]]
+    for label in labels:
+        if label != rows[0].reference:
+            lines.append([label, *(_longer(row, label) for row in rows)])
+    yield from _markdown(lines)
+    yield from _failures(rows)
+
+
+def _longer(row: RowResult, label: str) -> str:
+    # Turned round: the time of the loop that lacks something over that of the whole one.
+    longer = row.ratio(row.reference, to=label)
+    if longer is None:
+        return "failed" if label in row.errors else ""
+    text = f"{longer.median - 1:+.0%}"
+    return f"({text})" if longer.holds(1.0) else text
+
+
 def _cell(row: RowResult, label: str) -> str:
     if label in row.errors:
         return "failed"
@@ -128,6 +156,10 @@ def summary(rows: Sequence[RowResult]) -> Iterator[str]:
         )
     if any(row.far_end_busy(label) > BUSY for row in rows for label in row.labels):
         yield f"- *: the far end was computing for more than {BUSY:.0%} of the time"
+    yield from _failures(rows)
+
+
+def _failures(rows: Sequence[RowResult]) -> Iterator[str]:
     for row in rows:
         for label, reason in row.errors.items():
             yield f"- failed: {row.name} on {label}: {reason}"

@@ -28,12 +28,22 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 def echo_client(
-    stack: ExitStack, *, family: str, address: Any, size: int, connections: int, messages: int
+    stack: ExitStack,
+    *,
+    family: str,
+    address: Any,
+    size: int,
+    connections: int,
+    messages: int,
+    idle: int = 0,
 ) -> tuple[Report, Work]:
     """Open `connections` and exchange `messages` of `size` bytes over them: one at a time on each.
 
-    `messages` is the total and a multiple of `connections`.
+    `messages` is the total and a multiple of `connections`. Before them, `idle` connections are
+    opened that stay idle.
     """
+    for _ in range(idle):
+        stack.enter_context(exchange.connect(family, address))
     sockets = [stack.enter_context(exchange.connect(family, address)) for _ in range(connections)]
     request = (bytes(range(256)) * (size // 256 + 1))[:size]
 
