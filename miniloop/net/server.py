@@ -57,6 +57,7 @@ class Server(asyncio.AbstractServer):
         self._sockets: list[socket.socket] | None = sockets
         self._protocol_factory = protocol_factory
         self._backlog = backlog
+        self._burst = 1  # how many connections to accept in a turn
         self._tls = tls
         self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
         self._serving = False
@@ -120,12 +121,19 @@ class Server(asyncio.AbstractServer):
             self._loop.watch_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
-        """Take what waits in the queue, but no more than fits in it: others have work too."""
-        for _ in range(self._backlog + 1):
+        """Take what waits in the queue, but no more than fits in it: others have work too.
+
+        Finding out that the queue is empty costs a system call and an exception, and the poller
+        will say if it is not. So no more are taken than there were lately, and one to see if there
+        are more now.
+        """
+        for _ in range(self._burst):
             try:
                 connection, address = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # the queue is empty, or the peer has gone again
+                # The queue is empty, or the peer has gone again.
+                self._burst = max(1, self._burst // 2)
+                return
             except OSError as exc:
                 if exc.errno not in _OUT_OF_RESOURCES:
                     raise
@@ -133,6 +141,7 @@ class Server(asyncio.AbstractServer):
                 return
             connection.setblocking(False)
             self._serve(connection, address)
+        self._burst = min(self._burst * 2, self._backlog + 1)
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
