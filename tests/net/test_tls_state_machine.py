@@ -1,0 +1,416 @@
+"""The protocol by itself, over a wire in memory: its table of states, and random conversations."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import miniloop
+from miniloop.net import tls_states
+from miniloop.net.tls import TLSProtocol
+from miniloop.net.tls_states import TRANSITIONS, Event, State
+from tests.net import certificates
+from tests.net.in_memory_wire import End, wire
+from tests.net.recording_protocol import BufferedRecorder, Recorder
+
+Run = Callable[..., Any]
+
+
+class Conversation:
+    """A client and a server, each with an application, on the two ends of a wire."""
+
+    def __init__(self, client: Recorder, server: Recorder, high: int = 64 * 1024) -> None:
+        loop = asyncio.get_running_loop()
+        self.wires = wire(high)
+        self.applications = (client, server)
+        self.tls = (
+            TLSProtocol(
+                loop, client, certificates.client_context(), None, server_hostname="localhost"
+            ),
+            TLSProtocol(loop, server, certificates.server_context(), None, server_side=True),
+        )
+
+    async def begin(self) -> None:
+        for end, tls in zip(self.wires, self.tls, strict=True):
+            end.attach(tls)
+        while not all(application.calls for application in self.applications):
+            await self.carry_all()
+        await self.carry_all()
+
+    async def carry_all(self) -> None:
+        """Until nobody has anything to say."""
+        progress = True
+        while progress:
+            await asyncio.sleep(0)
+            progress = any([end.carry(1 << 20) for end in self.wires])
+
+    async def end(self) -> None:
+        for _ in range(10):
+            await self.carry_all()
+        for application in self.applications:
+            assert application.lost.done(), f"stuck: {self.tls}"
+
+
+async def conversation(
+    client: Recorder | None = None, server: Recorder | None = None
+) -> Conversation:
+    talk = Conversation(client or Recorder(), server or Recorder())
+    await talk.begin()
+    return talk
+
+
+# The table.
+
+
+def test_every_state_can_be_reached_and_left_but_the_last() -> None:
+    assert set(TRANSITIONS) == set(State)
+    reached = {State.NEW}
+    for _ in State:
+        reached |= {after for before in reached for after in TRANSITIONS[before].values()}
+    assert reached == set(State)
+    assert TRANSITIONS[State.CLOSED] == {}
+    for state in set(State) - {State.CLOSED}:
+        assert TRANSITIONS[state][Event.BROKEN] is State.CLOSED
+
+
+def test_there_is_no_way_back() -> None:
+    order = list(State)
+    for before, events in TRANSITIONS.items():
+        for after in events.values():
+            assert order.index(after) > order.index(before)
+
+
+def test_the_diagram_says_what_the_table_says() -> None:
+    diagram = inspect.getdoc(tls_states)
+    assert diagram is not None
+    drawn = set()
+    for line in diagram.splitlines():
+        if "──" in line:
+            states = re.findall(r"\b(?:" + "|".join(State.__members__) + r")\b", line)
+            events = re.findall(r"\b(?:" + "|".join(Event.__members__) + r")\b", line)
+            drawn |= {*states, *events}
+    assert drawn == {*State.__members__, *Event.__members__} - {"BROKEN"}
+
+
+# What leaves in one send.
+
+
+def test_a_request_leaves_with_the_end_of_the_handshake(run: Run) -> None:
+    async def main() -> None:
+        class Eager(Recorder):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                self.transport.write(b"request")
+
+        talk = await conversation(client=Eager())
+        assert talk.applications[1].data == b"request"
+        assert len(talk.wires[0].sends) == 2  # the hello, and the rest
+        talk.applications[0].transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_what_is_written_in_a_turn_leaves_in_one_send(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client = talk.applications[0]
+        talk.wires[0].sends.clear()
+        for _ in range(50):
+            client.transport.write(b"0123456789")
+        client.transport.writelines([b"abc", bytearray(b"def"), memoryview(b"ghi")])
+        assert talk.wires[0].sends == []
+        await talk.carry_all()
+        (sent,) = talk.wires[0].sends
+        assert len(sent) == 509 + 22  # one record: header, type and tag
+        assert talk.applications[1].data == b"0123456789" * 50 + b"abcdefghi"
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_what_is_written_while_data_are_delivered_leaves_at_once(run: Run) -> None:
+    class Echo(Recorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            for byte in data:
+                self.transport.write(bytes([byte]))
+
+    async def main() -> None:
+        talk = await conversation(server=Echo())
+        client = talk.applications[0]
+        client.transport.write(b"echo")
+        await asyncio.sleep(0)
+        talk.wires[1].sends.clear()
+        talk.wires[0].carry(1 << 20)
+        assert len(talk.wires[1].sends) == 1, "it was not to wait for the end of the turn"
+        await talk.carry_all()
+        assert client.data == b"echo"
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_many_records_in_one_read_are_one_piece_of_data(run: Run) -> None:
+    async def main() -> None:
+        pieces = []
+
+        class Counting(Recorder):
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                pieces.append(len(data))
+
+        talk = await conversation(server=Counting())
+        client = talk.applications[0]
+        for number in range(10):
+            client.transport.write(bytes(1000 + number))
+            await asyncio.sleep(0)
+        talk.wires[0].carry(1 << 20)
+        assert pieces == [sum(range(1000, 1010))]
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+# Held up.
+
+
+def test_a_full_wire_holds_up_the_encryption_and_then_the_application(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client, server = talk.applications
+        written = 0
+        while not client.full:
+            client.transport.write(bytes(10_000))
+            written += 10_000
+            assert written < 2_000_000
+        waiting = client.transport.get_write_buffer_size()
+        assert 512 * 1024 < waiting <= 512 * 1024 + 10_000
+        # One batch may be on its way when the wire says that it is full.
+        assert talk.wires[0].get_write_buffer_size() < 64 * 1024 + 130 * 1024
+        await talk.carry_all()
+        assert not client.full
+        assert server.data == bytes(written)
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_a_pause_costs_nothing_until_data_arrive(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client, server = talk.applications
+        server.transport.pause_reading()
+        assert not talk.wires[1].paused
+        client.transport.write(b"one")
+        await talk.carry_all()
+        assert talk.wires[1].paused
+        assert not server.data
+        client.transport.write(b"two")
+        await talk.carry_all()
+        assert talk.wires[0].unsent
+        server.transport.resume_reading()
+        await talk.carry_all()
+        assert server.data == b"onetwo"
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_a_connection_given_up_before_it_began_closes_the_transport_below(run: Run) -> None:
+    async def main() -> None:
+        client = Recorder()
+        talk = Conversation(client, Recorder())
+        transport = talk.tls[0].transport
+        transport.close()
+        talk.wires[0].attach(talk.tls[0])
+        assert talk.wires[0].closing
+        talk.tls[1].transport.abort()
+        await asyncio.sleep(0)
+        assert client.calls == []
+
+    run(main)
+
+
+def test_a_transport_that_vanishes_in_the_handshake_is_an_abort(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        tls = TLSProtocol(
+            loop, Recorder(), certificates.client_context(), waiter, server_hostname="localhost"
+        )
+        one, _ = wire()
+        one.attach(tls)
+        one.abort()
+        with pytest.raises(ConnectionAbortedError, match="closed during the TLS handshake"):
+            await waiter
+
+    run(main)
+
+
+def test_the_representation_names_the_state_and_what_is_below(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        transport = talk.applications[0].transport
+        assert re.fullmatch(r"<SSLTransport open TLSv1\.3 over <.*End.*>>", repr(transport))
+        assert re.fullmatch(r"<TLSProtocol open TLSv1\.3 over <.*End.*>>", repr(talk.tls[0]))
+        transport.close()
+        await talk.end()
+        assert repr(transport) == "<SSLTransport closed TLSv1.3>"
+
+    run(main)
+
+
+# Anything at all.
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 1), st.integers(0, 70_000)),
+    st.tuples(st.just("write"), st.integers(0, 1), st.integers(0, 40)),
+    st.tuples(st.just("carry"), st.integers(0, 1), st.integers(1, 50_000)),
+    st.tuples(st.just("carry"), st.integers(0, 1), st.integers(1, 30)),
+    st.tuples(st.just("pause"), st.integers(0, 1), st.just(0)),
+    st.tuples(st.just("resume"), st.integers(0, 1), st.just(0)),
+    st.tuples(st.just("turn"), st.just(0), st.just(0)),
+)
+ENDS = st.sampled_from(["close", "both close", "abort", "cut"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    script=st.lists(ACTIONS, max_size=40),
+    buffers=st.tuples(st.sampled_from([0, 1000, 20_000]), st.sampled_from([0, 1000, 20_000])),
+    high=st.sampled_from([0, 100, 65_536]),
+    end=ENDS,
+)
+def test_any_conversation_loses_nothing_and_ends_once(
+    script: list[tuple[str, int, int]], buffers: tuple[int, int], high: int, end: str
+) -> None:
+    async def main() -> None:
+        applications = [BufferedRecorder(size) if size else Recorder() for size in buffers]
+        talk = Conversation(*applications, high=high)
+        await talk.begin()
+        written = [bytearray(), bytearray()]
+        for action, who, amount in script:
+            await act(talk, written, action, who, amount)
+        await finish(talk, end)
+        for who, (application, other) in enumerate(
+            zip(applications, applications[::-1], strict=True)
+        ):
+            assert written[1 - who].startswith(application.data), "data were changed"
+            if end == "close" and who == 1:
+                assert application.data == written[0], "data were lost"
+            check_calls(application)
+            assert application.lost.result() is None
+            assert other.lost.done()
+
+    with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def act(
+    talk: Conversation, written: list[bytearray], action: str, who: int, amount: int
+) -> None:
+    transport = talk.applications[who].transport
+    if action == "write":
+        data = bytes([len(written[who]) % 251]) * amount
+        written[who] += data
+        transport.write(data)
+    elif action == "carry":
+        talk.wires[who].carry(amount)
+    elif action == "pause":
+        transport.pause_reading()
+    elif action == "resume":
+        transport.resume_reading()
+    else:
+        await asyncio.sleep(0)
+
+
+async def finish(talk: Conversation, end: str) -> None:
+    one, other = (application.transport for application in talk.applications)
+    if end == "abort":
+        one.abort()
+    elif end == "cut":
+        talk.wires[0].abort()
+    else:
+        one.close()
+        if end == "both close":
+            other.close()
+    other.resume_reading()
+    await talk.end()
+
+
+def check_calls(application: Recorder) -> None:
+    """The order in which a protocol may be called: CPython documentation, "Protocols"."""
+    calls = [call for call in application.calls if not call.endswith("_writing")]
+    assert calls in (
+        ["connection_made", "connection_lost"],
+        ["connection_made", "eof_received", "connection_lost"],
+    )
+    switches = [call for call in application.calls if call.endswith("_writing")]
+    for number, call in enumerate(switches):
+        assert call == ("resume_writing" if number % 2 else "pause_writing")
+
+
+def test_a_wire_carries_what_it_says() -> None:
+    # The tests above are worth as much as the wire is.
+    class Plain(asyncio.BufferedProtocol):
+        def __init__(self) -> None:
+            self.buffer = bytearray(10)
+            self.got = b""
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return self.buffer
+
+        def buffer_updated(self, nbytes: int) -> None:
+            self.got += self.buffer[:nbytes]
+
+    async def main() -> None:
+        one, other = wire()
+        protocols = Plain(), Plain()
+        for end, protocol in zip((one, other), protocols, strict=True):
+            end.attach(protocol)
+        one.write(b"hello, world")
+        assert one.carry(5) == 5
+        assert one.carry(100) == 7
+        assert protocols[1].got == b"hello, world"
+        assert isinstance(one, End)
+        assert one.carry(1) == 0
+
+    with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def test_reading_ahead_is_off_in_openssl() -> None:
+    """What the inbox relies on: with nothing left in the BIO there is no further record."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = certificates.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    server = certificates.server_context().wrap_bio(outgoing, incoming, server_side=True)
+    for _ in range(3):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+    lengths = [100, 16_384, 1, 5000]
+    for length in lengths:
+        client.write(bytes(length))
+    left = outgoing.pending
+    for length in lengths:
+        assert len(server.read(65_536)) == length
+        assert outgoing.pending == left - length - 22
+        assert server.pending() == 0
+        left = outgoing.pending
+    assert left == 0
