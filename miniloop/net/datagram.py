@@ -126,10 +126,16 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         except BaseException as exc:
             self._report(exc, "protocol.connection_made() call failed.")
         self._started = True
-        if self.is_reading():
-            self._loop.watch_reader(self._fd, self._read_ready)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        try:
+            if self.is_reading():
+                self._loop.watch_reader(self._fd, self._read_ready)
+        except Exception as exc:  # the kernel has no room for one more watch
+            if waiter is None or waiter.done():
+                raise
+            waiter.set_exception(exc)
+        else:
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
 
     def __repr__(self) -> str:
         state = "closed" if self._sock is None else "closing" if self._closing else "open"

@@ -136,7 +136,7 @@ async def _open_any(
     first_error: OSError | None = None
     for family, proto, local, remote in pairs:
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM, proto)
+            sock = socket.socket(family=family, type=socket.SOCK_DGRAM, proto=proto)
         except OSError as exc:
             first_error = first_error or exc
             continue

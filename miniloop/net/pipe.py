@@ -131,10 +131,16 @@ class _PipeEnd(asyncio.BaseTransport):
             raise
         except BaseException as exc:
             self._report(exc, "protocol.connection_made() call failed.")
-        if not self._closing:
-            self._watch()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        try:
+            if not self._closing:
+                self._watch()
+        except Exception as exc:  # the kernel has no room for one more watch
+            if waiter is None or waiter.done():
+                raise
+            waiter.set_exception(exc)
+        else:
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
 
     def _watch(self) -> None:
         """Begin to watch the descriptor, once the protocol knows its transport."""

@@ -23,10 +23,59 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["DefaultExecutor"]
+from miniloop.kernel.future import Future
+
+__all__ = ["CallInThread", "DefaultExecutor"]
 
 # What a thread of the pool is called, before its number: so it says whose it is in a debugger.
 THREAD_NAME_PREFIX = "miniloop"
+
+
+class CallInThread(Future[Any]):
+    """The loop's side of a call that an executor runs.
+
+    `asyncio.wrap_future` would do, at the price of two more callbacks for each call: a round trip
+    through it takes a sixth longer, and cancelling takes a turn to reach the executor.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, loop: Any, call: concurrent.futures.Future[Any]) -> None:
+        super().__init__(loop=loop)
+        self._call = call
+        call.add_done_callback(self._done_in_thread)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel, and take the call back if it has not begun. False if it was done already."""
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self._call.cancel()
+        return cancelled
+
+    def _done_in_thread(self, call: concurrent.futures.Future[Any]) -> None:
+        """In whatever thread finished the call: have the loop take the result."""
+        loop: Any = self._loop
+        if self.done() and loop.is_closed():
+            return
+        try:
+            loop.call_soon_threadsafe(self._take)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise  # otherwise there is nobody left who could want it
+
+    def _take(self) -> None:
+        call = self._call
+        if self.done():
+            return
+        if call.cancelled():
+            super().cancel()
+        elif (error := call.exception()) is None:
+            self.set_result(call.result())
+        elif isinstance(error, concurrent.futures.CancelledError):
+            # The call waited for another one that was cancelled; asyncio has a class of its own.
+            self.set_exception(asyncio.CancelledError(*error.args))
+        else:
+            self.set_exception(error)
 
 
 class DefaultExecutor:
@@ -50,7 +99,7 @@ class DefaultExecutor:
         executor: concurrent.futures.Executor | None,
         func: Any,
         *args: Any,
-    ) -> asyncio.Future[Any]:
+    ) -> CallInThread:
         """Call `func(*args)` in `executor`, or in the default one. Returns a future of our loop.
 
         Cancelling the future takes the call back if no thread has begun it.
@@ -65,7 +114,7 @@ class DefaultExecutor:
         ):
             raise TypeError(f"coroutines cannot be used with run_in_executor(), got {func!r}")
         chosen = self._get_pool() if executor is None else executor
-        return asyncio.wrap_future(chosen.submit(func, *args), loop=self._loop)
+        return CallInThread(self._loop, chosen.submit(func, *args))
 
     def _get_pool(self) -> concurrent.futures.ThreadPoolExecutor:
         if self._shut_down:

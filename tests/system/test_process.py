@@ -1,0 +1,526 @@
+"""Subprocesses: children, their pipes and their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import miniloop
+from miniloop.system.child_exit import watch_exit
+
+Run = Callable[..., Any]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# A child that says when it runs, and then waits to be ended.
+WAITS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
+
+
+def python(code: str) -> tuple[str, str, str]:
+    return sys.executable, "-c", code
+
+
+def become_a_zombie(pid: int) -> None:
+    """End a child, and wait until it has ended, without reaping it."""
+    os.kill(pid, signal.SIGTERM)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.fixture
+def no_child_is_left() -> Iterator[None]:
+    """Fails the test if it leaves a child behind, be it a zombie."""
+    before = set(psutil.Process().children())
+    yield
+    gc.collect()
+    assert set(psutil.Process().children()) == before
+
+
+class Events(asyncio.SubprocessProtocol):
+    """A protocol that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.events.append("made")
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.events.append(("data", fd, data))
+
+    def pipe_connection_lost(self, fd: int, exc: BaseException | None) -> None:
+        self.events.append(("pipe lost", fd))
+
+    def process_exited(self) -> None:
+        self.events.append("exited")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.events.append("lost")
+        self.lost.set_result(None)
+
+
+# Input and output.
+
+
+def test_what_goes_in_comes_out(run: Run) -> None:
+    data = os.urandom(1_000_000)
+
+    async def main() -> tuple[Any, Any]:
+        child = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        return await child.communicate(data), child.returncode
+
+    assert run(main) == ((data, None), 0)
+
+
+def test_a_shell_runs_a_command_line(run: Run) -> None:
+    async def main() -> tuple[bytes, int]:
+        child = await asyncio.create_subprocess_shell("echo $((6 * 7)); exit 3", stdout=PIPE)
+        output, _ = await child.communicate()
+        assert child.returncode is not None
+        return output, child.returncode
+
+    assert run(main) == (b"42\n", 3)
+
+
+def test_the_two_outputs_are_kept_apart(run: Run) -> None:
+    async def main() -> tuple[bytes, bytes]:
+        child = await asyncio.create_subprocess_shell(
+            "echo out; echo error >&2", stdout=PIPE, stderr=PIPE
+        )
+        return await child.communicate()
+
+    assert run(main) == (b"out\n", b"error\n")
+
+
+def test_the_two_outputs_can_be_one(run: Run) -> None:
+    async def main() -> tuple[bytes, None]:
+        child = await asyncio.create_subprocess_shell(
+            "echo out; echo error >&2", stdout=PIPE, stderr=STDOUT
+        )
+        return await child.communicate()
+
+    assert run(main) == (b"out\nerror\n", None)
+
+
+def test_input_and_output_can_be_nowhere(run: Run) -> None:
+    async def main() -> tuple[None, bytes]:
+        child = await asyncio.create_subprocess_exec(
+            *python("import sys; print('lost'); print(repr(sys.stdin.read()), file=sys.stderr)"),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+        )
+        return await child.communicate()
+
+    assert run(main) == (None, b"''\n")
+
+
+def test_output_can_go_to_a_file(run: Run, tmp_path: Path) -> None:
+    async def main() -> int:
+        with open(tmp_path / "output", "wb") as file:
+            child = await asyncio.create_subprocess_exec("echo", "filed", stdout=file)
+            return await child.wait()
+
+    assert run(main) == 0
+    assert (tmp_path / "output").read_bytes() == b"filed\n"
+
+
+def test_environment_directory_and_descriptors_are_passed_on(run: Run, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    code = f"import os; os.write({writer}, (os.environ['WORD'] + os.getcwd()).encode())"
+
+    async def main() -> int:
+        child = await asyncio.create_subprocess_exec(
+            *python(code), env={**os.environ, "WORD": "at "}, cwd=tmp_path, pass_fds=[writer]
+        )
+        return await child.wait()
+
+    try:
+        assert run(main) == 0
+        assert os.read(reader, 1000).decode() == f"at {tmp_path.resolve()}"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_conversation_line_by_line(run: Run) -> None:
+    code = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"
+
+    async def main() -> list[bytes]:
+        child = await asyncio.create_subprocess_exec(*python(code), stdin=PIPE, stdout=PIPE)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        answers = []
+        for word in (b"one\n", b"two\n", b"three\n"):
+            child.stdin.write(word)
+            answers.append(await child.stdout.readline())
+        child.stdin.close()
+        await child.stdin.wait_closed()
+        assert await child.wait() == 0
+        return answers
+
+    assert run(main) == [b"ONE\n", b"TWO\n", b"THREE\n"]
+
+
+def test_a_child_that_does_not_read_holds_its_writer_up(run: Run) -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec(*WAITS, stdin=PIPE, stdout=PIPE)
+        assert child.stdin is not None
+        child.stdin.write(bytes(1_000_000))
+        draining = asyncio.create_task(child.stdin.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        child.kill()
+        await child.wait()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            await draining
+
+    run(main)
+
+
+def test_a_child_that_ends_early_does_not_disturb_communicate(run: Run) -> None:
+    async def main() -> tuple[Any, Any]:
+        child = await asyncio.create_subprocess_exec("true", stdin=PIPE, stdout=PIPE)
+        return await child.communicate(bytes(1_000_000)), child.returncode
+
+    assert run(main) == ((b"", None), 0)
+
+
+# The end.
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 255])
+def test_the_exit_status_is_reported(run: Run, code: int) -> None:
+    async def main() -> int:
+        child = await asyncio.create_subprocess_shell(f"exit {code}")
+        return await child.wait()
+
+    assert run(main) == code
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate", "send_signal"])
+def test_a_child_can_be_ended(run: Run, how: str) -> None:
+    arguments = [signal.SIGHUP] if how == "send_signal" else []
+    number = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "send_signal": signal.SIGHUP}
+
+    async def main() -> int:
+        child = await asyncio.create_subprocess_exec(*WAITS, stdout=PIPE)
+        assert child.stdout is not None
+        await child.stdout.readline()
+        getattr(child, how)(*arguments)
+        return await child.wait()
+
+    assert run(main) == -number[how]
+
+
+def test_a_signal_after_the_end_finds_nobody(run: Run) -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec("true", stdout=PIPE)
+        await child.communicate()
+        await asyncio.sleep(0)
+        with pytest.raises(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        with pytest.raises(ProcessLookupError):
+            child.kill()
+
+    run(main)
+
+
+def test_a_signal_at_the_moment_of_the_end_does_not_change_the_exit_status() -> None:
+    # On asyncio the status may be lost by it, before CPython 3.13.
+    async def main() -> list[int]:
+        codes = []
+        for _ in range(20):
+            child = await asyncio.create_subprocess_exec("sleep", "600")
+            become_a_zombie(child.pid)  # of which the loop does not know yet
+            child.kill()
+            codes.append(await child.wait())
+        return codes
+
+    assert miniloop.run(main()) == [-signal.SIGTERM] * 20
+
+
+def test_many_may_wait_for_the_same_child(run: Run) -> None:
+    async def main() -> list[int]:
+        child = await asyncio.create_subprocess_exec(*WAITS, stdout=PIPE)
+        waiting = [asyncio.create_task(child.wait()) for _ in range(10)]
+        waiting[3].cancel()
+        child.terminate()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(done.pop(3), asyncio.CancelledError)
+        return [*done, await child.wait()]
+
+    assert run(main) == [-signal.SIGTERM] * 10
+
+
+def test_waiting_for_a_child_does_not_wait_for_its_children() -> None:
+    # On asyncio, up to CPython 3.14, it does, if they have the pipe of its output.
+    async def main() -> int:
+        child = await asyncio.create_subprocess_shell("sleep 600 & echo $!", stdout=PIPE)
+        assert child.stdout is not None
+        grandchild = int(await child.stdout.readline())
+        code = await child.wait()
+        os.kill(grandchild, signal.SIGKILL)
+        assert await child.stdout.read() == b""
+        return code
+
+    assert miniloop.run(main()) == 0
+
+
+def test_the_protocol_hears_everything_in_order(run: Run) -> None:
+    async def main() -> list[Any]:
+        transport, protocol = await asyncio.get_running_loop().subprocess_shell(
+            Events, "echo out; echo error >&2", stdin=None
+        )
+        await protocol.lost
+        transport.close()
+        events = protocol.events
+        for fd in (1, 2):
+            assert events.index(("pipe lost", fd)) > events.index(
+                ("data", fd, b"out\n" if fd == 1 else b"error\n")
+            )
+        return events
+
+    events = run(main)
+    assert events[0] == "made"
+    assert events[-1] == "lost"
+    assert len(events) == 7
+
+
+def test_a_child_that_ends_before_its_pipes_are_connected_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def watch_and_note(loop: Any, process: Any, on_exit: Any) -> Any:
+        started.append(process)
+        return watch_exit(loop, process, on_exit)
+
+    monkeypatch.setattr("miniloop.system.process.watch_exit", watch_and_note)
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        connect = loop.connect_read_pipe
+
+        async def connect_late(factory: Any, pipe: Any) -> Any:
+            while started[0].returncode is None:  # the loop has not yet heard of its end
+                await asyncio.sleep(0)
+            return await connect(factory, pipe)
+
+        loop.connect_read_pipe = connect_late  # type: ignore[method-assign]
+        transport, protocol = await loop.subprocess_shell(Events, "echo done", stdin=None)
+        assert protocol.events[0] == "made"
+        await protocol.lost
+        transport.close()
+        return protocol.events
+
+    events = miniloop.run(main())
+    assert "exited" in events
+    assert ("data", 1, b"done\n") in events
+
+
+@pytest.mark.usefixtures("no_child_is_left")
+def test_a_hundred_children_at_once_lose_no_exit_status(run: Run) -> None:
+    async def one(number: int) -> tuple[bytes, int | None]:
+        child = await asyncio.create_subprocess_shell(f"echo {number}; exit {number}", stdout=PIPE)
+        output, _ = await child.communicate()
+        return output, child.returncode
+
+    async def main() -> list[tuple[bytes, int | None]]:
+        return await asyncio.gather(*map(one, range(100)))
+
+    assert run(main) == [(b"%d\n" % number, number) for number in range(100)]
+
+
+def test_children_belong_to_the_loop_that_started_them(loop_factory: LoopFactory) -> None:
+    results: dict[int, list[int]] = {}
+
+    def in_thread(number: int) -> None:
+        async def main() -> list[int]:
+            children = [
+                await asyncio.create_subprocess_shell(f"exit {number + i}") for i in range(5)
+            ]
+            return [await child.wait() for child in children]
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            results[number] = runner.run(main())
+
+    threads = [threading.Thread(target=in_thread, args=(10 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {10 * i: [10 * i + j for j in range(5)] for i in range(4)}
+
+
+# Closing.
+
+
+def test_closing_the_transport_kills_the_child(run: Run) -> None:
+    async def main() -> int | None:
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(Events, *WAITS)
+        transport.close()
+        assert transport.is_closing()
+        await protocol.lost
+        return transport.get_returncode()
+
+    assert run(main) == -signal.SIGKILL
+
+
+def test_closing_the_transport_of_a_child_that_has_ended_keeps_its_exit_status() -> None:
+    # On asyncio the status is lost by it, before CPython 3.14.
+    async def main() -> int | None:
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(Events, *WAITS)
+        become_a_zombie(transport.get_pid())
+        transport.close()
+        await protocol.lost
+        return transport.get_returncode()
+
+    assert miniloop.run(main()) == -signal.SIGTERM
+
+
+@pytest.mark.usefixtures("no_child_is_left")
+def test_a_start_that_is_cancelled_leaves_no_child(run: Run) -> None:
+    async def main() -> None:
+        for turns in range(8):
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(*WAITS, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if starting.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await starting
+            else:
+                child = await starting
+                child.kill()
+                await child.communicate()
+
+    run(main)
+
+
+def test_a_program_that_does_not_exist_is_reported(run: Run) -> None:
+    async def main() -> None:
+        with pytest.raises(FileNotFoundError, match="no-such-program"):
+            await asyncio.create_subprocess_exec("no-such-program", stdin=PIPE, stdout=PIPE)
+
+    run(main)
+
+
+def test_an_unclosed_transport_is_reported_and_its_child_killed() -> None:
+    loop = miniloop.new_event_loop()
+
+    async def main() -> int:
+        transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, *WAITS)
+        return int(transport.get_pid())
+
+    pid = loop.run_until_complete(main())
+    loop.close()
+    with pytest.warns() as caught:
+        gc.collect()
+    messages = [str(warning.message) for warning in caught]
+    assert any(f"unclosed transport <ProcessTransport pid={pid}" in text for text in messages)
+    assert os.waitpid(pid, 0) == (pid, signal.SIGKILL)
+    subprocess._active.clear()  # type: ignore[attr-defined]  # where Popen keeps it for later
+
+
+def test_a_loop_that_is_closed_while_a_child_runs_keeps_no_descriptor() -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    loop = miniloop.new_event_loop()
+    transport, _ = loop.run_until_complete(loop.subprocess_exec(asyncio.SubprocessProtocol, *WAITS))
+    process = transport.get_extra_info("subprocess")
+    loop.close()
+    transport.close()
+    assert process.wait() == -signal.SIGKILL
+    del transport
+    gc.collect()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"universal_newlines": True},
+        {"shell": True},
+        {"bufsize": 1024},
+        {"text": True},
+        {"encoding": "utf-8"},
+        {"errors": "strict"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_what_a_transport_of_bytes_cannot_do_is_refused(run: Run, option: dict[str, Any]) -> None:
+    async def main() -> None:
+        with pytest.raises(ValueError, match=f"{next(iter(option))} must be"):
+            await asyncio.get_running_loop().subprocess_exec(Events, "true", **option)
+
+    run(main)
+
+
+def test_a_shell_needs_a_command_line_and_a_shell(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ValueError, match="cmd must be a string"):
+            await loop.subprocess_shell(Events, ["true"])  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="shell must be True"):
+            await loop.subprocess_shell(Events, "true", shell=False)  # type: ignore[call-overload]
+
+    run(main)
+
+
+# The transport.
+
+
+def test_the_transport_tells_what_it_is(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(Events, *WAITS, stderr=None)
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        process = transport.get_extra_info("subprocess")
+        assert isinstance(process, subprocess.Popen)
+        assert transport.get_pid() == process.pid
+        assert transport.get_returncode() is None
+        assert isinstance(transport.get_pipe_transport(0), asyncio.WriteTransport)
+        assert isinstance(transport.get_pipe_transport(1), asyncio.ReadTransport)
+        assert transport.get_pipe_transport(2) is None
+        assert f"pid={process.pid}" in repr(transport)
+        assert "running" in repr(transport)
+        assert transport.get_protocol() is protocol
+        transport.kill()
+        await protocol.lost
+        transport.close()
+        assert "returncode=-9" in repr(transport)
+
+    run(main)
+
+
+def test_another_protocol_can_take_over(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport, first = await loop.subprocess_exec(Events, "cat", stderr=None)
+        second = Events()
+        transport.set_protocol(second)
+        stdin = transport.get_pipe_transport(0)
+        assert isinstance(stdin, asyncio.WriteTransport)
+        stdin.write(b"hello")
+        stdin.write_eof()
+        await second.lost
+        transport.close()
+        assert first.events == ["made"]
+        assert ("data", 1, b"hello") in second.events
+
+    run(main)
