@@ -15,8 +15,9 @@ Invariants:
 
 1. A task that is not done is in exactly one place: in the ready queue, or among the callbacks of
    the future `_fut_waiter`. (Or running.)
-2. `_throw` is what the next step raises inside the coroutine instead of sending None: the
-   exception of the future that it waited for. `_must_cancel` makes that a CancelledError.
+2. `_throw` is what the next step raises inside the coroutine instead of sending None: an exception,
+   or the future that it waited for, whose exception is meant. `_must_cancel` makes that a
+   CancelledError.
 3. The loop's `tasks` holds every task that is not done. Nobody else may: a coroutine that awaits a
    future which only it holds would otherwise be collected in the middle of its work.
 
@@ -90,7 +91,7 @@ class Task(_Base[T]):
     _context: Context
     _name: str | int  # a number until somebody asks: most names are never read
     _fut_waiter: Any
-    _throw: BaseException | None
+    _throw: BaseException | Future[Any] | None
     _must_cancel: bool
     _cancel_requests: int
     _log_destroy_pending: bool
@@ -207,6 +208,8 @@ class Task(_Base[T]):
 
     def _take_throw(self) -> BaseException:
         throw, self._throw = self._throw, None
+        if isinstance(throw, Future):
+            throw = _failure_of(throw)
         if self._must_cancel:
             self._must_cancel = False
             if not isinstance(throw, CancelledError):
@@ -261,11 +264,10 @@ class Task(_Base[T]):
 
     def _wake(self, future: Future[Any]) -> None:
         """Become ready because `future`, one of ours, is done; raise what it brings, if it does."""
-        if future._state is CANCELLED:
-            self._throw = future._make_cancelled_error()
-        elif future._exception is not None:
-            future._log_traceback = False
-            self._throw = future._exception.with_traceback(future._traceback)
+        if future._exception is not None or future._state is CANCELLED:
+            # Asked at our step and not now: who was told before us may ask before us, and the
+            # error that ended a task, with its message, is given away once.
+            self._throw = future
         self._loop.enqueue(self)
 
     def _run_eagerly(self) -> None:
@@ -386,6 +388,15 @@ class Task(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+def _failure_of(future: Future[Any]) -> BaseException:
+    """The exception that awaiting a future raises which failed or was cancelled."""
+    if future._state is CANCELLED:
+        return future._make_cancelled_error()
+    assert future._exception is not None
+    future._log_traceback = False
+    return future._exception.with_traceback(future._traceback)
 
 
 def _without_our_frame(error: E) -> E:

@@ -75,3 +75,30 @@ def test_uncancel_takes_the_error_back_from_python_3_13_on(run: Run) -> None:
         return True
 
     assert run(main) is (sys.version_info >= (3, 13))
+
+
+def test_the_message_of_a_cancellation_goes_to_whoever_is_told_first(run: Run) -> None:
+    async def main() -> list[tuple[str, ...]]:
+        told: list[tuple[str, ...]] = []
+
+        def ask(task: asyncio.Task[None]) -> None:
+            try:
+                task.result()
+            except asyncio.CancelledError as error:
+                told.append(error.args)
+
+        async def wait_for(task: asyncio.Task[None]) -> None:
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                told.append(error.args)
+
+        task = asyncio.create_task(asyncio.sleep(3600))
+        task.add_done_callback(ask)
+        waiting = asyncio.create_task(wait_for(task))
+        await asyncio.sleep(0)
+        task.cancel("enough")
+        await waiting
+        return told
+
+    assert run(main) == [("enough",), ()]
