@@ -294,10 +294,8 @@ class Scheduler(_Base):
                         1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
                     )
                 else:
-                    deadline = timers.next_deadline()
-                    if deadline is None:
-                        timeout = None
-                    else:
+                    timeout = None
+                    if entries and (deadline := timers.next_deadline()) is not None:
                         timeout = min(max(0.0, deadline - clock()), LONGEST_WAIT)
                     self.asleep = True
                     # A thread may have enqueued before it could see that we are asleep.
