@@ -80,6 +80,13 @@ _bare_type = socket.SocketType.type.__get__
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
+def _is_tcp(sock: socket.socket) -> bool:
+    if type(sock) is socket.socket:
+        return _bare_family(sock) in _INTERNET and _bare_type(sock) == socket.SOCK_STREAM
+    # Something that wraps a socket, or derives from it: it may have its own idea of what it is.
+    return sock.family in _INTERNET and sock.type == socket.SOCK_STREAM
+
+
 def refuse_ssl_socket(sock: Any) -> None:
     """Raise TypeError for a socket that does TLS by itself, and would block in it."""
     if isinstance(sock, _BLOCKING_SOCKETS):
@@ -97,7 +104,7 @@ def attach(
     server: Any = None,
 ) -> asyncio.Transport:
     """Put a transport on a connected non-blocking socket. `waiter` is finished when it is open."""
-    if _bare_family(sock) in _INTERNET and _bare_type(sock) == socket.SOCK_STREAM:
+    if _is_tcp(sock):
         # Without this a small write waits for the acknowledgement of the one before (RFC 896).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
