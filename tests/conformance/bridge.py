@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -47,6 +48,10 @@ def subject() -> Subject:
         test_loop=ScriptedLoop,
         package="miniloop",
         aliases={"_is_debug_mode": "debug_by_default"},
+        prologue=(
+            f"import sys; sys.path.insert(0, {str(Path(miniloop.__file__).parents[1])!r}); "
+            "import asyncio, miniloop; asyncio.new_event_loop = miniloop.new_event_loop\n"
+        ),
         made=made,
     )
 

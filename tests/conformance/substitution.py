@@ -4,9 +4,10 @@ Rules:
 
 1. It happens once, in a process of its own, before the test module is imported: test classes look
    up ``tasks._CTask`` and the like while their bodies run.
-2. The standard library's own ``Future`` and ``Task`` written in Python stay where they are. So the
-   parametrised classes of ``test_tasks`` pair ours with ours, ours with a stranger, and a stranger
-   with ours. The pairs with asyncio's C classes, whose names ours took, are added.
+2. ``CTask`` and ``CFuture`` in the name of a test class mean ours. The standard library's PyTask
+   and PyFuture stay what they are, so the classes of ``test_tasks`` pair ours with ours, ours
+   with a stranger and a stranger with ours. The pairs with the C classes, which ours displaced,
+   are added: ``CTask_StockFuture_Tests`` and ``StockTask_CFuture_Tests``.
 3. A test may replace a global of an asyncio module (``asyncio.base_events.logger``, ``.socket``) to
    see what the loop does with it. Where a module of ours holds the very same object under the same
    name, or has its own version of it, it is replaced there, too, for as long.
@@ -69,6 +70,8 @@ def import_with(subject: Subject, package: str, name: str) -> types.ModuleType:
     _replace_named_classes(subject, name, module)
     if name == "test_tasks" and subject.task is not None:
         _add_pairs(subject, module, c_task, c_future)
+    if subject.prologue and hasattr(module, "assert_python_ok"):
+        _carry_into_children(subject.prologue, module)
     return module
 
 
@@ -136,12 +139,26 @@ def _replace_named_classes(subject: Subject, name: str, module: types.ModuleType
 
 def _add_pairs(subject: Subject, module: Any, c_task: type[Any], c_future: type[Any]) -> None:
     for class_name, task, future in (
-        ("OurTask_CFuture_Tests", subject.task, c_future),
-        ("CTask_OurFuture_Tests", c_task, subject.future),
+        ("CTask_StockFuture_Tests", subject.task, c_future),
+        ("StockTask_CFuture_Tests", c_task, subject.future),
     ):
         bases = (module.BaseTaskTests, module.test_utils.TestCase)
         namespace = {"Task": task, "Future": future, "__module__": module.__name__}
         setattr(module, class_name, type(class_name, bases, namespace))
+
+
+def _carry_into_children(prologue: str, module: Any) -> None:
+    """Have ``assert_python_ok("-c", code)`` run the code with our loop put in."""
+    run = module.assert_python_ok
+
+    def run_with_our_loop(*arguments: str, **environment: str) -> Any:
+        changed = list(arguments)
+        if "-c" in changed:
+            code = changed.index("-c") + 1
+            changed[code] = prologue + changed[code]
+        return run(*changed, **environment)
+
+    module.assert_python_ok = run_with_our_loop
 
 
 def _follow_patches(package: str, aliases: dict[str, str]) -> None:
