@@ -77,6 +77,8 @@ class ModuleRun:
     tests: list[str] = field(default_factory=list)
     broken: str = ""
     """Why the module could not be run at all, if so."""
+    skipped: str = ""
+    """Why the module skipped itself, if it did."""
     seconds: float = 0.0
 
     def with_verdict(self, verdict: str) -> list[Outcome]:
@@ -163,6 +165,7 @@ class _Worker:
 
     def _on_collected(self, tests: dict[str, str | None], skipped: str = "") -> None:
         self._collected = True
+        self._run.skipped = skipped
         self._run.tests = list(tests)
         if self._options.include_left_out:
             return
