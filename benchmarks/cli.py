@@ -9,7 +9,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import ablation, catalogue, loops, machine, runner, table
+from benchmarks import (
+    ablation,
+    catalogue,
+    loops,
+    machine,
+    plot,
+    pyperf_files,
+    report,
+    runner,
+    table,
+)
 from benchmarks.peers import control
 from benchmarks.results import BadResultsError, Run
 
@@ -25,14 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.list:
             _list(options.only)
             return 0
+        _check_outputs(options)
         run = Run.load(options.source) if options.source else _measure(options)
-    except (catalogue.UnknownRowError, loops.UnknownLoopError, BadResultsError, OSError) as error:
+        if options.json:
+            run.dump(options.json)
+        shown = replace(run, rows=[row.by_processor() for row in run.rows]) if options.cpu else run
+        print(table.render(shown), end="")
+        if options.plot:
+            plot.draw(shown, options.plot)
+        if options.report:
+            report.write(shown, options.report)
+        if options.pyperf:
+            pyperf_files.write(shown, options.pyperf)
+    except (
+        catalogue.UnknownRowError,
+        loops.UnknownLoopError,
+        plot.MissingLibraryError,
+        BadResultsError,
+        OSError,
+    ) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    if options.json:
-        run.dump(options.json)
-    shown = replace(run, rows=[row.by_processor() for row in run.rows]) if options.cpu else run
-    print(table.render(shown), end="")
     return 1 if any(row.errors for row in run.rows) else 0
 
 
@@ -71,6 +94,13 @@ def _measure(options: argparse.Namespace) -> Run:
                 _say(f"interrupted in {row.name}: the rows before it are reported")
                 break
     return run
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raise OSError now for a file that could not be written after an hour of measuring."""
+    for path in (options.json, options.plot, options.report):
+        if path is not None and not path.parent.is_dir():
+            raise FileNotFoundError(f"cannot write {path}: there is no directory {path.parent}")
 
 
 def _list(globs: Sequence[str]) -> None:
@@ -126,6 +156,13 @@ def _parser() -> argparse.ArgumentParser:
         help="show processor time of the loop's process instead of elapsed time",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the result")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE.html", help="write tables and pictures as one page"
+    )
+    parser.add_argument(
+        "--pyperf", type=Path, metavar="DIR", help="write a file in pyperf's format for each loop"
+    )
     parser.add_argument(
         "--from",
         dest="source",
