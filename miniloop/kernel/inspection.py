@@ -22,6 +22,11 @@ def _suspended_frame(coro: Any) -> FrameType | None:
     return None
 
 
+def _failure(task: Task[Any]) -> BaseException | None:
+    """The exception of a failed task. That which ended a cancelled one is no failure."""
+    return None if task.cancelled() else task._exception
+
+
 def _traceback_frames(trace: TracebackType | None) -> list[FrameType]:
     return [frame for frame, _ in traceback.walk_tb(trace)]
 
@@ -42,9 +47,8 @@ def get_stack(task: Task[Any], limit: int | None = None) -> list[FrameType]:
             outer = outer.f_back
         stack.reverse()
         return stack
-    if task._exception is not None:
-        return _traceback_frames(task._exception.__traceback__)[:limit]
-    return []
+    failure = _failure(task)
+    return [] if failure is None else _traceback_frames(failure.__traceback__)[:limit]
 
 
 def print_stack(task: Task[Any], limit: int | None = None, file: TextIO | None = None) -> None:
@@ -52,7 +56,7 @@ def print_stack(task: Task[Any], limit: int | None = None, file: TextIO | None =
     if file is None:
         file = sys.stderr
     frames = get_stack(task, limit)
-    failure = task._exception
+    failure = _failure(task)
     if not frames:
         print(f"No stack for {task!r}", file=file)
     elif failure is not None:
