@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs=chosen.jobs,
         only=chosen.only,
         include_left_out=chosen.include_left_out,
+        debug=chosen.debug,
     )
     bad = 0
     outcomes: list[dict[str, object]] = []
@@ -101,6 +102,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--include-left-out", action="store_true", help="run them, too, to see how they go"
     )
+    parser.add_argument("--debug", action="store_true", help="with PYTHONASYNCIODEBUG=1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every outcome there")
     return parser.parse_args(arguments)
 

@@ -27,6 +27,8 @@ from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
 from miniloop.net.server import Server
 from miniloop.net.tls_transport import SSLTransport
+from miniloop.system import process
+from miniloop.system.child_exit import ThreadWatch
 from tests.conformance.subject import Subject
 
 TimeScript = Callable[[], Generator[float, float, None]]
@@ -52,6 +54,12 @@ def subject() -> Subject:
             f"import sys; sys.path.insert(0, {str(Path(miniloop.__file__).parents[1])!r}); "
             "import asyncio, miniloop; asyncio.new_event_loop = miniloop.new_event_loop\n"
         ),
+        # The loop does not ask the policy's child watcher, so its classes would all test the same.
+        variants={
+            ("test_subprocess", "SubprocessThreadedWatcherTests"): mock.patch.object(
+                process, "watch_exit", ThreadWatch
+            )
+        },
         made=made,
     )
 

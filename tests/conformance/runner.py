@@ -54,6 +54,8 @@ class Options:
     """Run the tests whose name, ``module.Class.test``, matches this pattern and no others."""
     include_left_out: bool = False
     package: str = "test.test_asyncio"
+    debug: bool = False
+    """Run the tests in debug mode, which takes other classes of miniloop's."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ class _Worker:
             if key not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS")
         }
         environment["PYTHONPATH"] = str(REPOSITORY)
+        if self._options.debug:
+            environment["PYTHONASYNCIODEBUG"] = "1"
         job = {
             "package": self._options.package,
             "module": self._run.module,

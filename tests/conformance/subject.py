@@ -38,6 +38,8 @@ class Subject:
     """Names by which that package has such globals, where they are not asyncio's."""
     prologue: str = ""
     """Code that puts the loop into a new interpreter, for tests that look at one from outside."""
+    variants: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Patchers, as ``mock.patch`` makes them, by module and class: in force during its tests."""
     made: list[int] = field(default_factory=lambda: [0])
 
     @property

@@ -68,6 +68,9 @@ def import_with(subject: Subject, package: str, name: str) -> types.ModuleType:
         _follow_patches(subject.package, subject.aliases)
     module = importlib.import_module(f"{package}.{name}")
     _replace_named_classes(subject, name, module)
+    for (module_name, class_name), patcher in subject.variants.items():
+        if module_name == name and hasattr(module, class_name):
+            patcher(getattr(module, class_name))
     if name == "test_tasks" and subject.task is not None:
         _add_pairs(subject, module, c_task, c_future)
     if subject.prologue and hasattr(module, "assert_python_ok"):
