@@ -23,7 +23,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import new_handle, new_timer
+from miniloop.kernel.handle import Handle, new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
@@ -195,10 +195,14 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             task = _make_by_factory
         if self._debug:
             self.use_makers(
-                debug.new_debug_handle, debug.new_debug_timer, debug.new_debug_future, task
+                debug.DebugHandle,
+                debug.new_debug_handle,
+                debug.new_debug_timer,
+                debug.new_debug_future,
+                task,
             )
         else:
-            self.use_makers(new_handle, new_timer, new_future, task)
+            self.use_makers(Handle, new_handle, new_timer, new_future, task)
 
     # Exceptions: kernel/report.py.
 

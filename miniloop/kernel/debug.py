@@ -26,6 +26,7 @@ from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
 
 __all__ = [
+    "DebugHandle",
     "OriginTracking",
     "checked_enqueue",
     "debug_by_default",
@@ -167,10 +168,16 @@ def _check_callback(callback: Any) -> None:
 
 
 def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any], None]:
-    """The `enqueue` of a loop in debug mode: it refuses what comes from another thread."""
+    """The `enqueue` of a loop in debug mode.
+
+    It refuses what comes from another thread, and looks at the handles that `call_soon` has made.
+    """
 
     def enqueue(entry: Any) -> None:
         _check_thread(loop)
+        if type(entry) is DebugHandle and not hasattr(entry, "_source_traceback"):
+            _check_callback(entry._callback)
+            entry._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
         append(entry)
 
     return enqueue

@@ -172,8 +172,14 @@ class Future(_Base[T]):
             raise InvalidStateError(f"{self._state}: {self!r}")
         self._result = result
         self._state = FINISHED
-        if self._waiting is not None:
+        waiting = self._waiting
+        if waiting is None:
+            return
+        if type(waiting) is list:
             self._wake_waiting()
+        else:  # as `_wake_waiting` does, without a call
+            self._waiting = None
+            waiting._wake(self)
 
     def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
         """Finish with an exception, given as an instance or a class.
@@ -291,6 +297,8 @@ class Future(_Base[T]):
             yield self
             if self._state is PENDING:
                 raise RuntimeError("await wasn't used with future")
+        if self._state is FINISHED and self._exception is None:
+            return self._result  # type: ignore[return-value]  # as `result` does, without a call
         return self.result()
 
     __iter__ = __await__  # for `yield from` in generators of `types.coroutine`

@@ -59,6 +59,8 @@ __all__ = ["Scheduler"]
 
 Ts = TypeVarTuple("Ts")
 
+_allocate = object.__new__
+
 # The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
 # of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
 # of them once, and never again.
@@ -90,6 +92,7 @@ class Scheduler(_Base):
         "_thread_id",
         "asleep",
         "enqueue",
+        "handle_type",
         "make_future",
         "make_handle",
         "make_task",
@@ -110,7 +113,7 @@ class Scheduler(_Base):
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.timers = TimerQueue()
         self.tasks = task_set(self)  # every one that is not done: nobody else holds them
-        self.use_makers(new_handle, new_timer, new_future, new_task)
+        self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
         self.poller = default_poller() if poller is None else poller
         self.wakeup = Wakeup()
         self.asleep = False
@@ -124,12 +127,18 @@ class Scheduler(_Base):
 
     def use_makers(
         self,
+        handle_type: type[Handle],
         handle: Callable[..., Handle],
         timer: Callable[..., TimerHandle],
         future: Callable[[Any], Future[Any]],
         task: Callable[..., Task[Any]],
     ) -> None:
-        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses."""
+        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses.
+
+        `call_soon` makes its handles itself, of `handle_type`; what else there is to do to them can
+        be done in `enqueue`.
+        """
+        self.handle_type = handle_type
         self.make_handle = handle
         self.make_timer = timer
         self.make_future = future
@@ -144,9 +153,12 @@ class Scheduler(_Base):
 
         Raises RuntimeError if the loop is closed.
         """
-        handle = self.make_handle(
-            callback, args, self, copy_context() if context is None else context
-        )
+        # As `new_handle` does, but written out: a call the less is a sixth of the time.
+        handle = _allocate(self.handle_type)
+        handle._callback = callback
+        handle._args = args
+        handle._loop = self
+        handle._context = copy_context() if context is None else context
         self.enqueue(handle)
         return handle
 

@@ -89,7 +89,7 @@ class Task(_Base[T]):
     _coro: Any  # a coroutine or what looks like one; None once an eager task is done
     _send: Callable[[None], Any]  # of `_coro`
     _context: Context
-    _name: str | int  # a number until somebody asks: most names are never read
+    _name: str | None  # None until somebody asks: most names are never read
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
@@ -336,10 +336,10 @@ class Task(_Base[T]):
         return self._context
 
     def get_name(self) -> str:
-        """The name given to it, or `Task-` and a number."""
+        """The name given to it, or else `Task-` and a number, in the order of asking."""
         name = self._name
-        if isinstance(name, int):
-            name = self._name = f"Task-{name}"
+        if name is None:
+            name = self._name = f"Task-{next(_numbers)}"
         return name
 
     def set_name(self, value: object, /) -> None:
@@ -415,7 +415,7 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     task._coro = coro
     task._send = coro.send
     task._context = context
-    task._name = next(_numbers) if name is None else str(name)
+    task._name = None if name is None else str(name)
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
@@ -452,7 +452,7 @@ def new_task(
     task._coro = coro
     task._send = coro.send
     task._context = copy_context() if context is None else context
-    task._name = next(_numbers) if name is None else str(name)
+    task._name = None if name is None else str(name)
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
