@@ -67,6 +67,7 @@ HEADER_SIZE = 8 if SENDS_EMPTY else 0
 # Datagrams sent after the end are dropped; from here on the program is told that it does so.
 LOST_WRITES_TOLERATED = 5
 
+_BYTES_LIKE = (bytes, bytearray, memoryview)
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
@@ -214,7 +215,7 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         3.13 on, and dropped before. Raises TypeError for other types, ValueError for an address
         that is not the endpoint's.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if not isinstance(data, _BYTES_LIKE):
             raise TypeError(
                 "data argument must be a bytes-like object (bytes, bytearray or memoryview), "
                 f"not {type(data).__name__!r}"

@@ -61,6 +61,7 @@ try:
 except (ValueError, OSError):
     MOST_PIECES = 16  # the least that POSIX allows
 
+_BYTES_LIKE = (bytes, bytearray, memoryview)
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
@@ -180,8 +181,7 @@ class _PipeEnd(asyncio.BaseTransport):
         self._loop.unwatch_reader(self._fd)
         self._loop.unwatch_writer(self._fd)
         if self._loop.is_closed():
-            self._pipe.close()  # there is no next turn
-            self._pipe = None
+            self._close_pipe()  # there is no next turn in which to tell anybody
         else:
             self._loop.call_soon(self._finish, exc)
 
@@ -189,9 +189,12 @@ class _PipeEnd(asyncio.BaseTransport):
         try:
             self._protocol.connection_lost(exc)
         finally:
-            self._pipe.close()
-            self._pipe = None
-            self._protocol = None
+            self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        self._pipe.close()
+        self._pipe = None
+        self._protocol = None
 
     def _report(self, exc: BaseException, message: str) -> None:
         self._loop.call_exception_handler(
@@ -330,7 +333,7 @@ class WritePipeTransport(_PipeEnd, asyncio.WriteTransport):
 
         Raises TypeError for other types.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if not isinstance(data, _BYTES_LIKE):
             raise TypeError(
                 "data argument must be a bytes-like object (bytes, bytearray or memoryview), "
                 f"not {type(data).__name__!r}"
@@ -433,3 +436,7 @@ class WritePipeTransport(_PipeEnd, asyncio.WriteTransport):
         self._buffer.clear()
         self._size = 0
         self._lose(exc)
+
+    def _close_pipe(self) -> None:
+        super()._close_pipe()
+        self._marks.forget()
