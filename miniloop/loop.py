@@ -131,8 +131,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             task.remove_done_callback(_stop_loop_of)
         if not task.done():
             raise RuntimeError("Event loop stopped before Future completed.")
-        result: T = task.result()
-        return result
+        try:
+            result: T = task.result()
+            return result
+        finally:
+            # The traceback of a failure holds this frame, which must not hold the failure.
+            future = task = None  # type: ignore[assignment]  # never read again
 
     def close(self) -> None:
         """Close the loop; it cannot be used again. Pending callbacks and tasks are dropped."""

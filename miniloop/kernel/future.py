@@ -147,7 +147,11 @@ class Future(_Base[T]):
             if exception is None:
                 return self._result  # type: ignore[return-value]  # a T, since it is finished
             self._log_traceback = False
-            raise exception.with_traceback(self._traceback)
+            try:
+                raise exception.with_traceback(self._traceback)
+            finally:
+                # The traceback holds this frame, which must not hold what holds the traceback.
+                self = exception = None  # type: ignore[assignment]  # never read again
         if self._state is CANCELLED:
             raise self._make_cancelled_error()
         raise InvalidStateError("Result is not ready.")
@@ -292,14 +296,18 @@ class Future(_Base[T]):
     # Awaiting.
 
     def __await__(self) -> Generator[Any, None, T]:
-        if self._state is PENDING:
-            self._asyncio_future_blocking = True
-            yield self
+        try:
             if self._state is PENDING:
-                raise RuntimeError("await wasn't used with future")
-        if self._state is FINISHED and self._exception is None:
-            return self._result  # type: ignore[return-value]  # as `result` does, without a call
-        return self.result()
+                self._asyncio_future_blocking = True
+                yield self
+                if self._state is PENDING:
+                    raise RuntimeError("await wasn't used with future")
+            if self._state is FINISHED and self._exception is None:
+                return self._result  # type: ignore[return-value]  # `result`, without a call
+            return self.result()
+        except BaseException:
+            self = None  # type: ignore[assignment]  # as in `result`
+            raise
 
     __iter__ = __await__  # for `yield from` in generators of `types.coroutine`
 
