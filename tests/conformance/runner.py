@@ -236,7 +236,8 @@ class _Worker:
             # These change what a loop does: debug mode, warnings, the policy of a wrapper.
             if key not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS")
         }
-        environment["PYTHONPATH"] = str(REPOSITORY)
+        elsewhere = filter(None, [os.environ.get("PYTHONPATH")])
+        environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *elsewhere])
         if self._options.debug:
             environment["PYTHONASYNCIODEBUG"] = "1"
         job = {
