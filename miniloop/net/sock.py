@@ -4,7 +4,8 @@ They all have one shape: try; if the kernel says that it would block, wait for t
 that it may not any more, and try again. Trying first is right when data is usually there, and a
 wasted system call (and an exception) when it is not, as for a server that waits for its client's
 next request. So where the poller knows that there is nothing, since the last read came back short
-and no event has arrived since, the first try is skipped: see `Watch.drained`.
+and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
+which may have brought an answer already: see `Watch.guess_reply`.
 
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
@@ -64,9 +65,13 @@ class Sockets:
                 except _WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_drained()
+                    if watch.guessing:
+                        watch.settle_guess(right=False)
                 else:
                     if watch is not None and len(data) < size and watch.short_read_drains:
                         watch.note_drained()
+                        if watch.guessing:
+                            watch.settle_guess(right=True)
                     return data
             await self._readable(watch)
 
@@ -117,6 +122,8 @@ class Sockets:
                     watch.note_full()
                 else:
                     if sent == len(rest):
+                        if watch is not None and watch.drained:
+                            watch.guess_reply()
                         return
                     rest = memoryview(rest)[sent:]
                     continue
