@@ -21,7 +21,7 @@ __all__ = ["MissingLibraryError", "Panel", "draw", "panels"]
 WIDTH = 9.0  # inches
 BAR = 0.13  # inches that one bar is high
 GAP = 0.10  # inches between two rows of bars
-HEAD = 0.95  # inches for a panel's title and axis
+HEAD = 1.0  # inches for a panel's title, legend and axis
 
 # A colour for each, told apart by those who see colours differently (Okabe and Ito); the limits are
 # grey, since they are no loops.
@@ -70,7 +70,7 @@ def draw(run: Run, path: Path) -> None:
         )
         for panel, row in zip(todo, axes, strict=True):
             panel.paint(row[0])
-            row[0].set_title(panel.title, loc="left", fontweight="bold")
+            row[0].set_title(panel.title, loc="left", fontweight="bold", pad=22)
             row[0].spines[["top", "right"]].set_visible(False)
         machine = run.machine
         sheet.supxlabel(
@@ -196,7 +196,10 @@ def _bars(title: str, groups: list[tuple[str, dict[str, Figure]]], labels: list[
         axes.set_xticks([], minor=True)
         axes.grid(axis="x", linewidth=0.3)
         axes.set_axisbelow(True)
-        axes.legend(loc="lower right", fontsize=7, framealpha=0.9)
+        if seen:  # above the diagram, where no bar is
+            axes.legend(
+                loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize=7, frameon=False
+            )
 
     return Panel(title, HEAD + bars * BAR + len(groups) * GAP, paint)
 

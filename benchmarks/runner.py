@@ -43,7 +43,7 @@ from benchmarks.job import Sample
 from benchmarks.loops import Loop, control_of
 from benchmarks.results import ON, RowResult
 
-__all__ = ["Contestant", "Plan", "WorkerFailedError", "contestants", "run_row"]
+__all__ = ["Contestant", "Plan", "Worker", "WorkerFailedError", "contestants", "run_row"]
 
 
 class WorkerFailedError(Exception):
@@ -103,8 +103,8 @@ def _label(program: Program, loop: Loop) -> str:
     return f"{program.name}{ON}{loop.name}" if program.name else loop.name
 
 
-class _Worker:
-    """The parent's side of ``benchmarks.worker``."""
+class Worker:
+    """The parent's side of ``benchmarks.worker``: a process that takes samples when told to."""
 
     def __init__(self, row: Row, contestant: Contestant, far_end: tuple[str, int] | None) -> None:
         address = [far_end[0], str(far_end[1])] if far_end and row.far_end else []
@@ -137,7 +137,7 @@ class _Worker:
             raise WorkerFailedError(answer["error"])
         return Sample(**answer)
 
-    def __enter__(self) -> _Worker:
+    def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -162,10 +162,12 @@ def run_row(
     far_end: tuple[str, int] | None,
     n: int | None = None,
     say: Callable[[str], None] = lambda _: None,
+    hire: Callable[[Row, Contestant, tuple[str, int] | None], Worker] | None = None,
 ) -> RowResult:
     """Run all the rounds of one row. `n` is found by a try where it is not given.
 
-    A contestant that fails is left out from there on, with its reason in the result's `errors`.
+    `hire` makes the workers; by default they are processes. A contestant that fails is left out
+    from there on, with its reason in the result's `errors`.
     """
     result = RowResult.empty(row, reference=entered[0].label, control=entered[-1].label)
     racing = list(entered)
@@ -173,12 +175,12 @@ def run_row(
     for rounds in plan.generation_sizes():
         with ExitStack() as stack:
             workers = {
-                contestant.label: stack.enter_context(_Worker(row, contestant, far_end))
+                contestant.label: stack.enter_context((hire or Worker)(row, contestant, far_end))
                 for contestant in racing
             }
 
             def turn(
-                n: int, workers: dict[str, _Worker] = workers
+                n: int, workers: dict[str, Worker] = workers
             ) -> Iterable[tuple[Contestant, Sample]]:
                 for contestant in list(racing):
                     try:
@@ -199,7 +201,7 @@ def run_row(
     return result
 
 
-def _calibrate(row: Row, worker: _Worker, plan: Plan) -> int:
+def _calibrate(row: Row, worker: Worker, plan: Plan) -> int:
     """The number of operations, a multiple of the row's step, that takes about `plan.seconds`."""
     n = row.step
     if row.fresh or row.slow:

@@ -7,9 +7,9 @@ from contextvars import Context
 from typing import Any
 
 from miniloop import EventLoop
-from miniloop.kernel.future import Future, new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
-from miniloop.kernel.task import Task, new_task
+from miniloop.kernel.future import Future
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle
+from miniloop.kernel.task import Task
 
 __all__ = [
     "with_asyncio_futures",
@@ -47,17 +47,17 @@ def with_callbacks_for_tasks() -> EventLoop:
 
     Futures that are made for the user, that is; a task that awaits a task is still woken by it.
     """
-    loop = EventLoop()
 
     def future(loop: Any) -> Future[Any]:
         return StrangeFuture(loop=loop)
 
-    loop.use_makers(new_handle, new_timer, future, new_task)
+    loop = EventLoop()
+    loop.make_future = future
     return loop
 
 
 def with_constructors() -> EventLoop:
-    """A loop whose objects are made by calling their classes."""
+    """A loop whose objects are made by their classes; not those that `call_soon` makes itself."""
 
     def future(loop: Any) -> Future[Any]:
         return Future(loop=loop)
@@ -66,7 +66,10 @@ def with_constructors() -> EventLoop:
         return Task(coro, loop=loop, name=name, context=context)
 
     loop = EventLoop()
-    loop.use_makers(Handle, TimerHandle, future, task)
+    loop.make_handle = Handle
+    loop.make_timer = TimerHandle
+    loop.make_future = future
+    loop.make_task = task
     return loop
 
 
@@ -77,7 +80,7 @@ def with_asyncio_futures() -> EventLoop:
         return asyncio.Future(loop=loop)
 
     loop = EventLoop()
-    loop.use_makers(new_handle, new_timer, future, new_task)
+    loop.make_future = future
     return loop
 
 
@@ -88,5 +91,5 @@ def with_asyncio_tasks() -> EventLoop:
         return asyncio.Task(coro, loop=loop, name=name, context=context)
 
     loop = EventLoop()
-    loop.use_makers(new_handle, new_timer, new_future, task)
+    loop.make_task = task
     return loop
