@@ -42,8 +42,8 @@ help: ## list these chores
 demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by side
 	$(RUN) -m crawler.demo
 
-bench: $(BENCH) ## measure every loop that is installed (ARGS='--only "tcp*"' and the like)
-	$(RUN) -m benchmarks $(ARGS)
+bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': print some rows)
+	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
 ##@ To check it
 .PHONY: test lint types unit conformance soak
