@@ -1,0 +1,168 @@
+"""One virtual order of events: time that jumps, turns that are counted, ties that are settled.
+
+*Time* is a number that moves only when a loop would sleep, and then to the very moment at which it
+asked to be woken. Programs that take an hour take none, and nothing depends on the machine.
+
+*Turns* are counted by the ready queue itself: both loops ask for its length once a turn, just
+before they run what is in it. Only turns that run something count; a loop may look at the kernel
+for nothing as often as it likes.
+
+*Ties*: asyncio keeps its timers in a heap that compares deadlines only, so among equal ones the
+order is whatever the heap makes of it. miniloop promises that the first one scheduled fires first.
+Here asyncio is made to do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import selectors
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from itertools import count
+from typing import Any
+
+import miniloop
+from miniloop.kernel.poller import Poller, Watch
+
+__all__ = ["LOOPS", "Clock", "ReadyQueue", "RunsAway", "virtual_asyncio", "virtual_miniloop"]
+
+# No program that ends takes this many turns.
+MOST_TURNS = 5000
+
+
+class RunsAway(BaseException):
+    """The program, or the loop, does not come to an end."""
+
+
+class Clock:
+    """Seconds that pass only when a loop waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        # What happens from outside while a loop sleeps, and when: the last one first.
+        self.knocks: list[tuple[float, Callable[[], object]]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, timeout: float | None, stop: Callable[[], object]) -> None:
+        """What a loop's sleep becomes: a jump, or the end if it would sleep for ever."""
+        if timeout is not None and timeout <= 0:
+            return
+        if self.knocks and (timeout is None or self.knocks[-1][0] < self.now + timeout):
+            when, knock = self.knocks.pop()
+            self.now = max(self.now, when)
+            knock()
+        elif timeout is None:
+            stop()
+        else:
+            self.now += timeout
+
+
+class ReadyQueue(deque[Any]):
+    """A ready queue that counts turns, and lets something happen just before one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+        self.before_turn: Callable[[int], object] = lambda turn: None
+
+    def __bool__(self) -> bool:
+        return deque.__len__(self) > 0
+
+    def __len__(self) -> int:
+        if any(not entry.cancelled() for entry in self):
+            self.turn += 1
+            if self.turn > MOST_TURNS:
+                raise RunsAway(f"still running after {MOST_TURNS} turns")
+            self.before_turn(self.turn)
+        return deque.__len__(self)
+
+
+class VirtualPoller(Poller):
+    """A poller for miniloop that never sleeps, and to whose files nothing ever happens."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.stop: Callable[[], object] = lambda: None
+
+    def wait(self, timeout: float | None) -> Iterable[tuple[int, int]]:
+        self._clock.wait(timeout, self.stop)
+        return ()
+
+    def close(self) -> None:
+        self.watches.clear()
+
+    def _apply(self, watch: Watch) -> None:
+        self.watches[watch.fd] = watch
+
+
+class VirtualSelector(selectors._BaseSelectorImpl):
+    """The same for asyncio."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.stop: Callable[[], object] = lambda: None
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        self._clock.wait(timeout, self.stop)
+        return []
+
+
+class OrderedTimer(asyncio.TimerHandle):
+    """A timer that fires after those with the same deadline that were scheduled before it."""
+
+    __slots__ = ("sequence",)
+    sequence: int
+
+    def __lt__(self, other: Any) -> bool:
+        return (self._when, self.sequence) < (other._when, other.sequence)
+
+
+class VirtualSelectorLoop(asyncio.SelectorEventLoop):
+    """Stock asyncio on a virtual clock."""
+
+    def __init__(self, clock: Clock, ready: ReadyQueue) -> None:
+        self._clock = clock
+        self._timers_made = count()
+        selector = VirtualSelector(clock)
+        super().__init__(selector)
+        selector.stop = self.stop
+        self._ready = ready
+
+    def time(self) -> float:
+        return self._clock.now
+
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = OrderedTimer(when, callback, args, self, context)
+        timer.sequence = next(self._timers_made)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
+
+
+def virtual_asyncio(clock: Clock, ready: ReadyQueue) -> asyncio.AbstractEventLoop:
+    """asyncio's own loop, with its C-accelerated futures and tasks."""
+    return VirtualSelectorLoop(clock, ready)
+
+
+def virtual_miniloop(clock: Clock, ready: ReadyQueue) -> asyncio.AbstractEventLoop:
+    """miniloop, with other parts in the place of the usual ones."""
+    poller = VirtualPoller(clock)
+    loop = miniloop.EventLoop(poller=poller, clock=clock)
+    poller.stop = loop.stop
+    loop._ready = ready
+    loop.enqueue = ready.append
+    return loop
+
+
+LOOPS: dict[str, Callable[[Clock, ReadyQueue], asyncio.AbstractEventLoop]] = {
+    "asyncio": virtual_asyncio,
+    "miniloop": virtual_miniloop,
+}
