@@ -70,10 +70,12 @@ def test_a_method_of_a_transport_can_be_replaced(run: Run) -> None:
         swallowed: list[bytes] = []
         async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            writer.transport.write = swallowed.append  # type: ignore[method-assign]
-            writer.write(b"nobody reads this")
-            writer.close()
-            await writer.wait_closed()
+            try:
+                writer.transport.write = swallowed.append  # type: ignore[method-assign]
+                writer.write(b"nobody reads this")
+            finally:
+                writer.close()
+                await writer.wait_closed()
         return swallowed
 
     assert run(main) == [b"nobody reads this"]
