@@ -75,6 +75,7 @@ class StreamTransport(asyncio.Transport):
         "_buffer_size",
         "_buffered_protocol",
         "_closing",
+        "_ended",
         "_eof_written",
         "_fd",
         "_flushed",
@@ -117,6 +118,7 @@ class StreamTransport(asyncio.Transport):
         self._closing = False
         self._paused = False
         self._started = False
+        self._ended = False  # the peer has sent its last byte, and the protocol knows
         self._eof_written = False
         self._lost = False
         self._lost_writes = 0
@@ -208,7 +210,7 @@ class StreamTransport(asyncio.Transport):
         if self._closing or not self._paused:
             return
         self._paused = False
-        if self._started:
+        if self._started and not self._ended:
             self._loop.watch_reader(self._fd, self._read_ready)
 
     def _read_ready(self) -> None:
@@ -272,6 +274,7 @@ class StreamTransport(asyncio.Transport):
             self._fail(exc, "Fatal error: protocol.buffer_updated() call failed.")
 
     def _eof_received(self) -> None:
+        self._ended = True
         try:
             keep_open = self._protocol.eof_received()
         except (SystemExit, KeyboardInterrupt):
@@ -334,11 +337,12 @@ class StreamTransport(asyncio.Transport):
             self._count_lost_write()
             return
         idle = not self._buffer
-        for data in list_of_data:
-            if data:
-                self._keep(data)
-        if not self._buffer:
+        # All of them before any is kept: one may be refused.
+        pieces = [piece for piece in map(_piece, list_of_data) if piece]
+        if not pieces:
             return
+        self._buffer.extend(pieces)
+        self._buffer_size += sum(map(len, pieces))
         if idle:
             self._send_buffer()
             # Sending may have failed, and dropped it all.
@@ -357,10 +361,7 @@ class StreamTransport(asyncio.Transport):
             logger.warning("socket.send() raised exception.")
 
     def _keep(self, data: Any) -> None:
-        # The owner of a bytearray may change it, or its size, as soon as we return.
-        piece = memoryview(data).cast("B")
-        if isinstance(piece.obj, bytearray):
-            piece = memoryview(bytes(piece))
+        piece = _piece(data)
         self._buffer.append(piece)
         self._buffer_size += len(piece)
 
@@ -525,3 +526,12 @@ class StreamTransport(asyncio.Transport):
             server, self._server = self._server, None
             if server is not None:
                 server.detach(self)
+
+
+def _piece(data: Any) -> memoryview:
+    """The bytes of `data`, to be sent later. Raises TypeError for what has none."""
+    piece = memoryview(data).cast("B")
+    # Its owner may change it, or the size of a bytearray, as soon as we return.
+    if not piece.readonly or isinstance(piece.obj, bytearray):
+        piece = memoryview(bytes(piece))
+    return piece
