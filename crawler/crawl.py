@@ -93,8 +93,8 @@ async def _fetch(client: Client, job: Job) -> tuple[Response, list[str]]:
     """One page and its links; every failure is an HTTPError, so that it stops this URL alone."""
     try:
         response = await client.get(job.url, inspect=want_html)
-        text, codec = response.decoded()
-        return response, find_links(text, response.url.href, codec)
+        page, codec = response.utf8()
+        return response, find_links(page, response.url.href, codec)
     except HTTPError:
         raise
     except Exception as error:

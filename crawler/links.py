@@ -13,21 +13,21 @@ import can_ada
 from selectolax.lexbor import LexborHTMLParser
 
 
-def find_links(html: str, page_url: str, codec: str = "utf-8") -> list[str]:
+def find_links(html: str | bytes, page_url: str, codec: str = "utf-8") -> list[str]:
     """Absolute http and https URLs of all ``href`` attributes, each once, in document order.
 
-    ``page_url`` is the absolute URL that the page came from; the first ``<base href>`` of the page
-    is resolved against it and then takes its place. ``codec`` is what the page was decoded with:
-    browsers send the query of a link in the encoding of the page that the link is on. References
-    with another scheme (``mailto:``, ``javascript:``, …) and those that are no URL at all are left
-    out.
+    ``html`` is text, or bytes in UTF-8, which saves a copy. ``page_url`` is the absolute URL that
+    the page came from; the first ``<base href>`` of the page is resolved against it and then takes
+    its place. ``codec`` is what the page was in when it was sent: browsers send the query of a link
+    in the encoding of the page that the link is on. References with another scheme (``mailto:``,
+    ``javascript:``, …) and those that are no URL at all are left out.
     """
     base = can_ada.parse(page_url)
     has_base = False
     legacy = not codec.startswith("utf")
     references: dict[str, None] = {}
     for node in LexborHTMLParser(html).css("[href]"):
-        reference = node.attributes["href"] or ""
+        reference = node.attrs["href"] or ""
         if legacy and not reference.isascii():
             reference = _encode_query(reference, codec)
         if node.tag != "base":

@@ -52,6 +52,17 @@ def decode(body: bytes, content_type: str) -> Decoded:
         return Decoded(body.decode("cp1252", "replace"), "cp1252")
 
 
+def to_utf8(body: bytes, content_type: str) -> tuple[bytes, str]:
+    """The page in UTF-8, and the Python codec that it was in.
+
+    A body that is valid UTF-8, as most are, is the answer itself, without a copy.
+    """
+    text, codec = decode(body, content_type)
+    if codec == "utf-8" and "\ufffd" not in text:
+        return body.removeprefix(codecs.BOM_UTF8), codec
+    return text.encode(), codec
+
+
 def _header_codec(content_type: str) -> str | None:
     match = _HEADER_CHARSET.search(content_type)
     return _codec(match[1]) if match else None

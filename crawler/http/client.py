@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from .charset import Decoded, decode
+from .charset import decode, to_utf8
 from .connection import Connection, Reply, RequestTemplate, Stale
 from .decoding import ACCEPTED
 from .dial import dial
@@ -74,13 +74,13 @@ class Response:
         self.body = reply.body
         self.wire_bytes = reply.wire_bytes
 
-    def decoded(self) -> Decoded:
-        """The body as text with its encoding, found as the HTML standard says."""
-        return decode(self.body, self.headers.get("content-type", ""))
-
     def text(self) -> str:
-        """The body as text."""
-        return self.decoded().text
+        """The body as text, in the encoding found as the HTML standard says."""
+        return decode(self.body, self.headers.get("content-type", "")).text
+
+    def utf8(self) -> tuple[bytes, str]:
+        """The body in UTF-8, whatever it was sent in, and the Python codec for what it was."""
+        return to_utf8(self.body, self.headers.get("content-type", ""))
 
 
 class Client:
