@@ -8,8 +8,8 @@ has been taken, since a broken record does not undo those before.
 OpenSSL hands out one record for each call, and says that there is none by an exception, which takes
 2 µs. But it reads no further ahead than the record that it works on. So with no bytes left in
 `_incoming`, and room for a whole record when we last asked, there is nothing left, and we need not
-ask. (Nor do we ask for a bytes object of 256 KiB, to have all in one call: allocating that takes
-12 µs, even for a message of ten bytes.)
+ask. (Nor do we ask for one large bytes object, to have all in one call: one of 256 KiB takes 12 µs
+to allocate, even for a message of ten bytes.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from miniloop.net.tls_outbox import RECORD
 
 __all__ = ["LARGEST_READ", "Inbox"]
 
-# The most bytes that are taken from the transport below at once, and decrypted at once.
-LARGEST_READ = 256 * 1024
+# The most bytes that are taken from the transport below, and decrypted, at once. Twice as many
+# make bulk transfers 5 % faster, half as many 25 % slower; and once that much has come, the BIO in
+# which it lay keeps a third more than that for as long as the connection lives.
+LARGEST_READ = 128 * 1024
 
 # With less space than this left a record might be read in two parts.
 _ALMOST_FULL = LARGEST_READ - RECORD

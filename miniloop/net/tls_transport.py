@@ -1,7 +1,6 @@
-"""SSLTransport: what an application sees of a TLS connection.
+"""SSLTransport: the application's end of a TLS connection, what it may do and how it is told.
 
-It looks like any other transport, and does nothing by itself but to keep count: `TLSProtocol` does
-the work. Three things are not as they are with a plain socket:
+To an application it looks like any other transport. Three things are not as with a plain socket:
 
 * There is no half-close. Whoever closes says so for both directions (`can_write_eof` is False).
 * What is written leaves at the end of the turn, so that a head and a body written one after the
@@ -23,7 +22,8 @@ from miniloop.kernel.report import logger
 from miniloop.net.flow_control import WriteMarks
 
 if TYPE_CHECKING:
-    from miniloop.net.tls import TLSProtocol
+    from miniloop.net.tls_inbox import Inbox
+    from miniloop.net.tls_protocol import TLSProtocol
 
 __all__ = ["HIGH_WATER", "SSLTransport"]
 
@@ -46,27 +46,36 @@ class SSLTransport(asyncio.Transport):
 
     __slots__ = (
         "__weakref__",
+        "_buffered",
         "_closing",
+        "_connected",
         "_loop",
         "_lost_writes",
         "_most_gathered",
+        "_protocol",
         "_tls",
         "marks",
+        "reading_paused",
     )
 
     # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us: TLS
     # inside of TLS is how one speaks to a server through an encrypting proxy.
     _start_tls_compatible = True
 
-    def __init__(self, loop: Any, tls: TLSProtocol, protocol: asyncio.BaseProtocol) -> None:
+    def __init__(
+        self, loop: Any, tls: TLSProtocol, protocol: asyncio.BaseProtocol, connected: bool
+    ) -> None:
         super().__init__()
         self._loop = loop
         self._tls = tls
+        self._connected = connected  # the protocol knows of the connection
         self._closing = False
+        self.reading_paused = False
         self._lost_writes = 0
         self._most_gathered = MOST_GATHERED
         self.marks = WriteMarks(loop, self, protocol)
         self.marks.set(None, None, HIGH_WATER)
+        self.set_protocol(protocol)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._tls.describe()}>"
@@ -82,35 +91,103 @@ class SSLTransport(asyncio.Transport):
         `peercert`, `cipher`, `compression`, `sslcontext` and `ssl_object` are ours, the first three
         and the last from the end of the handshake on; others are those of the transport below.
         """
-        return self._tls.get_extra_info(name, default)
+        tls = self._tls
+        if name == "sslcontext":
+            return tls.context
+        if tls.agreed:
+            if name == "ssl_object":
+                return tls.ssl_object
+            if name == "peercert":
+                return tls.ssl_object.getpeercert()
+            if name == "cipher":
+                return tls.ssl_object.cipher()
+            if name == "compression":
+                return tls.ssl_object.compression()
+        return default if tls.below is None else tls.below.get_extra_info(name, default)
 
     # The protocol.
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
+        self._protocol: Any = protocol
+        self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
         self.marks.protocol = protocol
-        self._tls.set_application(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that is told of what happens."""
-        protocol: asyncio.BaseProtocol = self._tls.application
+        protocol: asyncio.BaseProtocol = self._protocol
         return protocol
+
+    def tell_connected(self) -> None:
+        """The handshake is done."""
+        if not self._connected:
+            self._connected = True
+            self._tell("connection_made", self)
+
+    def deliver(self, inbox: Inbox) -> None:
+        """Tell of what has come: of all, or of as much as fits into a buffer of the protocol's."""
+        if self._buffered:
+            self._fill_buffer(inbox)
+            return
+        data = inbox.take()
+        if data:
+            try:
+                self._protocol.data_received(data)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as exc:
+                self._tls.fail(exc, "Fatal error: protocol.data_received() call failed.")
+
+    def _fill_buffer(self, inbox: Inbox) -> None:
+        try:
+            buffer = memoryview(self._protocol.get_buffer(-1)).cast("B")
+            if not buffer:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._tls.fail(exc, "Fatal error: protocol.get_buffer() call failed.")
+            return
+        size = inbox.fill(buffer)
+        if size:
+            self._tell("buffer_updated", size)
+
+    def tell_end_of_file(self) -> None:
+        """The peer will send no more."""
+        if self._tell("eof_received"):
+            logger.warning("returning true from eof_received() has no effect when using ssl")
+
+    def tell_lost(self, exc: BaseException | None) -> None:
+        """The connection is gone. Nothing is told after this."""
+        protocol, self._protocol = self._protocol, None
+        self._closing = True
+        self.marks.forget()
+        if self._connected:
+            protocol.connection_lost(exc)
+
+    def _tell(self, method: str, *args: Any) -> Any:
+        try:
+            return getattr(self._protocol, method)(*args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._tls.fail(exc, f"Fatal error: protocol.{method}() call failed.")
 
     # Reading.
 
     def is_reading(self) -> bool:
         """True unless reading is paused, or the transport is closing."""
-        return not self._tls.reading_paused and not self._closing
+        return not self.reading_paused and not self._closing
 
     def pause_reading(self) -> None:
         """Tell the protocol of no more data until `resume_reading`."""
         if not self._closing:
-            self._tls.reading_paused = True
+            self.reading_paused = True
 
     def resume_reading(self) -> None:
         """Tell the protocol of data again, beginning with what has come meanwhile."""
-        if not self._closing and self._tls.reading_paused:
-            self._tls.reading_paused = False
+        if not self._closing and self.reading_paused:
+            self.reading_paused = False
             self._tls.resume_delivery()
 
     # Writing.
@@ -189,5 +266,6 @@ class SSLTransport(asyncio.Transport):
         self._tls.abort()
 
     def note_closing(self) -> None:
-        """Said by the `TLSProtocol` when the end has begun."""
+        """The end has begun: nothing more is read or written."""
         self._closing = True
+        self.reading_paused = False
