@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+import miniloop
+from miniloop.net.tls import TLSProtocol
 from tests.net import certificates
 from tests.net.recording_protocol import Recorder
 
@@ -189,6 +191,90 @@ def test_a_client_survives_renegotiation_while_it_writes(run: Run, certificate: 
                 await server.until(f"end {number}")
                 await server.type(f"{number}\n")
                 assert (await client.received(2 * number + 2)).endswith(f"{number}\n".encode())
+
+    run(main)
+
+
+class Interrupting(TLSProtocol):
+    """Does something right after the peer has asked for a renegotiation, when no answer can be."""
+
+    __slots__ = ("done", "in_time")
+
+    def __init__(self, *args: Any, in_time: Callable[[TLSProtocol], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.in_time = in_time
+        self.done = 0
+
+    def buffer_updated(self, nbytes: int) -> None:
+        before = self.agreed
+        super().buffer_updated(nbytes)
+        if before and not self.done:
+            self.done += 1
+            self.in_time(self)
+
+
+async def interrupted_renegotiation(
+    certificate: str, in_time: Callable[[TLSProtocol], None]
+) -> tuple[str, Recorder]:
+    """What s_server had printed up to "early", and what the application was told."""
+    loop = asyncio.get_running_loop()
+    port = free_port()
+    options = ["-accept", f"127.0.0.1:{port}", "-cert", certificate, "-tls1_2"]
+    with openssl("s_server", *options) as server:
+        await server.until("ACCEPT")
+        client = Recorder()
+        agreed = loop.create_future()
+        tls = Interrupting(
+            loop,
+            client,
+            certificates.client_context(),
+            agreed,
+            server_hostname="localhost",
+            in_time=in_time,
+        )
+        await loop.create_connection(lambda: tls, "127.0.0.1", port)
+        await agreed
+        await server.type("r\n")
+        printed = await server.until("early")
+        client.transport.close()
+        await client.lost
+        return printed, client
+
+
+ON_MINILOOP = pytest.mark.parametrize("loop_factory", [miniloop.new_event_loop], ids=["miniloop"])
+
+
+@ON_MINILOOP
+@pytest.mark.parametrize("paused", [False, True], ids=["reading", "paused"])
+def test_what_is_written_during_a_renegotiation_waits_for_its_end(
+    run: Run, certificate: str, paused: bool
+) -> None:
+    waiting = []
+
+    def write(tls: TLSProtocol) -> None:
+        if paused:
+            tls.transport.pause_reading()
+        tls.transport.write(b"early\n")
+        tls.flush()
+        waiting.append(tls.transport.get_write_buffer_size())
+
+    async def main() -> None:
+        _, client = await interrupted_renegotiation(certificate, write)
+        assert client.lost.result() is None
+
+    run(main)
+    assert waiting == [6], "OpenSSL was to say that it must read first"
+
+
+@ON_MINILOOP
+def test_close_during_a_renegotiation_sends_what_was_written(run: Run, certificate: str) -> None:
+    def write_and_close(tls: TLSProtocol) -> None:
+        tls.transport.write(b"early\n")
+        tls.transport.close()
+
+    async def main() -> None:
+        _, client = await interrupted_renegotiation(certificate, write_and_close)
+        assert client.lost.result() is None
 
     run(main)
 
