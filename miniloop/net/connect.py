@@ -13,13 +13,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from asyncio.staggered import staggered_race
 from collections.abc import Callable
 from functools import partial
-from itertools import chain, zip_longest
 from typing import Any, NamedTuple, TypeVar
 
-from miniloop.net import resolver
+from miniloop.net import happy_eyeballs, resolver
 from miniloop.net.stream import StreamTransport
 
 try:
@@ -184,7 +182,7 @@ async def create_connection(
         if happy_eyeballs_delay is not None and interleave is None:
             interleave = 1
         if interleave:
-            remote = _interleave(remote, interleave)
+            remote = happy_eyeballs.interleave(remote, interleave)
         sock = await _connect_any(loop, remote, local, happy_eyeballs_delay, all_errors)
     elif sock is None:
         raise ValueError("host and port was not specified and no sock specified")
@@ -212,7 +210,7 @@ async def _connect_any(
             except OSError:
                 continue  # `errors` has it
     else:
-        sock = (await staggered_race(attempts, delay, loop=loop))[0]
+        sock = await happy_eyeballs.race(loop, attempts, delay)
     try:
         if sock is None:
             raise _one_error(errors, all_errors)
@@ -276,21 +274,6 @@ def _bind_local(
         else:
             return
     raise failure or OSError(f"no matching local address with family={family!r} found")
-
-
-def _interleave(infos: list[resolver.AddressInfo], first: int) -> list[resolver.AddressInfo]:
-    """Alternate between the address families, after `first` addresses of the first one.
-
-    Source: RFC 8305, section 4.
-    """
-    families: dict[int, list[resolver.AddressInfo]] = {}
-    for info in infos:
-        families.setdefault(info[0], []).append(info)
-    lists = list(families.values())
-    head = lists[0][: first - 1]
-    lists[0] = lists[0][first - 1 :]
-    rounds = chain.from_iterable(zip_longest(*lists))
-    return head + [info for info in rounds if info is not None]
 
 
 async def create_unix_connection(
