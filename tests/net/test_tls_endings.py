@@ -18,7 +18,7 @@ import pytest
 
 import miniloop
 from tests.net import certificates
-from tests.net.blocking_peer import listening, receive_exactly, reset, tls_server
+from tests.net.blocking_peer import PATIENCE, listening, receive_exactly, reset, tls_server
 from tests.net.recording_protocol import BufferedRecorder, Recorder
 
 Run = Callable[..., Any]
@@ -330,6 +330,37 @@ def test_data_before_a_broken_record_are_delivered(
         run(main, address)
 
 
+# asyncio asks OpenSSL to shut down instead of reading on, and gets the same error from that.
+@ON_MINILOOP
+def test_a_broken_record_after_close_is_told_as_such(run: Run) -> None:
+    closed = threading.Event()
+
+    def answer_with_garbage(sock: socket.socket) -> None:
+        with certificates.server_context().wrap_socket(sock, server_side=True) as tls:
+            tls.sendall(b"x")
+            assert closed.wait(5)
+            raw = socket.socket(fileno=tls.detach())
+        with raw:
+            raw.settimeout(PATIENCE)
+            raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+            try:
+                while raw.recv(10_000):
+                    pass
+            except ConnectionResetError:
+                pass
+
+    async def main(address: tuple[str, int]) -> None:
+        transport, protocol = await connect(address)
+        await protocol.received(1)
+        transport.close()
+        closed.set()
+        assert isinstance(await protocol.lost, ssl.SSLError)
+        assert protocol.calls == ["connection_made", "connection_lost"]
+
+    with listening(answer_with_garbage) as address:
+        run(main, address)
+
+
 # By force.
 
 
@@ -465,6 +496,33 @@ def test_an_application_that_raises_loses_its_connection_and_is_reported(
 
     def serve(sock: socket.socket) -> None:
         # It may be so soon that the handshake is not done.
+        with pytest.raises((ssl.SSLEOFError, ConnectionError)):
+            tls_server(certificates.server_context(), send_and_read)(sock)
+
+    def send_and_read(sock: ssl.SSLSocket) -> None:
+        sock.sendall(b"data")
+        read_to_the_end(sock)
+
+    with listening(serve) as address:
+        run(main, address)
+
+
+# asyncio reads nothing into an empty buffer, and takes that for the end of the connection.
+@ON_MINILOOP
+def test_an_empty_buffer_is_an_error_and_not_an_end(run: Run) -> None:
+    class Empty(BufferedRecorder):
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return bytearray()
+
+    async def main(address: tuple[str, int]) -> None:
+        contexts = caught_errors()
+        _, protocol = await connect(address, lambda: Empty(1))
+        exc = await protocol.lost
+        assert isinstance(exc, RuntimeError)
+        assert "empty buffer" in str(exc)
+        assert [context["exception"] for context in contexts] == [exc]
+
+    def serve(sock: socket.socket) -> None:
         with pytest.raises((ssl.SSLEOFError, ConnectionError)):
             tls_server(certificates.server_context(), send_and_read)(sock)
 

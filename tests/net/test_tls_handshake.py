@@ -329,6 +329,24 @@ def test_a_client_may_use_the_systems_certificates(
             run(main, address)
 
 
+def test_without_a_server_name_only_the_authority_is_checked(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(address: tuple[str, int]) -> None:
+        transport, protocol = await connect(address, ssl=True, server_hostname="")
+        context = transport.get_extra_info("sslcontext")
+        assert not context.check_hostname
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        await protocol.received(5)
+        transport.close()
+        assert await protocol.lost is None
+
+    with certificates.AUTHORITY.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        with listening(tls_server(certificates.server_context(), answer)) as address:
+            run(main, address)
+
+
 def test_an_sslobject_class_may_resume_an_earlier_session(run: Run) -> None:
     # Neither create_connection nor start_tls takes a session; the context's class of objects is
     # the way in that both loops have.
