@@ -115,9 +115,10 @@ class Server(asyncio.AbstractServer):
             return
         if self._sockets is None:
             raise RuntimeError(f"server {self!r} is closed")
+        for sock in self._sockets:
+            sock.listen(self._backlog)  # fails if somebody else has begun to listen there
         self._serving = True
         for sock in self._sockets:
-            sock.listen(self._backlog)
             self._loop.watch_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
