@@ -68,7 +68,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._task_factory: Callable[..., Any] | None = None
         self._asyncgens = AsyncGenerators(self)
         self._origins = debug.OriginTracking()
-        self._reporter = ExceptionReporter(self)
+        self._reporter = ExceptionReporter()
         self._executor = DefaultExecutor(self)
         self._signals = SignalHandlers(self)
         self._sockets = Sockets(self)
@@ -147,6 +147,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._signals.close()
         self._executor.close()
         super().close()
+        # They and the loop know each other: apart, each is freed as soon as it is unused.
+        self._signals = self._executor = self._sockets = _CLOSED
 
     # Asynchronous generators: kernel/asyncgens.py.
 
@@ -212,7 +214,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Tell the exception handler of something that nobody is there to catch."""
-        self._reporter.report(context)
+        self._reporter.report(self, context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Log the context: what is done if no handler is set."""
@@ -278,18 +280,35 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def add_reader(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `callback(*args)` on every turn on which the file is readable."""
         self.watch_reader(self._free_fileno(fd), callback, *args)
+        self._remember(fd)
 
     def remove_reader(self, fd: Any) -> bool:
         """Stop doing so. False if it was not being done."""
-        return self.unwatch_reader(self._free_fileno(fd))
+        return self.unwatch_reader(self._known_fileno(fd))
 
     def add_writer(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call `callback(*args)` on every turn on which the file is writable."""
         self.watch_writer(self._free_fileno(fd), callback, *args)
+        self._remember(fd)
 
     def remove_writer(self, fd: Any) -> bool:
         """Stop doing so. False if it was not being done."""
-        return self.unwatch_writer(self._free_fileno(fd))
+        return self.unwatch_writer(self._known_fileno(fd))
+
+    def _remember(self, file: Any) -> None:
+        """Programs close a file and stop watching it after, when it has no number any more."""
+        if not isinstance(file, int):
+            self.poller.watches[_fileno(file)].file = file
+
+    def _known_fileno(self, file: Any) -> int:
+        """The descriptor of a file that no transport owns, or that it had when it was watched."""
+        try:
+            return self._free_fileno(file)
+        except ValueError:
+            for watch in self.poller.watches.values():
+                if watch.file is file:
+                    return watch.fd
+            raise
 
     def _free_fileno(self, file: Any) -> int:
         """The descriptor of a file that no transport owns."""
@@ -662,6 +681,16 @@ def _make_by_factory(loop: EventLoop, coro: Any, name: object, context: Context 
     if name is not None and hasattr(task, "set_name"):
         task.set_name(name)
     return task
+
+
+class _Closed:
+    """What is left of the parts of a loop once it is closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("Event loop is closed")
+
+
+_CLOSED: Any = _Closed()
 
 
 def _stop_loop_of(future: Any) -> None:

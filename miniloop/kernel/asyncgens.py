@@ -21,13 +21,19 @@ __all__ = ["AsyncGenerators"]
 class AsyncGenerators:
     """The asynchronous generators that were begun while one loop ran."""
 
-    __slots__ = ("_alive", "_loop", "_outer_hooks", "_shut_down")
+    __slots__ = ("_alive", "_loop_reference", "_outer_hooks", "_shut_down")
 
     def __init__(self, loop: Any) -> None:
-        self._loop = loop
+        # Weak, so that a closed loop is freed as soon as nobody uses it. A generator that is
+        # dropped later still calls us.
+        self._loop_reference = weakref.ref(loop)
         self._alive: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
         self._shut_down = False
         self._outer_hooks: Any = None
+
+    @property
+    def _loop(self) -> Any:
+        return self._loop_reference()
 
     def install(self) -> None:
         """Have the interpreter report this thread's generators here."""
@@ -51,9 +57,10 @@ class AsyncGenerators:
 
     def _dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._alive.discard(generator)
-        if not self._loop.is_closed():
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
             # The collector may run in any thread.
-            self._loop.call_soon_threadsafe(self._loop.create_task, generator.aclose())
+            loop.call_soon_threadsafe(loop.create_task, generator.aclose())
 
     async def shut_down(self) -> None:
         """Close every generator that is still alive; report those that fail to."""

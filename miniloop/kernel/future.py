@@ -68,6 +68,7 @@ class Future(_Base[T]):
     """
 
     __slots__ = (
+        "__dict__",  # programs hang names, spans and deadlines on futures and tasks
         "__weakref__",
         "_asyncio_future_blocking",
         "_cancel_message",

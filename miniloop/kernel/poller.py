@@ -71,6 +71,7 @@ class Watch:
     __slots__ = (
         "drained",
         "fd",
+        "file",
         "full",
         "guesses_skipped",
         "guesses_to_skip",
@@ -87,6 +88,7 @@ class Watch:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.file: Any = None  # whose descriptor it is, if a reader or writer came with it
         self.mask = 0
         self.reader: Any = None
         self.writer: Any = None
@@ -221,6 +223,8 @@ class Poller:
         if watch is None or watch.reader is None:
             return None
         entry, watch.reader = watch.reader, None
+        if watch.writer is None:
+            watch.file = None
         self._apply(watch)
         return entry
 
@@ -230,6 +234,8 @@ class Poller:
         if watch is None or watch.writer is None:
             return None
         entry, watch.writer = watch.writer, None
+        if watch.reader is None:
+            watch.file = None
         self._apply(watch)
         return entry
 

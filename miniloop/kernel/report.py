@@ -24,24 +24,24 @@ _SHOWN_APART = {"message", "exception"}
 class ExceptionReporter:
     """The exception handler of one loop."""
 
-    __slots__ = ("_loop", "handler")
+    __slots__ = ("handler",)
 
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self.handler: Callable[[Any, dict[str, Any]], object] | None = None
 
-    def report(self, context: dict[str, Any]) -> None:
+    def report(self, loop: Any, context: dict[str, Any]) -> None:
         """Pass the context to the handler; survive a handler that fails itself."""
         handler = self.handler
         if handler is None:
-            self._report_by_default(context, "Exception in default exception handler")
+            self._report_by_default(loop, context, "Exception in default exception handler")
             return
         try:
-            _call_in_context_of_culprit(handler, self._loop, context)
+            _call_in_context_of_culprit(handler, loop, context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
             self._report_by_default(
+                loop,
                 {
                     "message": "Unhandled error in exception handler",
                     "exception": exc,
@@ -51,10 +51,10 @@ class ExceptionReporter:
                 "while handling an unexpected error in custom exception handler",
             )
 
-    def _report_by_default(self, context: dict[str, Any], if_that_fails: str) -> None:
+    def _report_by_default(self, loop: Any, context: dict[str, Any], if_that_fails: str) -> None:
         try:
             # A loop's class may override the default, so it is asked and not bypassed.
-            self._loop.default_exception_handler(context)
+            loop.default_exception_handler(context)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException:

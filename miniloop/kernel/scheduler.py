@@ -93,6 +93,7 @@ class Scheduler(_Base):
         "asleep",
         "enqueue",
         "handle_type",
+        "horizon",
         "make_future",
         "make_handle",
         "make_task",
@@ -117,7 +118,9 @@ class Scheduler(_Base):
         self.poller = default_poller() if poller is None else poller
         self.wakeup = Wakeup()
         self.asleep = False
-        self._clock = clock
+        self.horizon = 0.0  # timers due by then are looked at on every turn
+        # A subclass may tell the time in its own way.
+        self._clock = clock if type(self).time is Scheduler.time else self.time
         self._resolution = time.get_clock_info("monotonic").resolution
         self._thread_id: int | None = None
         self._stopping = False
@@ -191,14 +194,14 @@ class Scheduler(_Base):
             raise TypeError("delay must be a number of seconds, got None")
         if self._closed:
             raise RuntimeError("Event loop is closed")
+        when = self._clock() + delay
         handle = self.make_timer(
-            self._clock() + delay,
-            callback,
-            args,
-            self,
-            copy_context() if context is None else context,
+            when, callback, args, self, copy_context() if context is None else context
         )
         self.timers.add(handle)
+        if delay < VISIT_INTERVAL:
+            # This turn may have lasted beyond the horizon.
+            self.horizon = max(self.horizon, when)
         return handle
 
     def call_at(
@@ -217,6 +220,8 @@ class Scheduler(_Base):
             when, callback, args, self, copy_context() if context is None else context
         )
         self.timers.add(handle)
+        if when - self._clock() < VISIT_INTERVAL:
+            self.horizon = max(self.horizon, when)
         return handle
 
     def create_future(self) -> Future[Any]:
@@ -293,7 +298,7 @@ class Scheduler(_Base):
         resolution = self._resolution
 
         stride, left = 1, 0
-        visited = horizon = clock()
+        visited = self.horizon = clock()
         while True:
             if left and ready:
                 left -= 1
@@ -315,14 +320,14 @@ class Scheduler(_Base):
                     self.asleep = False
                     now = clock()
                 visited = now
-                horizon = now + VISIT_INTERVAL
+                self.horizon = now + VISIT_INTERVAL
                 left = stride - 1  # turns until the next visit, not counting this one
                 # 2. Deliver.
                 if arrived:
                     deliver(arrived, enqueue)
             # 3. Timers. One that is due beyond the horizon can wait for the next visit, which
             # saves reading the clock on the turns between.
-            if entries and entries[0][0] <= horizon:
+            if entries and entries[0][0] <= self.horizon:
                 timers.pop_due(clock() + resolution, enqueue)
             # 4. Run.
             for _ in range(len(ready)):

@@ -68,5 +68,6 @@ class Wakeup:
 
     def close(self) -> None:
         """Close both ends."""
+        self.on_signal = None
         self._reader.close()
         self._writer.close()

@@ -70,6 +70,7 @@ class StreamTransport(asyncio.Transport):
     """A transport over a connected, non-blocking stream socket (TCP or Unix)."""
 
     __slots__ = (
+        "__dict__",  # tests of libraries put other methods in the place of ours
         "__weakref__",
         "_buffer",
         "_buffer_size",

@@ -22,12 +22,7 @@ Run = Callable[..., Any]
 
 # Where miniloop differs today. A test that is here and passes fails the run: then take it out.
 NOT_YET = {
-    "test_a_reader_is_removed_after_its_socket_was_closed",
-    "test_a_task_and_a_future_carry_what_a_program_hangs_on_them",
-    "test_a_method_of_a_transport_can_be_replaced",
     "test_the_clock_of_a_loop_can_be_replaced",
-    "test_a_timer_of_zero_seconds_fires_in_the_next_turn_after_a_long_step",
-    "test_a_closed_loop_is_freed_without_the_collector",
 }
 
 
