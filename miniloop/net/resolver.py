@@ -58,7 +58,7 @@ def parse_literal(
     for candidate in _FAMILIES if family == socket.AF_UNSPEC else (family,):
         try:
             socket.inet_pton(candidate, host)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL inside, for getaddrinfo to refuse
             continue
         if candidate == socket.AF_INET6:
             return candidate, kind, wanted, "", (host, number, flowinfo, scopeid)
