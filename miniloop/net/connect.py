@@ -145,6 +145,8 @@ async def _open(
     except BaseException:
         transport.close()
         raise
+    finally:
+        del waiter  # it holds the exception, whose traceback holds this frame
     return transport, protocol
 
 

@@ -98,4 +98,6 @@ async def start_tls(
     except BaseException:
         transport.close()
         raise
+    finally:
+        del waiter  # it holds the exception, whose traceback holds this frame
     return upgraded
