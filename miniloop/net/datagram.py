@@ -15,11 +15,11 @@ Invariants:
    endpoint lives on. Anything else is a mistake of the program, and ends it.
 3. `_lost` is true from the moment when `connection_lost` is queued.
 
-Reading: under load many datagrams wait at once, and a turn of the loop for each would cost as much
-as the datagram. But asking for one that is not there is not free either: "would block" is an
-exception, and costs three times what reading a datagram does. So a transport reads in *bursts*:
-as many at once as there lately were, up to a bound. When bursts come back full for a while it tries
-twice as many; when one falls short, that is the new length.
+Reading: under load many datagrams wait at once, and a turn of the loop for each is a quarter of all
+that a server has to do. But asking for one that is not there is not free either: "would block" is
+an exception, and costs more than reading a datagram. So a transport reads in *bursts*: as many at
+once as there lately were, up to a bound. When bursts come back full for a while it tries twice as
+many; when one falls short, that is the new length. (docs/decisions/datagram-bursts.md)
 
 The trap: a read allocates what it asks for, before it knows what there is, and above 128 KiB the C
 library gets it from the kernel page by page: `recvfrom(256 KiB)` takes 17 µs, `recvfrom(64 KiB)`
@@ -56,8 +56,9 @@ LONGEST_DATAGRAM = 256 * 1024
 LONGEST_BURST = 16
 
 # How many bursts must come back full before a longer one is tried. With one datagram at a time,
-# which is what a single client that waits for its answers makes, the failing tries cost 1 %.
-PATIENCE = 16
+# which is what a single client that waits for its answers makes, each try that fails costs a fifth
+# of what a datagram does; once in 64 is not worth saving.
+PATIENCE = 64
 
 # From CPython 3.13 on empty datagrams are sent, and each datagram that waits counts as so many
 # bytes more than it holds, so that many empty ones are not nothing; before, they are dropped.

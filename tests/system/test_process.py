@@ -265,7 +265,7 @@ def test_many_may_wait_for_the_same_child(run: Run) -> None:
 
 
 def test_waiting_for_a_child_does_not_wait_for_its_children() -> None:
-    # On asyncio, up to CPython 3.14, it does, if they have the pipe of its output.
+    # On asyncio it does, if they have the pipe of its output: docs/decisions/ends-of-processes.md.
     async def main() -> int:
         child = await asyncio.create_subprocess_shell("sleep 600 & echo $!", stdout=PIPE)
         assert child.stdout is not None
