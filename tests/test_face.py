@@ -1,100 +1,138 @@
-"""What a user imports: every way in gives a miniloop, and importing changes nothing else."""
+"""What a user imports: the ways to a loop, and that importing changes nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
 import sys
-import warnings
+from collections.abc import Iterator
 
 import pytest
 
 import miniloop
 
 
+def interpret(program: str, *options: str) -> str:
+    """What a program prints in an interpreter of its own, warnings being errors."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", *options, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout.strip()
+
+
+@pytest.fixture
+def _policy() -> Iterator[None]:
+    before = asyncio.get_event_loop_policy()
+    yield
+    asyncio.set_event_loop_policy(before)
+
+
 async def kind_of_loop() -> type:
     return type(asyncio.get_running_loop())
 
 
-def run_python(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def test_run_runs_on_a_miniloop_and_gives_the_result() -> None:
+    assert miniloop.run(kind_of_loop()) is miniloop.EventLoop
 
 
-def test_run_uses_our_loop_and_closes_it() -> None:
-    seen = []
-
-    async def main() -> int:
-        seen.append(asyncio.get_running_loop())
-        return 42
-
-    assert miniloop.run(main()) == 42
-    assert type(seen[0]) is miniloop.EventLoop
-    assert seen[0].is_closed()
-
-
-def test_run_passes_debug_on() -> None:
-    async def main() -> bool:
+@pytest.mark.parametrize("debug", [True, False])
+def test_run_takes_debug_mode(debug: bool) -> None:
+    async def in_debug_mode() -> bool:
         return asyncio.get_running_loop().get_debug()
 
-    assert miniloop.run(main(), debug=True)
-    assert not miniloop.run(main(), debug=False)
+    assert miniloop.run(in_debug_mode(), debug=debug) is debug
 
 
-def test_runner_takes_our_factory() -> None:
+def test_run_closes_its_loop_and_cancels_what_is_left() -> None:
+    seen: list[object] = []
+
+    async def left_over() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cancelled")
+
+    async def main() -> None:
+        seen.append(asyncio.get_running_loop())
+        asyncio.get_running_loop().create_task(left_over())
+        await asyncio.sleep(0)
+
+    miniloop.run(main())
+    loop, end = seen
+    assert isinstance(loop, miniloop.EventLoop)
+    assert loop.is_closed()
+    assert end == "cancelled"
+
+
+def test_a_runner_takes_the_factory() -> None:
     with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
         assert runner.run(kind_of_loop()) is miniloop.EventLoop
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio.run takes a factory from 3.12 on")
-def test_asyncio_run_takes_our_factory() -> None:
-    kind = asyncio.run(kind_of_loop(), loop_factory=miniloop.new_event_loop)
-    assert kind is miniloop.EventLoop
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a keyword since CPython 3.12")
+def test_asyncio_run_takes_the_factory() -> None:
+    assert asyncio.run(kind_of_loop(), loop_factory=miniloop.new_event_loop) is miniloop.EventLoop  # type: ignore[call-arg, unused-ignore]
 
 
-def test_policy_gives_our_loops_and_can_be_taken_back() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        before = asyncio.get_event_loop_policy()
-        asyncio.set_event_loop_policy(miniloop.EventLoopPolicy())
-        try:
-            assert asyncio.run(kind_of_loop()) is miniloop.EventLoop
-        finally:
-            asyncio.set_event_loop_policy(before)
-    assert asyncio.run(kind_of_loop()) is not miniloop.EventLoop
+def test_a_new_loop_is_an_asyncio_loop() -> None:
+    loop = miniloop.new_event_loop()
+    assert isinstance(loop, asyncio.AbstractEventLoop)
+    assert not isinstance(loop, asyncio.BaseEventLoop)
+    loop.close()
 
 
-def test_install_makes_every_loop_of_the_process_ours() -> None:
-    code = """
-import asyncio, miniloop
-miniloop.install()
-async def kind(): return type(asyncio.get_running_loop()).__name__
-loop = asyncio.new_event_loop()
-print(asyncio.run(kind()), type(loop).__name__)
-loop.close()
-"""
-    assert run_python(code) == "EventLoop EventLoop"
+@pytest.mark.usefixtures("_policy")
+def test_installing_makes_every_later_loop_a_miniloop() -> None:
+    miniloop.install()
+    loop = asyncio.new_event_loop()
+    assert isinstance(loop, miniloop.EventLoop)
+    loop.close()
+    assert asyncio.run(kind_of_loop()) is miniloop.EventLoop
 
 
-def test_importing_touches_no_policy() -> None:
-    code = """
-import asyncio, sys, miniloop
+@pytest.mark.usefixtures("_policy")
+def test_the_policy_can_be_set_by_hand() -> None:
+    asyncio.set_event_loop_policy(miniloop.EventLoopPolicy())
+    assert asyncio.run(kind_of_loop()) is miniloop.EventLoop
+
+
+def test_importing_touches_no_policy_and_no_loop() -> None:
+    program = """
+import sys, asyncio
+before = asyncio.events._event_loop_policy
+new_event_loop = asyncio.new_event_loop
+import miniloop
+assert asyncio.events._event_loop_policy is before is None
+assert asyncio.new_event_loop is new_event_loop
+assert asyncio.events._get_running_loop() is None
 assert "miniloop.policy" not in sys.modules
-assert asyncio.events._event_loop_policy is None
-async def kind(): return type(asyncio.get_running_loop()).__module__
-print(asyncio.run(kind()))
+miniloop.run(asyncio.sleep(0))
+assert "miniloop.policy" not in sys.modules
+miniloop.EventLoopPolicy
+assert "miniloop.policy" in sys.modules
+print("untouched")
 """
-    assert "miniloop" not in run_python(code)
+    assert interpret(program) == "untouched"
 
 
-def test_everything_that_is_promised_is_there() -> None:
-    for name in miniloop.__all__:
-        assert getattr(miniloop, name) is not None
+def test_importing_does_not_import_the_loop_of_the_standard_library_for_itself() -> None:
+    program = """
+import asyncio, sys
+before = set(sys.modules)
+import miniloop
+print(sorted(name for name in set(sys.modules) - before
+             if name.startswith("asyncio.") and not name.startswith("asyncio.trsock")))
+"""
+    assert interpret(program) == "[]"
 
 
-def test_what_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'loops'"):
-        _ = miniloop.loops  # type: ignore[attr-defined]
+def test_the_face_is_what_it_says() -> None:
+    assert all(hasattr(miniloop, name) for name in miniloop.__all__)
+    assert sorted(miniloop.__all__) == list(miniloop.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        miniloop.nonsense  # noqa: B018

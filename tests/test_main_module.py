@@ -1,4 +1,4 @@
-"""``python -m miniloop``: an unmodified program, its own arguments, exit code and traceback."""
+"""python -m miniloop: any program, unchanged, with its own arguments, exit code and tracebacks."""
 
 from __future__ import annotations
 
@@ -7,129 +7,197 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+import miniloop
 
-SAY_LOOP = """
-import asyncio, sys
-async def main():
-    loop = asyncio.get_running_loop()
-    print(type(loop).__module__, sys.argv[1:], __name__, loop.get_debug())
+ROOT = Path(__file__).parents[1]
+
+KIND = """
+import asyncio
+async def kind():
+    return type(asyncio.get_running_loop()).__module__
 """
-WAYS = {
-    "asyncio.run": SAY_LOOP + "asyncio.run(main())",
-    "Runner": SAY_LOOP + "with asyncio.Runner() as runner: runner.run(main())",
-    "new_event_loop": SAY_LOOP + "loop = asyncio.new_event_loop()\n"
-    "loop.run_until_complete(main())\nloop.close()",
-    "get_event_loop": SAY_LOOP + "asyncio.set_event_loop(asyncio.new_event_loop())\n"
-    "asyncio.get_event_loop().run_until_complete(main())\nasyncio.get_event_loop().close()",
-}
 
 
-def miniloop(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+def miniloop_command(
+    *arguments: str, cwd: Path, **options: Any
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "miniloop", *map(str, arguments)],
+        [sys.executable, "-m", "miniloop", *arguments],
+        cwd=cwd,
+        env=environment(),
         capture_output=True,
         text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=20,
+        **options,
     )
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    return tmp_path / "script.py"
+def run_script(tmp_path: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "program.py").write_text(source)
+    return miniloop_command("program.py", *arguments, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_program_gets_our_loop_however_it_asks(way: str, script: Path) -> None:
-    script.write_text(WAYS[way], encoding="utf-8")
-    done = miniloop(script, "one", "--two")
-    assert done.stdout == "miniloop.loop ['one', '--two'] __main__ False\n", done.stderr
+@pytest.mark.parametrize(
+    "get",
+    [
+        "print(asyncio.run(kind()))",
+        "with asyncio.Runner() as runner: print(runner.run(kind()))",
+        "loop = asyncio.new_event_loop(); print(loop.run_until_complete(kind())); loop.close()",
+        "asyncio.set_event_loop(asyncio.new_event_loop()); loop = asyncio.get_event_loop(); "
+        "print(loop.run_until_complete(kind())); loop.close()",
+    ],
+    ids=["run", "Runner", "new_event_loop", "get_event_loop"],
+)
+def test_however_a_program_gets_its_loop_it_gets_a_miniloop(tmp_path: Path, get: str) -> None:
+    result = run_script(tmp_path, f"{KIND}\n{get}\n")
+    assert result.stderr == ""
+    assert result.stdout == "miniloop.loop\n"
+    assert result.returncode == 0
 
 
-def test_module_is_run_as_python_would(tmp_path: Path) -> None:
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__init__.py").write_text("", encoding="utf-8")
-    (tmp_path / "package" / "__main__.py").write_text(WAYS["asyncio.run"], encoding="utf-8")
-    done = miniloop("-m", "package", "x", cwd=tmp_path)
-    assert done.stdout == "miniloop.loop ['x'] __main__ False\n", done.stderr
-
-
-def test_debug_switches_debug_mode_on(script: Path) -> None:
-    script.write_text(WAYS["asyncio.run"], encoding="utf-8")
-    assert miniloop("--debug", script).stdout.endswith("True\n")
-
-
-def test_script_finds_the_modules_beside_it(script: Path) -> None:
-    (script.parent / "beside.py").write_text("WORD = 'found'", encoding="utf-8")
-    script.write_text("import beside; print(beside.WORD)", encoding="utf-8")
-    assert miniloop(script).stdout == "found\n"
-
-
-def test_exit_code_is_the_programs_own(script: Path) -> None:
-    script.write_text("async def main(): raise SystemExit(7)\n", encoding="utf-8")
-    with script.open("a", encoding="utf-8") as file:
-        file.write("import asyncio; asyncio.run(main())")
-    assert miniloop(script).returncode == 7
-
-
-def test_traceback_leads_to_the_programs_line(script: Path) -> None:
-    script.write_text(
-        "import asyncio\nasync def main():\n    1 / 0\nasyncio.run(main())\n", encoding="utf-8"
+def test_a_script_has_its_own_arguments(tmp_path: Path) -> None:
+    result = run_script(
+        tmp_path, "import sys; print(sys.argv)", "one", "--debug", "-m", "--", "two"
     )
-    done = miniloop(script)
-    assert done.returncode == 1
-    assert f'File "{script}", line 3, in main' in done.stderr
-    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert result.stdout == "['program.py', 'one', '--debug', '-m', '--', 'two']\n"
 
 
-def test_interrupt_ends_the_program_as_python_would(script: Path) -> None:
-    script.write_text(
-        "import asyncio\nasync def main():\n"
-        "    try:\n        print('ready', flush=True)\n        await asyncio.sleep(60)\n"
-        "    finally:\n        print('cleaned up', flush=True)\n"
-        "asyncio.run(main())\n",
-        encoding="utf-8",
+def test_a_script_is_main_and_finds_its_neighbours_and_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "neighbour.py").write_text("name = 'found'")
+    (tmp_path / "below" / "program.py").write_text(
+        "import sys, neighbour; print(__name__, __file__, neighbour.name, sys.path[0])"
+    )
+    result = miniloop_command(os.path.join("below", "program.py"), cwd=tmp_path)
+    below = os.path.join("below", "program.py")
+    assert result.stdout == f"__main__ {below} found {tmp_path / 'below'}\n"
+
+
+def test_a_module_is_run_as_python_does(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(
+        f"{KIND}\nimport sys\nprint(__name__, sys.argv[1:], asyncio.run(kind()))"
+    )
+    result = miniloop_command("-m", "package", "one", "-m", "two", cwd=tmp_path)
+    assert result.stderr == ""
+    assert result.stdout == "__main__ ['one', '-m', 'two'] miniloop.loop\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("sys.exit(3)", 3), ("sys.exit()", 0), ("sys.exit('gone')", 1), ("1 / 0", 1), ("pass", 0)],
+)
+def test_the_exit_code_is_the_programs(tmp_path: Path, ending: str, code: int) -> None:
+    inside = f"import asyncio, sys\nasync def main():\n    {ending}\nasyncio.run(main())"
+    assert run_script(tmp_path, inside).returncode == code
+    assert run_script(tmp_path, f"import sys\n{ending}").returncode == code
+
+
+def test_a_traceback_shows_the_programs_lines(tmp_path: Path) -> None:
+    source = "import asyncio\nasync def main():\n    raise LookupError('lost')\nasyncio.run(main())"
+    result = run_script(tmp_path, source)
+    assert result.returncode == 1
+    assert "program.py\", line 3, in main\n    raise LookupError('lost')\n" in result.stderr
+    assert 'program.py", line 4, in <module>\n    asyncio.run(main())\n' in result.stderr
+    assert result.stderr.endswith("LookupError: lost\n")
+
+
+def test_a_syntax_error_is_shown_where_it_is(tmp_path: Path) -> None:
+    result = run_script(tmp_path, "this is no Python")
+    assert result.returncode == 1
+    assert 'program.py", line 1\n' in result.stderr
+    assert "SyntaxError" in result.stderr
+
+
+@pytest.mark.parametrize(("options", "expected"), [([], "False"), (["--debug"], "True")])
+def test_debug_mode_can_be_asked_for(tmp_path: Path, options: list[str], expected: str) -> None:
+    (tmp_path / "program.py").write_text(
+        "import asyncio\n"
+        "async def main():\n"
+        "    print(asyncio.get_running_loop().get_debug())\n"
+        "asyncio.run(main())"
+    )
+    assert miniloop_command(*options, "program.py", cwd=tmp_path).stdout == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to run"),
+        (["--debug"], "nothing to run"),
+        (["-m"], "-m wants the name of a module"),
+        (["--nonsense", "x.py"], "unknown option --nonsense"),
+        (["missing.py"], "can't open file 'missing.py'"),
+    ],
+)
+def test_bad_usage_is_explained(tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = miniloop_command(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert result.stderr.startswith("usage: python -m miniloop")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_printed(tmp_path: Path, option: str) -> None:
+    result = miniloop_command(option, cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m miniloop")
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    result = miniloop_command("--version", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"miniloop {miniloop.__version__} on Python 3.")
+
+
+def test_a_script_may_follow_two_dashes(tmp_path: Path) -> None:
+    (tmp_path / "-program.py").write_text("print('ran')")
+    assert miniloop_command("--", "-program.py", cwd=tmp_path).stdout == "ran\n"
+
+
+@pytest.mark.parametrize("caught", [True, False])
+def test_ctrl_c_ends_a_program_as_it_would_without_us(tmp_path: Path, caught: bool) -> None:
+    (tmp_path / "program.py").write_text(
+        "import asyncio, sys\n"
+        "async def main():\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        await asyncio.sleep(3600)\n"
+        "    finally:\n"
+        "        print('cleaned up', flush=True)\n"
+        "try:\n"
+        "    asyncio.run(main())\n"
+        "except KeyboardInterrupt:\n"
+        f"    {'sys.exit(7)' if caught else 'raise'}\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-m", "miniloop", str(script)],
+        [sys.executable, "-m", "miniloop", "program.py"],
+        cwd=tmp_path,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate()
-    assert stdout == "cleaned up\n"
-    assert "KeyboardInterrupt" in stderr
-    assert process.returncode == -signal.SIGINT
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        ([], "nothing to run"),
-        (["-m"], "-m wants the name of a module"),
-        (["--wrong"], "unknown option --wrong"),
-        (["no-such-script.py"], "no such file"),
-    ],
-)
-def test_bad_usage_is_said_and_exits_with_2(arguments: list[str], reason: str) -> None:
-    done = miniloop(*arguments)
-    assert done.returncode == 2
-    assert reason in done.stderr
-    assert "usage:" in done.stderr
-
-
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_exit_with_0(option: str) -> None:
-    done = miniloop(option)
-    assert done.returncode == 0
-    assert "miniloop" in done.stdout
+        out, err = process.communicate(timeout=10)
+    assert out == "cleaned up\n"
+    if caught:
+        assert process.returncode == 7
+        assert err == ""
+    else:
+        assert process.returncode == -signal.SIGINT
+        assert err.rstrip().endswith("KeyboardInterrupt")
