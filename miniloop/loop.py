@@ -273,7 +273,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Go back to the signal's default action. False if there was no handler."""
-        return self._signals.remove(sig)
+        return not self._closed and self._signals.remove(sig)
 
     # File descriptors: kernel/poller.py.
 

@@ -188,7 +188,7 @@ class LoopUnderTest(miniloop.EventLoop):
 
     @property
     def _default_executor(self) -> ThreadPoolExecutor | None:
-        return self._executor._pool
+        return None if self.is_closed() else self._executor._pool
 
     @property
     def _clock_resolution(self) -> float:
@@ -201,7 +201,7 @@ class LoopUnderTest(miniloop.EventLoop):
 
     @property
     def _signal_handlers(self) -> dict[int, Any]:
-        return self._signals.handlers
+        return {} if self.is_closed() else self._signals.handlers
 
 
 class LoopWithoutSendfile(LoopUnderTest):
