@@ -26,11 +26,14 @@ MOST_ROUNDS = 60
 
 def run_program(program: Program, make_loop: LoopMaker) -> Trace:
     """What the program does on a loop of this make."""
-    complaints: list[Any] = []
+    # By name only: to keep what they are about would keep it alive.
+    warned: list[str] = []
+    complaints: list[str] = []
     outer_hook = sys.unraisablehook
-    with warnings.catch_warnings(record=True) as warned:
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
-        sys.unraisablehook = lambda unraisable: complaints.append(unraisable.exc_type)
+        warnings.showwarning = lambda message, category, *rest: warned.append(category.__name__)
+        sys.unraisablehook = lambda unraisable: complaints.append(unraisable.exc_type.__name__)
         collecting = gc.isenabled()
         gc.disable()  # what is dropped is collected where it is dropped, or else afterwards
         try:
@@ -42,8 +45,8 @@ def run_program(program: Program, make_loop: LoopMaker) -> Trace:
             if collecting:
                 gc.enable()
             sys.unraisablehook = outer_hook
-    trace.late.update(("warning", warning.category.__name__) for warning in warned)
-    trace.late.update(("unraisable", kind.__name__) for kind in complaints)
+    trace.late.update(("warning", kind) for kind in warned)
+    trace.late.update(("unraisable", kind) for kind in complaints)
     return trace
 
 
@@ -77,6 +80,7 @@ def _run(program: Program, world: World) -> None:
         world.do("driver", Look())
     _cancel_all(world)
     _close_generators(world)
+    _cancel_all(world)  # what the closing has begun
     world.do("driver", Look())
     world.note("driver", "names", [task.get_name() for task in world.named])
     if program.curious:

@@ -45,14 +45,15 @@ def test_every_kind_of_step_is_done_before_long() -> None:
     if sys.version_info < (3, 13):
         left.remove("ShutDownQueue")
     left.remove("Raise")  # whose outcome is not noted, but raised
-    for seed in range(1000):
+    for seed in range(2000):
         trace = run_program(program_of_seed(seed), LOOPS["miniloop"])
         left -= {what for _, _, _, what, outcome in trace.events if _went_well(outcome)}
     assert not left
 
 
 def _went_well(outcome: object) -> bool:
-    return not isinstance(outcome, str) or outcome.startswith("t")  # the name of a task
+    # An exception is written as its name, and "nobody" or "nothing" was there to work on.
+    return not isinstance(outcome, str) or not ("Error" in outcome or outcome.startswith("no"))
 
 
 def test_shrinking_leaves_what_matters() -> None:
