@@ -45,6 +45,7 @@ class SSLTransport(asyncio.Transport):
     """The application's end of a TLS connection."""
 
     __slots__ = (
+        "__dict__",  # as of StreamTransport
         "__weakref__",
         "_buffered",
         "_closing",
