@@ -230,6 +230,54 @@ def test_a_pause_costs_nothing_until_data_arrive(run: Run) -> None:
     run(main)
 
 
+def test_an_end_that_comes_with_the_data_after_which_we_pause_is_told_later(run: Run) -> None:
+    class Pausing(Recorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.pause_reading()
+
+    async def main() -> None:
+        talk = await conversation(client=Pausing())
+        client, server = talk.applications
+        server.transport.write(b"all")
+        server.transport.close()
+        await talk.carry_all()
+        assert client.data == b"all"
+        assert not client.eof.done()
+        client.transport.resume_reading()
+        await talk.end()
+        assert client.calls == ["connection_made", "eof_received", "connection_lost"]
+
+    run(main)
+
+
+def test_close_drops_what_was_held_back_by_a_pause(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client, server = talk.applications
+        client.transport.pause_reading()
+        server.transport.write(b"never to be delivered")
+        await talk.carry_all()
+        client.transport.close()
+        await talk.end()
+        assert client.data == b""
+        assert client.lost.result() is None
+        assert server.lost.result() is None
+
+    run(main)
+
+
+def test_an_end_without_a_word_gets_no_answer(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        talk.wires[1].sends.clear()
+        talk.wires[0].close()
+        await talk.end()
+        assert talk.wires[1].sends == []
+
+    run(main)
+
+
 def test_a_connection_given_up_before_it_began_closes_the_transport_below(run: Run) -> None:
     async def main() -> None:
         client = Recorder()
