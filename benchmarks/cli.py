@@ -90,6 +90,8 @@ def _measure(options: argparse.Namespace) -> Run:
             entered = runner.contestants(row, chosen, reference)
             try:
                 run.rows.append(runner.run_row(row, entered, plan, far_end, say=_say))
+                if options.json:
+                    run.dump(options.json)  # a run takes long, and may be ended from outside
             except KeyboardInterrupt:
                 _say(f"interrupted in {row.name}: the rows before it are reported")
                 break

@@ -56,11 +56,16 @@ class Echo(asyncio.Protocol):
 
 
 class BufferedEcho(asyncio.BufferedProtocol):
-    """The same with a buffer of its own, into which the loop receives."""
+    """The same with a buffer of its own, into which the loop receives.
+
+    All connections share it: it is emptied before the next one reads, and a thousand of them would
+    measure how fast the kernel hands out memory.
+    """
+
+    buffer = memoryview(bytearray(256 * KIB))
 
     def __init__(self) -> None:
         self.echoed = 0
-        self.buffer = memoryview(bytearray(256 * KIB))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the one method that is needed."""
