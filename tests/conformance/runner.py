@@ -272,8 +272,9 @@ class _Worker:
                         break
             if not self._finished:
                 # What went wrong may still be on its way to the standard streams.
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(GRACE)
+                deadline = time.monotonic() + GRACE
+                while not _has_ended(process) and time.monotonic() < deadline:
+                    time.sleep(0.05)
         finally:
             # The worker leads the group of whatever its tests started and did not end.
             with contextlib.suppress(ProcessLookupError):
@@ -291,7 +292,7 @@ def _lines(pipe: IO[bytes], process: subprocess.Popen[bytes], silence: float) ->
     poller = select.poll()
     poller.register(pipe, select.POLLIN)
     while True:
-        ended = process.poll() is not None
+        ended = _has_ended(process)
         if poller.poll(0 if ended else 200):
             chunk = os.read(pipe.fileno(), 65536)
             if not chunk:
@@ -301,3 +302,14 @@ def _lines(pipe: IO[bytes], process: subprocess.Popen[bytes], silence: float) ->
             deadline = time.monotonic() + silence
         elif ended or time.monotonic() > deadline:
             return
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has ended, without taking its exit status.
+
+    Until that is taken the number of the process, and of the group that is to be killed, stays its
+    own. Source: waitid(2), ``WNOWAIT``.
+    """
+    if not hasattr(os, "waitid"):
+        return process.poll() is not None
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
