@@ -101,6 +101,6 @@ class Recorder:
         if message.endswith(("was never retrieved", "but it is pending!")):
             self.trace.late[(message, str(error), str(keys))] += 1
         else:
-            # What follows names a function and a place, each loop in its own style.
-            kind = message.split(" in callback ")[0]
+            # What follows names a function and its place, or an object and its address.
+            kind = message.split(" in callback ")[0].split(" <")[0]
             self.note("handler", kind, [error, keys])
