@@ -85,9 +85,13 @@ class Output:
         elif self._linger is None:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(GATHER_SECONDS, self._wanted.set)
+        self._raise_if_ended()  # before waiting, for nobody would ever make room
         if self._size >= HIGH_WATER:
             self._room.clear()
             await self._room.wait()
+            self._raise_if_ended()
+
+    def _raise_if_ended(self) -> None:
         if self._writer is not None and self._writer.done():
             self._writer.result()  # raises what ended it
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -248,9 +249,12 @@ def test_data_right_after_the_handshake_reach_the_protocol(run: Run) -> None:
 def test_a_protocol_may_go_over_to_tls_while_its_buffer_is_full(run: Run) -> None:
     # The application was told to pause; that there is room again is told to the protocol between.
     messages: list[bytes] = []
+    is_full = threading.Event()  # until then nothing is read: it must not drain as fast as it fills
 
     def serve(sock: socket.socket) -> None:
-        clear = receive_exactly(sock, int(receive_exactly(sock, 20)))
+        length = int(receive_exactly(sock, 20))
+        assert is_full.wait(10)
+        clear = receive_exactly(sock, length)
         assert not clear.strip(b"\0")
         with certificates.server_context().wrap_socket(sock, server_side=True) as tls:
             messages.append(receive_exactly(tls, 1_000_000))
@@ -262,6 +266,7 @@ def test_a_protocol_may_go_over_to_tls_while_its_buffer_is_full(run: Run) -> Non
         transport.write(b"%20d" % 20_000_000)
         transport.write(bytes(20_000_000))
         assert client.full
+        is_full.set()
         upgraded = await loop.start_tls(
             transport, client, certificates.client_context(), server_hostname="localhost"
         )
