@@ -33,7 +33,6 @@ __all__ = [
     "connect_accepted_socket",
     "create_connection",
     "create_unix_connection",
-    "is_abstract",
     "set_reuse_port",
 ]
 
@@ -331,8 +330,3 @@ def set_reuse_port(sock: socket.socket) -> None:
         raise ValueError(
             "reuse_port not supported by socket module, SO_REUSEPORT defined but not implemented."
         ) from None
-
-
-def is_abstract(path: str | bytes) -> bool:
-    """True for a name in Linux's abstract namespace, which leaves no file: unix(7)."""
-    return path[:1] in ("\0", b"\0")

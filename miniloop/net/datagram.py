@@ -4,16 +4,13 @@ A datagram arrives whole, once or never. So there is no stream to cut up and no 
 transport hands each datagram to the protocol with its sender's address, and sends each at once,
 keeping only what the kernel has no room for just now.
 
-    made ──connection_made──▶ open ──close──▶ closing ──queue sent──▶ closed
-                                └──abort, unexpected error──────────▶ closed
-                                                 each ends in connection_lost, once
+How it begins and ends is told in `descriptor_transport`.
 
 Invariants:
 
 1. `_queue` is empty unless the poller watches the socket for writing.
 2. An error of the socket (`OSError`) concerns one datagram: it goes to `error_received`, and the
    endpoint lives on. Anything else is a mistake of the program, and ends it.
-3. `_lost` is true from the moment when `connection_lost` is queued.
 
 Reading: under load many datagrams wait at once, and a turn of the loop for each is a quarter of all
 that a server has to do. But asking for one that is not there is not free either: "would block" is
@@ -33,15 +30,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import warnings
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.write_buffer import BYTES_LIKE, refusal
 
 __all__ = ["DatagramTransport"]
 
@@ -65,21 +61,17 @@ PATIENCE = 64
 SENDS_EMPTY = sys.version_info >= (3, 13)
 HEADER_SIZE = 8 if SENDS_EMPTY else 0
 
-# Datagrams sent after the end are dropped; from here on the program is told that it does so.
-LOST_WRITES_TOLERATED = 5
-
-_BYTES_LIKE = (bytes, bytearray, memoryview)
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
+class DatagramTransport(
+    ReadableTransport, WritableTransport, asyncio.Transport, asyncio.DatagramTransport
+):
     """An endpoint for datagrams, over a non-blocking socket.
 
     It is no stream, but asyncio's are instances of `asyncio.Transport` too, and programs ask.
     """
-
-    _extra: dict[str, Any]
 
     def __init__(
         self,
@@ -93,94 +85,23 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
 
         `address` is where all datagrams go, if they all go to one.
         """
-        super().__init__(
-            {
-                "socket": TransportSocket(sock),
-                "sockname": _address_of(sock.getsockname),
-                "peername": _address_of(sock.getpeername),
-            }
-        )
-        self._loop = loop
-        self._sock: Any = sock
-        self._fd = sock.fileno()
-        self._receive = _receiver(sock)
-        self._protocol: Any = protocol
         self._address = address
-        self._connected = self._extra["peername"] is not None
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._size = 0  # of the queue, in bytes
-        self._marks = WriteMarks(loop, self, protocol)
         self._burst = 1
         self._full_bursts = 0
-        self._started = False
-        self._paused = False
-        self._closing = False
-        self._lost = False
-        self._lost_writes = 0
+        extra = {
+            "socket": TransportSocket(sock),
+            "sockname": _address_of(sock.getsockname),
+            "peername": _address_of(sock.getpeername),
+        }
+        super().__init__(loop, sock, protocol, extra)
+        self._connected = extra["peername"] is not None
+        self._receive = _receiver(sock)
         loop.transports[self._fd] = self
-        loop.call_soon(self._start, waiter)
-
-    def _start(self, waiter: Any) -> None:
-        try:
-            self._protocol.connection_made(self)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._report(exc, "protocol.connection_made() call failed.")
-        self._started = True
-        try:
-            if self.is_reading():
-                self._loop.watch_reader(self._fd, self._read_ready)
-        except Exception as exc:  # the kernel has no room for one more watch
-            if waiter is None or waiter.done():
-                raise
-            waiter.set_exception(exc)
-        else:
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
-
-    def __repr__(self) -> str:
-        state = "closed" if self._sock is None else "closing" if self._closing else "open"
-        return f"<{type(self).__name__} {state} fd={self._fd} write buffer={self._size}>"
-
-    def __del__(self) -> None:
-        if getattr(self, "_sock", None) is not None:
-            warnings.warn(
-                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
-            )
-            self._sock.close()
-
-    # The protocol.
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Talk to another protocol from now on."""
-        self._protocol = self._marks.protocol = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol that is told of what happens."""
-        protocol: asyncio.BaseProtocol = self._protocol
-        return protocol
+        self._begin(waiter)
 
     # Receiving.
-
-    def is_reading(self) -> bool:
-        """True unless reading is paused, or the transport is closing."""
-        return not self._paused and not self._closing
-
-    def pause_reading(self) -> None:
-        """Receive nothing until `resume_reading`; the kernel drops what it has no room for."""
-        if not self.is_reading():
-            return
-        self._paused = True
-        self._loop.unwatch_reader(self._fd)
-
-    def resume_reading(self) -> None:
-        """Receive again."""
-        if self._closing or not self._paused:
-            return
-        self._paused = False
-        if self._started:
-            self._loop.watch_reader(self._fd, self._read_ready)
 
     def _read_ready(self) -> None:
         receive = self._receive
@@ -216,11 +137,8 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         3.13 on, and dropped before. Raises TypeError for other types, ValueError for an address
         that is not the endpoint's.
         """
-        if not isinstance(data, _BYTES_LIKE):
-            raise TypeError(
-                "data argument must be a bytes-like object (bytes, bytearray or memoryview), "
-                f"not {type(data).__name__!r}"
-            )
+        if not isinstance(data, BYTES_LIKE):
+            raise refusal(data)
         if self._address is not None:
             if addr is not None and addr != self._address:
                 raise ValueError(f"Invalid address: must be None or {self._address}, got {addr!r}")
@@ -228,7 +146,7 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         if not data and not SENDS_EMPTY:
             return
         # Until the turn ends an endpoint without a remote address may still say goodbye.
-        if self._lost and (self._address is not None or self._sock is None):
+        if self._lost and (self._address is not None or self._file is None):
             self._count_lost_write()
             return
         if not self._queue:
@@ -254,9 +172,9 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
 
     def _send(self, data: Any, address: Any) -> None:
         if self._connected:
-            self._sock.send(data)
+            self._file.send(data)
         else:
-            self._sock.sendto(data, address)
+            self._file.sendto(data, address)
 
     def _write_ready(self) -> None:
         queue = self._queue
@@ -288,29 +206,11 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         data, _ = self._queue.popleft()
         self._size -= len(data) + HEADER_SIZE
 
-    def _count_lost_write(self) -> None:
-        self._lost_writes += 1
-        if self._lost_writes > LOST_WRITES_TOLERATED:
-            logger.warning("socket.send() raised exception.")
-
     def get_write_buffer_size(self) -> int:
         """How many bytes wait to be sent."""
         return self._size
 
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The low and the high water mark, in bytes."""
-        return self._marks.low, self._marks.high
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks, in bytes: see `WriteMarks.set`."""
-        self._marks.set(high, low)
-        self._marks.grown(self._size)
-
     # Ending.
-
-    def is_closing(self) -> bool:
-        """True once the transport is closing or closed."""
-        return self._closing
 
     def close(self) -> None:
         """Send what is queued, then close. Nothing more is received."""
@@ -329,43 +229,10 @@ class DatagramTransport(asyncio.Transport, asyncio.DatagramTransport):
         self._report(exc, message)
         self._drop(exc)
 
-    def _report(self, exc: BaseException, message: str) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": exc,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )
-
     def _drop(self, exc: BaseException | None) -> None:
         self._queue.clear()
         self._size = 0
         self._lose(exc)
-
-    def _lose(self, exc: BaseException | None) -> None:
-        if self._lost:
-            return
-        self._lost = self._closing = True
-        self._loop.unwatch_reader(self._fd)
-        self._loop.unwatch_writer(self._fd)
-        if self._loop.is_closed():
-            self._close_socket()  # there is no next turn in which to tell anybody
-        else:
-            self._loop.call_soon(self._finish, exc)
-
-    def _finish(self, exc: BaseException | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        finally:
-            self._close_socket()
-
-    def _close_socket(self) -> None:
-        self._sock.close()
-        self._sock = None
-        self._protocol = None
-        self._marks.forget()
 
 
 def _address_of(method: Callable[[], Any]) -> Any:

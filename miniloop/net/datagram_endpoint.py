@@ -5,14 +5,12 @@ Source: the CPython documentation, `loop.create_datagram_endpoint`; ip(7), unix(
 
 from __future__ import annotations
 
-import os
 import socket
-import stat
 from collections.abc import Callable
 from typing import Any
 
 from miniloop.kernel.report import logger
-from miniloop.net import connect, resolver
+from miniloop.net import connect, resolver, unix_path
 from miniloop.net.datagram import DatagramTransport
 
 __all__ = ["create_datagram_endpoint"]
@@ -148,7 +146,7 @@ async def _open_any(
             sock.setblocking(False)
             if local:
                 if family == _UNIX:
-                    _remove_stale_socket(local)
+                    unix_path.remove_stale_socket(local)
                 sock.bind(local)
             if remote and not allow_broadcast:
                 await loop.sock_connect(sock, remote)
@@ -164,17 +162,3 @@ async def _open_any(
         raise first_error
     finally:
         first_error = None  # it holds this frame
-
-
-def _remove_stale_socket(path: str) -> None:
-    """Make room for a socket file, if what is there is one. Abstract names need no room."""
-    if connect.is_abstract(path):
-        return
-    try:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.remove(path)
-    except FileNotFoundError:
-        pass
-    except OSError as exc:
-        # We may be allowed to create a socket here, though not to look.
-        logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)

@@ -20,7 +20,6 @@ import errno
 import itertools
 import os
 import socket
-import stat
 import sys
 import weakref
 from asyncio.trsock import TransportSocket
@@ -28,7 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniloop.kernel.report import logger
-from miniloop.net import connect, resolver
+from miniloop.net import connect, resolver, unix_path
 from miniloop.net.connect import TLSOptions
 
 __all__ = ["Server", "create_server", "create_unix_server"]
@@ -387,7 +386,7 @@ async def create_unix_server(
     server = Server(loop, [sock], protocol_factory, backlog, tls)
     if cleanup_socket:
         name = sock.getsockname()
-        if name and not connect.is_abstract(name):
+        if name and not unix_path.is_abstract(name):
             server.remove_on_close(name)
     if start_serving:
         await server.start_serving()
@@ -395,15 +394,7 @@ async def create_unix_server(
 
 
 def _bind_unix(path: str | bytes) -> socket.socket:
-    if not connect.is_abstract(path):
-        try:
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.remove(path)
-        except FileNotFoundError:
-            pass
-        except OSError as exc:
-            # We may be allowed to create a socket here, though not to look.
-            logger.error("Unable to check or remove stale UNIX socket %r: %r", path, exc)
+    unix_path.remove_stale_socket(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)

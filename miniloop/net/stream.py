@@ -6,19 +6,13 @@ if there was more, the poller says so again on the next turn, after everybody el
 Writing: send at once, which nearly always succeeds; what does not fit is kept, and sent when the
 poller says that there is room.
 
-The life of a transport:
-
-    made ──connection_made──▶ open ──close, EOF──▶ closing ──buffer sent──▶ closed
-                                └──abort, error───────────────────────────▶ closed
-                                                              each ends in connection_lost, once
+How it begins and ends is told in `descriptor_transport`.
 
 Invariants:
 
 1. `_buffer` is empty unless the poller watches the socket for writing.
 2. The poller watches it for reading exactly while `is_reading()`, unless EOF has come and the
    protocol keeps the other direction open.
-3. `connection_lost` is called once, never from inside a method that the protocol calls, and nothing
-   is called after it. `_lost` is true from the moment it is queued.
 
 The trap: every call into a protocol may do anything: close the transport, pause it, or set another
 protocol. After such a call nothing that was read into a local variable can be relied on.
@@ -29,17 +23,14 @@ Source: PEP 3156, the CPython documentation, "Transports and Protocols".
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import warnings
 from asyncio.trsock import TransportSocket
-from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, as_piece, refusal
 
 __all__ = ["StreamTransport"]
 
@@ -50,49 +41,20 @@ __all__ = ["StreamTransport"]
 SMALLEST_READ = 16 * 1024
 LARGEST_READ = 128 * 1024
 
-# Writes to a connection that is gone are dropped, as the far end would have; from here on the
-# program is told that it does so.
-LOST_WRITES_TOLERATED = 5
-
-# The most pieces that one sendmsg(2) takes.
-try:
-    MOST_PIECES = min(os.sysconf("SC_IOV_MAX"), 1024)
-except (ValueError, OSError):
-    MOST_PIECES = 16  # the least that POSIX allows
-
-# A tuple made once: `bytes | bytearray` in a call of isinstance makes an object each time.
-BYTES_LIKE = (bytes, bytearray, memoryview)
-
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
-class StreamTransport(asyncio.Transport):
+class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     """A transport over a connected, non-blocking stream socket (TCP or Unix)."""
 
     __slots__ = (
-        "__dict__",  # tests of libraries put other methods in the place of ours
-        "__weakref__",
         "_buffer",
-        "_buffer_size",
         "_buffered_protocol",
-        "_closing",
-        "_ended",
         "_eof_written",
-        "_fd",
         "_flushed",
-        "_loop",
-        "_lost",
-        "_lost_writes",
-        "_marks",
-        "_paused",
-        "_protocol",
         "_read_size",
         "_server",
-        "_sock",
-        "_started",
     )
-
-    _extra: dict[str, Any]  # asyncio's; behind get_extra_info
 
     # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us.
     _start_tls_compatible = True
@@ -107,29 +69,17 @@ class StreamTransport(asyncio.Transport):
         server: Any = None,
     ) -> None:
         """Take over `sock`, and tell `protocol` so on the next turn; then finish `waiter`."""
-        super().__init__(extra)
-        self._loop = loop
-        self._sock: Any = sock
-        self._fd = sock.fileno()
         self._server = server
-        self._buffer: deque[memoryview] = deque()
-        self._buffer_size = 0
-        self._marks = WriteMarks(loop, self, protocol)
+        self._buffer = WriteBuffer()
         self._read_size = SMALLEST_READ
-        self._closing = False
-        self._paused = False
-        self._started = False
-        self._ended = False  # the peer has sent its last byte, and the protocol knows
         self._eof_written = False
-        self._lost = False
-        self._lost_writes = 0
         self._flushed: Any = None  # a future, while sendfile has the socket
+        super().__init__(loop, sock, protocol, extra)
         self._describe_socket(sock)
-        self.set_protocol(protocol)
         if server is not None:
             server.attach(self)
         loop.transports[self._fd] = self
-        loop.call_soon(self._start, waiter)
+        self._begin(waiter)
 
     def _describe_socket(self, sock: socket.socket) -> None:
         self._extra["socket"] = TransportSocket(sock)
@@ -143,76 +93,15 @@ class StreamTransport(asyncio.Transport):
             except OSError:
                 self._extra["peername"] = None
 
-    def _start(self, waiter: Any) -> None:
-        try:
-            self._protocol.connection_made(self)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._loop.call_exception_handler(
-                {
-                    "message": "protocol.connection_made() call failed.",
-                    "exception": exc,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
-        self._started = True
-        if not self._closing and not self._paused:
-            self._loop.watch_reader(self._fd, self._read_ready)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def __repr__(self) -> str:
-        state = "closed" if self._sock is None else "closing" if self._closing else "open"
-        parts = [type(self).__name__, state, f"fd={self._fd}"]
-        if self._sock is not None and not self._loop.is_closed():
-            parts.append("reading" if self.is_reading() else "not reading")
-            parts.append(f"write buffer={self.get_write_buffer_size()}")
-        return f"<{' '.join(parts)}>"
-
-    def __del__(self) -> None:
-        if self._sock is not None:
-            warnings.warn(
-                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
-            )
-            self._sock.close()
-            if self._server is not None:
-                self._server.detach(self)
-
-    # The protocol.
+    def _describe(self) -> list[str]:
+        return [*super()._describe(), "reading" if self.is_reading() else "not reading"]
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
-        self._protocol: Any = protocol
-        self._marks.protocol = protocol
+        super().set_protocol(protocol)
         self._buffered_protocol = isinstance(protocol, asyncio.BufferedProtocol)
 
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol that is told of what happens."""
-        protocol: asyncio.BaseProtocol = self._protocol
-        return protocol
-
     # Reading.
-
-    def is_reading(self) -> bool:
-        """True unless reading is paused, or the transport is closing."""
-        return not self._paused and not self._closing
-
-    def pause_reading(self) -> None:
-        """Stop reading until `resume_reading`: the peer will be held up by the kernel."""
-        if not self.is_reading():
-            return
-        self._paused = True
-        self._loop.unwatch_reader(self._fd)
-
-    def resume_reading(self) -> None:
-        """Read again."""
-        if self._closing or not self._paused:
-            return
-        self._paused = False
-        if self._started and not self._ended:
-            self._loop.watch_reader(self._fd, self._read_ready)
 
     def _read_ready(self) -> None:
         if self._lost:
@@ -222,7 +111,7 @@ class StreamTransport(asyncio.Transport):
             return
         size = self._read_size
         try:
-            data = self._sock.recv(size)
+            data = self._file.recv(size)
         except _WOULD_BLOCK:
             return
         except (SystemExit, KeyboardInterrupt):
@@ -256,7 +145,7 @@ class StreamTransport(asyncio.Transport):
             self._fail(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
         try:
-            count = self._sock.recv_into(buffer)
+            count = self._file.recv_into(buffer)
         except _WOULD_BLOCK:
             return
         except (SystemExit, KeyboardInterrupt):
@@ -297,10 +186,7 @@ class StreamTransport(asyncio.Transport):
         Raises TypeError for other types, RuntimeError after `write_eof` or during `sendfile`.
         """
         if not isinstance(data, BYTES_LIKE):
-            raise TypeError(
-                "data argument must be a bytes-like object (bytes, bytearray or memoryview), "
-                f"not {type(data).__name__!r}"
-            )
+            raise refusal(data)
         if self._eof_written or self._flushed is not None:
             self._refuse_write()
         if not data:
@@ -308,9 +194,9 @@ class StreamTransport(asyncio.Transport):
         if self._lost:
             self._count_lost_write()
             return
-        if not self._buffer:
+        if not self._buffer.size:
             try:
-                sent = self._sock.send(data)
+                sent = self._file.send(data)
             except _WOULD_BLOCK:
                 sent = 0
             except (SystemExit, KeyboardInterrupt):
@@ -324,11 +210,11 @@ class StreamTransport(asyncio.Transport):
             rest = memoryview(data).cast("B")[sent:]
             if not rest:
                 return
-            self._keep(rest)
+            self._buffer.add(rest)
             self._loop.watch_writer(self._fd, self._write_ready)
         else:
-            self._keep(data)
-        self._marks.grown(self._buffer_size)
+            self._buffer.add(data)
+        self._marks.grown(self._buffer.size)
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Send several pieces, in one system call where there is room for them."""
@@ -337,81 +223,57 @@ class StreamTransport(asyncio.Transport):
         if self._lost:
             self._count_lost_write()
             return
-        idle = not self._buffer
+        buffer = self._buffer
+        idle = not buffer.size
         # All of them before any is kept: one may be refused.
-        pieces = [piece for piece in map(_piece, list_of_data) if piece]
-        if not pieces:
-            return
-        self._buffer.extend(pieces)
-        self._buffer_size += sum(map(len, pieces))
-        if idle:
+        for piece in [as_piece(data) for data in list_of_data]:
+            buffer.add_piece(piece)
+        if idle and buffer.size:
             self._send_buffer()
             # Sending may have failed, and dropped it all.
-            if self._buffer:
+            if buffer.size:
                 self._loop.watch_writer(self._fd, self._write_ready)
-        self._marks.grown(self._buffer_size)
+        self._marks.grown(buffer.size)
 
     def _refuse_write(self) -> None:
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         raise RuntimeError("unable to write; sendfile is in progress")
 
-    def _count_lost_write(self) -> None:
-        self._lost_writes += 1
-        if self._lost_writes > LOST_WRITES_TOLERATED:
-            logger.warning("socket.send() raised exception.")
-
-    def _keep(self, data: Any) -> None:
-        piece = _piece(data)
-        self._buffer.append(piece)
-        self._buffer_size += len(piece)
-
     def _send_buffer(self) -> None:
         """Send as much of the buffer as the kernel takes in one call."""
-        buffer = self._buffer
         try:
-            if len(buffer) == 1:
-                sent = self._sock.send(buffer[0])
-            else:
-                sent = self._sock.sendmsg(list(islice(buffer, MOST_PIECES)))
+            self._buffer.flush(self._file.send, self._file.sendmsg)
         except _WOULD_BLOCK:
             return
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
             self._fail(exc, "Fatal write error on socket transport")
-            return
-        self._buffer_size -= sent
-        while sent:
-            first = buffer.popleft()
-            if sent < len(first):
-                buffer.appendleft(first[sent:])
-                return
-            sent -= len(first)
 
     def _write_ready(self) -> None:
         self._send_buffer()
         if self._lost:
             return
-        if not self._buffer:
+        if not self._buffer.size:
             self._loop.unwatch_writer(self._fd)
-        self._marks.shrunk(self._buffer_size)  # may call back, and so write
-        if self._buffer:
+        self._marks.shrunk(self._buffer.size)  # may call back, and so write
+        if self._buffer.size:
             return
         if self._flushed is not None and not self._flushed.done():
             self._flushed.set_result(None)
         if self._closing:
             self._lose(None)
         elif self._eof_written:
-            self._sock.shutdown(socket.SHUT_WR)
+            self._file.shutdown(socket.SHUT_WR)
 
     def write_eof(self) -> None:
         """Finish sending, once all is sent; reading goes on."""
         if self._closing or self._eof_written:
             return
         self._eof_written = True
-        if not self._buffer:
-            self._sock.shutdown(socket.SHUT_WR)
+        if not self._buffer.size:
+            self._file.shutdown(socket.SHUT_WR)
 
     def can_write_eof(self) -> bool:
         """True: a socket can be closed in one direction."""
@@ -419,16 +281,7 @@ class StreamTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """How many bytes wait to be sent."""
-        return self._buffer_size
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The low and the high water mark, in bytes."""
-        return self._marks.low, self._marks.high
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks, in bytes: see `WriteMarks.set`."""
-        self._marks.set(high, low)
-        self._marks.grown(self._buffer_size)
+        return self._buffer.size
 
     # For sendfile, which writes to the socket itself.
 
@@ -437,7 +290,7 @@ class StreamTransport(asyncio.Transport):
         if self._flushed is not None:
             raise RuntimeError("Empty waiter is already set")
         self._flushed = self._loop.create_future()
-        if not self._buffer:
+        if not self._buffer.size:
             self._flushed.set_result(None)
         return self._flushed
 
@@ -458,14 +311,10 @@ class StreamTransport(asyncio.Transport):
     def take_socket_back(self) -> None:
         """Accept writes again."""
         self._flushed = None
-        if not self._buffer and not self._lost:
+        if not self._buffer.size and not self._lost:
             self._loop.unwatch_writer(self._fd)  # it may still be watched by `wait_for_room`
 
     # Ending.
-
-    def is_closing(self) -> bool:
-        """True once the transport is closing or closed."""
-        return self._closing
 
     def close(self) -> None:
         """Send what is buffered, then close. Nothing more is read."""
@@ -473,7 +322,7 @@ class StreamTransport(asyncio.Transport):
             return
         self._closing = True
         self._loop.unwatch_reader(self._fd)
-        if not self._buffer:
+        if not self._buffer.size:
             self._lose(None)
 
     def abort(self) -> None:
@@ -486,53 +335,20 @@ class StreamTransport(asyncio.Transport):
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=True)
         else:
-            self._loop.call_exception_handler(
-                {
-                    "message": message,
-                    "exception": exc,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
+            self._report(exc, message)
         self._drop(exc)
 
     def _drop(self, exc: BaseException | None) -> None:
-        if self._lost:
-            return
         self._buffer.clear()
-        self._buffer_size = 0
-        if not self._closing:
-            self._closing = True
-            self._loop.unwatch_reader(self._fd)
-        self._loop.unwatch_writer(self._fd)
         self._lose(exc)
 
     def _lose(self, exc: BaseException | None) -> None:
-        if self._lost:
-            return
-        self._lost = True
-        self._loop.unwatch_writer(self._fd)
         if self._flushed is not None and not self._flushed.done():
             self._flushed.set_exception(ConnectionError("Connection is closed by peer"))
-        self._loop.call_soon(self._finish, exc)
+        super()._lose(exc)
 
-    def _finish(self, exc: BaseException | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        finally:
-            self._sock.close()
-            self._sock = None
-            self._protocol = None
-            self._marks.forget()
-            server, self._server = self._server, None
-            if server is not None:
-                server.detach(self)
-
-
-def _piece(data: Any) -> memoryview:
-    """The bytes of `data`, to be sent later. Raises TypeError for what has none."""
-    piece = memoryview(data).cast("B")
-    # Its owner may change it, or the size of a bytearray, as soon as we return.
-    if not piece.readonly or isinstance(piece.obj, bytearray):
-        piece = memoryview(bytes(piece))
-    return piece
+    def _release(self) -> None:
+        super()._release()
+        server, self._server = self._server, None
+        if server is not None:
+            server.detach(self)

@@ -312,3 +312,58 @@ def test_what_ends_the_program_passes_through_a_transport(
     loop.run_until_complete(asyncio.wait([task]))
     peer.close()
     loop.close()
+
+
+# The kernel has no room for one more watch.
+
+
+@pytest.fixture
+def full_kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def fill() -> None:
+        def refuse(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "watch_reader", refuse)
+
+    return fill
+
+
+def test_a_connection_that_cannot_be_watched_fails_and_is_closed(
+    full_kernel: Callable[[], None],
+) -> None:
+    async def main() -> None:
+        near, far = tcp_pair()
+        with far:
+            full_kernel()
+            with pytest.raises(OSError, match="No space left"):
+                await asyncio.get_running_loop().create_connection(Recorder, sock=near)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert near.fileno() == -1
+
+    miniloop.run(main())
+
+
+def test_a_served_connection_that_cannot_be_watched_is_reported_and_lost(
+    full_kernel: Callable[[], None],
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports = collect_reports()
+        made: list[Recorder] = []
+
+        def factory() -> Recorder:
+            full_kernel()
+            made.append(Recorder())
+            return made[0]
+
+        server = await loop.create_server(factory, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()) as client:
+            client.setblocking(False)
+            assert await loop.sock_recv(client, 1) == b""
+        assert isinstance(await made[0].lost, OSError)
+        assert [report["exception"].errno for report in reports] == [errno.ENOSPC]
+        server.close()
+        await server.wait_closed()
+
+    miniloop.run(main())

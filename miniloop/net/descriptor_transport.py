@@ -1,0 +1,259 @@
+"""What transports over a file descriptor share: how they begin, and how they end.
+
+    made ──connection_made──▶ open ──close──▶ closing ──all sent──▶ closed
+                                └──abort, error───────────────────▶ closed
+                                                   each ends in connection_lost, once
+
+Invariants:
+
+1. `connection_made` is called on the turn after the transport was made, and `connection_lost` on
+   the turn after it was lost: never from inside a method that the protocol calls.
+2. `_lost` is true from the moment when `connection_lost` is queued. After it nothing is called.
+3. `_file` is None once the descriptor was given back. A transport that is collected before that was
+   forgotten by somebody, and says so.
+
+`ReadableTransport` adds what there is to pause, `WritableTransport` what may pile up. A stream is
+both, and so is a datagram endpoint; each end of a pipe is one.
+
+Source: PEP 3156; the CPython documentation, "Transports and Protocols".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from typing import Any
+
+from miniloop.kernel.report import logger
+from miniloop.net.flow_control import WriteMarks
+
+__all__ = ["DescriptorTransport", "ReadableTransport", "WritableTransport"]
+
+# Writes to a connection that is gone are dropped, as the far end would have; from here on the
+# program is told that it does so.
+LOST_WRITES_TOLERATED = 5
+
+
+class DescriptorTransport(asyncio.BaseTransport):
+    """The life of a transport. Its subclasses move the bytes."""
+
+    # Those of the subclasses below are here too: a class has room for the slots of one parent.
+    __slots__ = (
+        "__dict__",  # tests of libraries put other methods in the place of ours
+        "__weakref__",
+        "_closing",
+        "_ended",
+        "_fd",
+        "_file",
+        "_loop",
+        "_lost",
+        "_lost_writes",
+        "_marks",
+        "_paused",
+        "_protocol",
+        "_started",
+    )
+
+    _extra: dict[str, Any]  # asyncio's; behind get_extra_info
+
+    def __init__(
+        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+    ) -> None:
+        """Take over `file`, a non-blocking socket or file object; `_begin` then starts it all."""
+        super().__init__(extra)
+        self._loop = loop
+        self._file: Any = file
+        self._fd: int = file.fileno()
+        self._started = False
+        self._closing = False
+        self._lost = False
+        self.set_protocol(protocol)
+
+    @property
+    def _sock(self) -> Any:
+        """The file, by the name under which programs look for it in asyncio's transports."""
+        return self._file
+
+    # Beginning.
+
+    def _begin(self, waiter: Any) -> None:
+        """Tell the protocol on the next turn, and finish `waiter`, if there is one."""
+        self._loop.call_soon(self._start, waiter)
+
+    def _start(self, waiter: Any) -> None:
+        try:
+            self._protocol.connection_made(self)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._report(exc, "protocol.connection_made() call failed.")
+        self._started = True
+        try:
+            if not self._closing:
+                self._watch()
+        except Exception as exc:  # the kernel has no room for one more watch
+            if waiter is None or waiter.done():
+                self._lose(exc)  # nobody waits who could close it
+                raise
+            waiter.set_exception(exc)
+        else:
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+
+    def _watch(self) -> None:
+        """Begin to watch the descriptor, once the protocol knows its transport."""
+        raise NotImplementedError
+
+    # The protocol.
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Talk to another protocol from now on."""
+        self._protocol: Any = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is told of what happens."""
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    def _report(self, exc: BaseException, message: str) -> None:
+        """Tell the loop of an error that is nobody's everyday life."""
+        self._loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": exc,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+
+    # Ending.
+
+    def is_closing(self) -> bool:
+        """True once the transport is closing or closed."""
+        return self._closing
+
+    def _lose(self, exc: BaseException | None) -> None:
+        """Stop all watching, and tell the protocol on the next turn."""
+        if self._lost:
+            return
+        self._lost = self._closing = True
+        self._loop.unwatch_reader(self._fd)
+        self._loop.unwatch_writer(self._fd)
+        if self._loop.is_closed():
+            self._release()  # there is no next turn in which to tell anybody
+        else:
+            self._loop.call_soon(self._finish, exc)
+
+    def _finish(self, exc: BaseException | None) -> None:
+        try:
+            self._protocol.connection_lost(exc)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Give the descriptor back, and hold on to nobody."""
+        self._file.close()
+        self._file = None
+        self._protocol = None
+
+    # Telling.
+
+    def _describe(self) -> list[str]:
+        state = "closed" if self._file is None else "closing" if self._closing else "open"
+        return [type(self).__name__, state, f"fd={self._fd}"]
+
+    def __repr__(self) -> str:
+        return f"<{' '.join(self._describe())}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:  # a constructor may have refused it
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
+            )
+            self._release()
+
+
+class ReadableTransport(DescriptorTransport):
+    """A transport that reads, and can be told to wait with it."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+    ) -> None:
+        self._paused = False
+        self._ended = False  # nothing more will come, and the protocol knows
+        super().__init__(loop, file, protocol, extra)
+
+    def _read_ready(self) -> None:
+        """There is something to read."""
+        raise NotImplementedError
+
+    def _watch(self) -> None:
+        if self.is_reading() and not self._ended:
+            self._loop.watch_reader(self._fd, self._read_ready)
+
+    def is_reading(self) -> bool:
+        """True unless reading is paused, or the transport is closing."""
+        return not self._paused and not self._closing
+
+    def pause_reading(self) -> None:
+        """Read nothing until `resume_reading`: the kernel keeps what comes while it has room."""
+        if not self.is_reading():
+            return
+        self._paused = True
+        self._loop.unwatch_reader(self._fd)
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._closing or not self._paused:
+            return
+        self._paused = False
+        if self._started:
+            self._watch()
+
+
+class WritableTransport(DescriptorTransport):
+    """A transport that writes, and tells its protocol when too much waits."""
+
+    __slots__ = ()
+
+    # Logged when a program goes on writing to what is gone.
+    _lost_write_warning = "socket.send() raised exception."
+
+    def __init__(
+        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+    ) -> None:
+        self._lost_writes = 0
+        self._marks = WriteMarks(loop, self, protocol)
+        super().__init__(loop, file, protocol, extra)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Talk to another protocol from now on."""
+        super().set_protocol(protocol)
+        self._marks.protocol = protocol
+
+    def _count_lost_write(self) -> None:
+        self._lost_writes += 1
+        if self._lost_writes > LOST_WRITES_TOLERATED:
+            logger.warning(self._lost_write_warning)
+
+    def get_write_buffer_size(self) -> int:
+        """How many bytes wait to be sent."""
+        raise NotImplementedError
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and the high water mark, in bytes."""
+        return self._marks.low, self._marks.high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks, in bytes: see `WriteMarks.set`."""
+        self._marks.set(high, low)
+        self._marks.grown(self.get_write_buffer_size())
+
+    def _describe(self) -> list[str]:
+        return [*super()._describe(), f"write buffer={self.get_write_buffer_size()}"]
+
+    def _release(self) -> None:
+        super()._release()
+        self._marks.forget()
