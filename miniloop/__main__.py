@@ -1,8 +1,9 @@
 """python -m miniloop [--debug] script.py args… | -m module args…: a program on this loop.
 
-The program is not changed and need not know: however it gets its loop, by `asyncio.run`, `Runner`,
+The program is not changed and need not know: whether it gets its loop by `asyncio.run`, `Runner`,
 `new_event_loop` or `get_event_loop`, it gets a miniloop. It sees its own `sys.argv`, and its exit
-code and tracebacks are its own.
+code and tracebacks are its own. Only a program that makes a loop by the name of its class, as
+uvicorn does with `asyncio.SelectorEventLoop` unless told `--loop none`, keeps the one it has named.
 
 Up to Python 3.15 the event loop policy decides what all of these make. From 3.16 on there are no
 policies, and `asyncio.new_event_loop`, which they all call, is replaced instead.

@@ -31,8 +31,8 @@ BELOW: dict[str, set[str]] = {
     "__main__": {"kernel", "net", "system", "loop", "policy", "__init__"},
 }
 
-# The modules of asyncio which do not know what loop they run on. `staggered` is a race of
-# coroutines, and `trsock` is what a transport shows of its socket; neither is part of a loop.
+# The modules of asyncio which do not know what loop they run on. `trsock` is what a transport shows
+# of its socket, and no part of a loop.
 LOOP_INDEPENDENT = {
     "coroutines",
     "events",
@@ -42,7 +42,6 @@ LOOP_INDEPENDENT = {
     "protocols",
     "queues",
     "runners",
-    "staggered",
     "streams",
     "subprocess",
     "taskgroups",
@@ -65,6 +64,7 @@ ASYNCIO_INTERNALS = {
     "proactor_events",
     "selector_events",
     "sslproto",
+    "staggered",
     "tools",
     "unix_events",
     "windows_events",

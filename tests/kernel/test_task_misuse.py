@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import miniloop
+
 Turn = Callable[[asyncio.AbstractEventLoop], None]
 
 
@@ -167,3 +169,16 @@ def test_cancelling_after_a_bad_yield_wins(loop: asyncio.AbstractEventLoop, turn
     task.cancel("instead")
     with pytest.raises(asyncio.CancelledError, match="instead"):
         loop.run_until_complete(task)
+
+
+def test_a_task_of_ours_on_another_loop_is_refused_in_words() -> None:
+    loop = asyncio.new_event_loop()
+
+    async def nothing() -> None:
+        pass
+
+    coroutine = nothing()
+    with pytest.raises(TypeError, match="needs a loop of miniloop, got <_UnixSelectorEventLoop"):
+        miniloop.Task(coroutine, loop=loop)
+    coroutine.close()
+    loop.close()
