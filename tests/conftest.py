@@ -29,9 +29,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_finish() -> None:
-    # `run` collects garbage after each test. What has been imported by now stays for good, so the
-    # collector need not look at it again: a collection then costs 1 ms and not 30.
+@pytest.fixture(scope="module", autouse=True)
+def leave_the_rest_to_itself() -> None:
+    """Have the garbage collector look only at what is made from here on.
+
+    `run` collects after each test, and others do so many times over. What was imported and kept by
+    the tests before stays for good; looking at it again each time costs 30 ms and not 1.
+    """
     gc.collect()
     gc.freeze()
 
