@@ -16,12 +16,14 @@ import subprocess
 import time
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
+from miniloop.kernel.clock import ReplaceableClock
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
 from miniloop.kernel.poller import Poller
@@ -50,8 +52,8 @@ _EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", e
 class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     """An asyncio event loop.
 
-    `poller` finds out what happens to file descriptors (default: the best of the platform), and
-    `clock` tells the time in seconds and never goes backwards.
+    `poller` finds out what happens to file descriptors (default: the best of the platform), `clock`
+    tells the time in seconds and never goes backwards, and `ready` is the queue of what is to run.
     """
 
     # Seconds; in debug mode, what takes longer than this is logged.
@@ -62,8 +64,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         *,
         poller: Poller | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ready: deque[Any] | None = None,
     ) -> None:
-        super().__init__(poller=poller, clock=clock)
+        super().__init__(poller=poller, clock=clock, ready=ready)
+        self.own_clock = clock
+        if type(self).time is not EventLoop.time:  # a subclass tells the time in its own way
+            self.use_clock(self.time)
         self._debug = False
         self._task_factory: Callable[..., Any] | None = None
         self._asyncgens = AsyncGenerators(self)
@@ -95,6 +101,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             self.close()
 
     # Running and stopping: kernel/scheduler.py.
+
+    if not TYPE_CHECKING:
+        time = ReplaceableClock(Scheduler.time)
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""

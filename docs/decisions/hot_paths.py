@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import timeit
+import types
 import weakref
 from collections.abc import Callable
 from contextvars import copy_context
@@ -21,7 +22,8 @@ from typing import Any
 
 import miniloop
 from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, new_handle
+from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import new_task
 
 SLOTS = (
@@ -166,6 +168,9 @@ def measure_steps() -> None:
     row("_enter_task and _leave_task, the table", least(by_functions), least(by_table))
     with select.epoll() as epoll:
         row("epoll.poll(0), time.monotonic()", least(lambda: epoll.poll(0)), least(time.monotonic))
+    with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
+        method = types.MethodType(Scheduler.time, runner.get_loop())
+        row("time by a method of the loop, time.monotonic", least(method), least(time.monotonic))
 
 
 class _SchedulesByMaker(miniloop.EventLoop):
@@ -177,6 +182,18 @@ class _SchedulesByMaker(miniloop.EventLoop):
         )
         self.enqueue(handle)
         return handle
+
+
+class _Constructed(Handle):
+    """A handle with a constructor."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
 
 
 def scheduling(loop: miniloop.EventLoop) -> float:
@@ -218,13 +235,8 @@ def measure_makers() -> None:
     row("call_soon by new_handle, call_soon", scheduling(by_maker), scheduling(loop))
     by_maker.close()
     row(
-        "TimerHandle(...), new_timer(...)",
-        least(lambda: TimerHandle(0.0, print, (), loop, context)),
-        least(lambda: new_timer(0.0, print, (), loop, context)),
-    )
-    row(
-        "Handle(...), new_handle(...)",
-        least(lambda: Handle(print, (), loop, context)),
+        "a handle by __init__, new_handle(...)",
+        least(lambda: _Constructed(print, (), loop, context)),
         least(lambda: new_handle(print, (), loop, context)),
     )
     row(

@@ -21,7 +21,7 @@ from typing import Any
 
 from miniloop.kernel.describe import STACK_DEPTH, capture_stack, describe_callback
 from miniloop.kernel.future import Future
-from miniloop.kernel.handle import Handle, TimerHandle
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
 
@@ -114,7 +114,7 @@ def new_debug_handle(
 ) -> Handle:
     """Make a handle."""
     _check_callback(callback)
-    handle = DebugHandle(callback, args, loop, context)
+    handle = new_handle(callback, args, loop, context, DebugHandle)
     handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
     return handle
 
@@ -129,7 +129,7 @@ def new_debug_timer(
     """Make a timer."""
     _check_callback(callback)
     _check_thread(loop)
-    handle = DebugTimerHandle(when, callback, args, loop, context)
+    handle = new_timer(when, callback, args, loop, context, DebugTimerHandle)
     handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
     return handle
 

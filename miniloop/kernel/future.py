@@ -67,18 +67,15 @@ class Future(_Base[T]):
     Source: the CPython documentation, "Futures".
     """
 
+    # What every future needs is in slots.
     __slots__ = (
         "__dict__",  # programs hang names, spans and deadlines on futures and tasks
         "__weakref__",
         "_asyncio_future_blocking",
-        "_cancel_message",
         "_exception",
-        "_log_traceback",
         "_loop",
         "_result",
-        "_source_traceback",
         "_state",
-        "_traceback",
         "_waiting",
     )
 
@@ -86,21 +83,22 @@ class Future(_Base[T]):
     _state: str
     _result: T | None
     _exception: BaseException | None
-    _traceback: TracebackType | None  # of `_exception`, as it was when it came
     _waiting: Any
-    _cancel_message: Any
-    _log_traceback: Any  # an UnseenException, as long as nobody has looked at it, or False
-    _source_traceback: StackSummary | None
 
     # True between a future's being yielded by `await` and the task's having seen it. The name is
     # asyncio's protocol for futures of any make: see "Extending" in the CPython documentation.
     _asyncio_future_blocking: bool
 
+    # What few need is put into the dictionary of those few.
+    _traceback: TracebackType | None = None  # of `_exception`, as it was when it came
+    _log_traceback: Any = False  # an UnseenException, as long as nobody has looked at it
+    _cancel_message: Any = None
+    _source_traceback: StackSummary | None = None
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """What a subclass gets that forgets to call our `__init__`: it is pending, and useless."""
         future = _allocate(cls)
         future._state = PENDING
-        future._log_traceback = False
         return future
 
     def __init__(self, *, loop: Any = None) -> None:
@@ -163,8 +161,10 @@ class Future(_Base[T]):
         Raises CancelledError if the future was cancelled, InvalidStateError if it is not done.
         """
         if self._state is FINISHED:
-            self._log_traceback = False
-            return self._exception
+            exception = self._exception
+            if exception is not None:
+                self._log_traceback = False
+            return exception
         if self._state is CANCELLED:
             raise self._make_cancelled_error()
         raise InvalidStateError("Exception is not set.")
@@ -213,10 +213,12 @@ class Future(_Base[T]):
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel, with an optional message for the CancelledError. False if it was done already."""
-        self._log_traceback = False
         if self._state is not PENDING:
+            if self._exception is not None:
+                self._log_traceback = False
             return False
-        self._cancel_message = msg
+        if msg is not self._cancel_message:
+            self._cancel_message = msg
         self._state = CANCELLED
         if self._waiting is not None:
             self._wake_waiting()
@@ -379,9 +381,6 @@ def fill_future(future: Future[Any], loop: Scheduler) -> None:
     future._waiting = None
     future._result = None
     future._exception = None
-    future._cancel_message = None
-    future._source_traceback = None
-    future._log_traceback = False
     future._asyncio_future_blocking = False
 
 
@@ -398,8 +397,5 @@ def new_future(loop: Scheduler) -> Future[Any]:
     future._waiting = None
     future._result = None
     future._exception = None
-    future._cancel_message = None
-    future._source_traceback = None
-    future._log_traceback = False
     future._asyncio_future_blocking = False
     return future

@@ -38,6 +38,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.future import Future, new_future
@@ -59,8 +60,6 @@ __all__ = ["Scheduler"]
 
 Ts = TypeVarTuple("Ts")
 
-_allocate = object.__new__
-
 # The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
 # of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
 # of them once, and never again.
@@ -79,13 +78,15 @@ class Scheduler(_Base):
     """Runs entries when they are ready, timers when they are due, and waits when there is neither.
 
     `poller` finds out about file descriptors; `clock` tells the time in seconds and must never go
-    backwards.
+    backwards; `ready` is the queue of what is to run, so that a subclass of `deque` can look on, or
+    choose another order.
     """
 
     __slots__ = (
         "__weakref__",
         "_clock",
         "_closed",
+        "_outlook",
         "_ready",
         "_resolution",
         "_stopping",
@@ -109,8 +110,9 @@ class Scheduler(_Base):
         *,
         poller: Poller | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ready: deque[Any] | None = None,
     ) -> None:
-        self._ready: deque[Any] = deque()
+        self._ready: deque[Any] = deque() if ready is None else ready
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.timers = TimerQueue()
         self.tasks = task_set(self)  # every one that is not done: nobody else holds them
@@ -119,8 +121,7 @@ class Scheduler(_Base):
         self.wakeup = Wakeup()
         self.asleep = False
         self.horizon = 0.0  # timers due by then are looked at on every turn
-        # A subclass may tell the time in its own way.
-        self._clock = clock if type(self).time is Scheduler.time else self.time
+        self.use_clock(clock)
         self._resolution = time.get_clock_info("monotonic").resolution
         self._thread_id: int | None = None
         self._stopping = False
@@ -147,6 +148,16 @@ class Scheduler(_Base):
         self.make_future = future
         self.make_task = task
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Say who tells the time, in seconds: the joint for virtual clocks.
+
+        Such a clock may leap between two turns, so with any but the system's own every timer is
+        looked at on every turn.
+        """
+        self._clock = clock
+        self._outlook = VISIT_INTERVAL if clock is time.monotonic else inf
+        self.horizon = max(self.horizon, self._outlook)
+
     # Scheduling.
 
     def call_soon(
@@ -157,7 +168,7 @@ class Scheduler(_Base):
         Raises RuntimeError if the loop is closed.
         """
         # As `new_handle` does, but written out: a call the less is a tenth of the time.
-        handle = _allocate(self.handle_type)
+        handle = self.handle_type()
         handle._callback = callback
         handle._args = args
         handle._loop = self
@@ -290,7 +301,6 @@ class Scheduler(_Base):
         take = ready.popleft
         timers = self.timers
         entries = timers.entries
-        clock = self._clock
         poller = self.poller
         wait = poller.wait
         deliver = poller.deliver
@@ -298,7 +308,7 @@ class Scheduler(_Base):
         resolution = self._resolution
 
         stride, left = 1, 0
-        visited = self.horizon = clock()
+        visited = self._clock()
         while True:
             if left and ready:
                 left -= 1
@@ -306,21 +316,21 @@ class Scheduler(_Base):
                 # 1. Wait.
                 if ready or self._stopping:
                     arrived = wait(0)
-                    now = clock()
+                    now = self._clock()
                     stride = (
                         1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
                     )
                 else:
                     timeout = None
                     if entries and (deadline := timers.next_deadline()) is not None:
-                        timeout = min(max(0.0, deadline - clock()), LONGEST_WAIT)
+                        timeout = min(max(0.0, deadline - self._clock()), LONGEST_WAIT)
                     self.asleep = True
                     # A thread may have enqueued before it could see that we are asleep.
                     arrived = wait(0 if ready else timeout)
                     self.asleep = False
-                    now = clock()
+                    now = self._clock()
                 visited = now
-                self.horizon = now + VISIT_INTERVAL
+                self.horizon = now + self._outlook
                 left = stride - 1  # turns until the next visit, not counting this one
                 # 2. Deliver.
                 if arrived:
@@ -328,7 +338,7 @@ class Scheduler(_Base):
             # 3. Timers. One that is due beyond the horizon can wait for the next visit, which
             # saves reading the clock on the turns between.
             if entries and entries[0][0] <= self.horizon:
-                timers.pop_due(clock() + resolution, enqueue)
+                timers.pop_due(self._clock() + resolution, enqueue)
             # 4. Run.
             for _ in range(len(ready)):
                 take()._run()

@@ -75,7 +75,6 @@ class Task(_Base[T]):
     """
 
     __slots__ = (
-        "_cancel_requests",
         "_context",
         "_coro",
         "_fut_waiter",
@@ -93,8 +92,9 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
-    _cancel_requests: int
     _log_destroy_pending: bool
+
+    _cancel_requests: int = 0  # in the dictionary of those that have any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """As of `Future`."""
@@ -152,8 +152,13 @@ class Task(_Base[T]):
             else:
                 self._result = stop.value
                 self._state = FINISHED
-                if self._waiting is not None:
-                    self._wake_waiting()
+                waiting = self._waiting
+                if waiting is not None:
+                    if type(waiting) is list:
+                        self._wake_waiting()
+                    else:  # as in `set_result`
+                        self._waiting = None
+                        waiting._wake(self)
             loop.tasks.discard(self)
         except CancelledError as error:
             # Kept for whoever awaits us: its traceback says where the task was cancelled.
@@ -295,16 +300,16 @@ class Task(_Base[T]):
 
         Returns False if the task is done already. `msg` becomes the argument of the CancelledError.
         """
-        self._log_traceback = False
         if self._state is not PENDING:
-            return False
+            return Future.cancel(self)
         self._cancel_requests += 1
         waiter = self._fut_waiter
         if waiter is not None and waiter.cancel(msg=msg):
             # It wakes us with its CancelledError. It may also be a task that ignores the request.
             return True
         self._must_cancel = True
-        self._cancel_message = msg
+        if msg is not self._cancel_message:
+            self._cancel_message = msg
         return True
 
     def cancelling(self) -> int:
@@ -421,7 +426,6 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._cancel_requests = 0
     task._log_destroy_pending = True
 
 
@@ -447,9 +451,6 @@ def new_task(
     task._waiting = None
     task._result = None
     task._exception = None
-    task._cancel_message = None
-    task._source_traceback = None
-    task._log_traceback = False
     task._asyncio_future_blocking = False
     task._coro = coro
     task._send = coro.send
@@ -458,7 +459,6 @@ def new_task(
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._cancel_requests = 0
     task._log_destroy_pending = True
     if eager and loop._thread_id is not None:
         task._run_eagerly()

@@ -23,6 +23,7 @@ from unittest import mock
 import miniloop
 from miniloop.kernel import debug
 from miniloop.kernel.describe import capture_stack
+from miniloop.kernel.handle import new_handle, new_timer
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
 from miniloop.net.server import Server
@@ -224,8 +225,8 @@ def make_handle(
     """A handle, made like asyncio's: for a loop in debug mode it remembers where it was made."""
     context = copy_context() if context is None else context
     if not loop.get_debug():
-        return miniloop.Handle(callback, args, loop, context)
-    handle = debug.DebugHandle(callback, args, loop, context)
+        return new_handle(callback, args, loop, context)
+    handle = new_handle(callback, args, loop, context, debug.DebugHandle)
     handle._source_traceback = capture_stack(sys._getframe(1))
     return handle
 
@@ -240,8 +241,8 @@ def make_timer_handle(
     """A timer handle, made like asyncio's."""
     context = copy_context() if context is None else context
     if not loop.get_debug():
-        return miniloop.TimerHandle(when, callback, args, loop, context)
-    handle = debug.DebugTimerHandle(when, callback, args, loop, context)
+        return new_timer(when, callback, args, loop, context)
+    handle = new_timer(when, callback, args, loop, context, debug.DebugTimerHandle)
     handle._source_traceback = capture_stack(sys._getframe(1))
     return handle
 

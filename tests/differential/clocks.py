@@ -155,10 +155,8 @@ def virtual_asyncio(clock: Clock, ready: ReadyQueue) -> asyncio.AbstractEventLoo
 def virtual_miniloop(clock: Clock, ready: ReadyQueue) -> asyncio.AbstractEventLoop:
     """miniloop, with other parts in the place of the usual ones."""
     poller = VirtualPoller(clock)
-    loop = miniloop.EventLoop(poller=poller, clock=clock)
+    loop = miniloop.EventLoop(poller=poller, clock=clock, ready=ready)
     poller.stop = loop.stop
-    loop._ready = ready
-    loop.enqueue = ready.append
     return loop
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import miniloop
-from miniloop.kernel.future import Future, fill_future, new_future
 
 Reports = Callable[[asyncio.AbstractEventLoop], list[dict[str, Any]]]
 
@@ -38,19 +37,6 @@ def test_a_future_can_be_made_by_its_class(loop: asyncio.AbstractEventLoop) -> N
         return made.get_loop() is loop
 
     assert loop.run_until_complete(in_a_running_loop())
-
-
-def test_the_two_ways_to_make_a_future_fill_the_same_slots(mini: miniloop.EventLoop) -> None:
-    # `new_future` writes out what `fill_future` does, for speed.
-    def filled(future: Future[Any]) -> dict[str, object]:
-        names = [name for name in Future.__slots__ if name != "__weakref__"]
-        return {name: getattr(future, name) for name in names if hasattr(future, name)}
-
-    by_hand: Future[Any] = object.__new__(Future)
-    fill_future(by_hand, mini)
-    assert filled(new_future(mini)) == filled(by_hand)
-    by_class: Future[Any] = miniloop.Future(loop=mini)
-    assert filled(by_class) == filled(by_hand)
 
 
 def test_a_future_can_be_referred_to_weakly_and_subscripted(

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import miniloop
-from miniloop.kernel.task import new_task
 
 Turn = Callable[[asyncio.AbstractEventLoop], None]
 Reports = Callable[[asyncio.AbstractEventLoop], list[dict[str, Any]]]
@@ -369,19 +368,6 @@ def test_ours_are_instances_of_asyncios(mini: miniloop.EventLoop) -> None:
     assert asyncio.isfuture(task)
     assert weakref.ref(task)() is task
     mini.run_until_complete(task)
-
-
-def test_the_two_ways_to_make_a_task_fill_the_same_slots(mini: miniloop.EventLoop) -> None:
-    # `new_task` writes out what the class does, for speed.
-    def filled(task: miniloop.Task[Any]) -> dict[str, object]:
-        slots = {*miniloop.Future.__slots__, *miniloop.Task.__slots__} - {"__weakref__"}
-        return {name: getattr(task, name) for name in slots if hasattr(task, name)}
-
-    context, coroutine = contextvars.copy_context(), give(1)
-    by_hand = filled(new_task(mini, coroutine, "name", context))
-    by_class = filled(miniloop.Task(coroutine, loop=mini, name="name", context=context))
-    assert by_hand == by_class
-    coroutine.close()
 
 
 @pytest.mark.parametrize("wrong", [42, print, None, give], ids=repr)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from miniloop.kernel.handle import TimerHandle
+from miniloop.kernel.handle import TimerHandle, new_timer
 from miniloop.kernel.timers import SWEEP_MINIMUM, TimerQueue
 
 # Few different deadlines, so that ties are common.
@@ -20,7 +20,7 @@ DEADLINES = st.one_of(st.integers(0, 5).map(float), st.floats(0, 10))
 def make_timer(queue: TimerQueue, when: float, name: object = None) -> TimerHandle:
     """A timer in the queue, without a loop around it."""
     loop: Any = SimpleNamespace(timers=queue)
-    handle = TimerHandle(when, print, (name,), loop, Context())
+    handle = new_timer(when, print, (name,), loop, Context())
     queue.add(handle)
     return handle
 

@@ -7,6 +7,7 @@ import gc
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -365,6 +366,22 @@ def test_a_clock_can_be_chosen() -> None:
     assert loop.time() >= before + 1e6
     loop.run_until_complete(asyncio.sleep(0.01))
     assert time.monotonic() >= before + 0.01
+    loop.close()
+
+
+class LastComeFirstServed(deque[Any]):
+    def popleft(self) -> Any:
+        return self.pop()
+
+
+def test_a_ready_queue_can_be_chosen() -> None:
+    loop = miniloop.EventLoop(ready=LastComeFirstServed())
+    called: list[int] = []
+    for number in range(3):
+        loop.call_soon(called.append, number)
+    loop.stop()
+    loop.run_forever()
+    assert called == [2, 1, 0]
     loop.close()
 
 
