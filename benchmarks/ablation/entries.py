@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -56,6 +57,41 @@ def with_callbacks_for_tasks() -> EventLoop:
     return loop
 
 
+class ConstructedHandle(Handle):
+    """A handle whose class takes the arguments."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+
+
+class ConstructedTimer(TimerHandle):
+    """A timer whose class takes the arguments."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: Any,
+        context: Context,
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._scheduled = False
+
+
 def with_constructors() -> EventLoop:
     """A loop whose objects are made by their classes; not those that `call_soon` makes itself."""
 
@@ -66,8 +102,8 @@ def with_constructors() -> EventLoop:
         return Task(coro, loop=loop, name=name, context=context)
 
     loop = EventLoop()
-    loop.make_handle = Handle
-    loop.make_timer = TimerHandle
+    loop.make_handle = ConstructedHandle
+    loop.make_timer = ConstructedTimer
     loop.make_future = future
     loop.make_task = task
     return loop
