@@ -23,10 +23,12 @@ LOOPS: dict[str, LoopFactory] = {
 
 
 def pytest_configure() -> None:
-    # A shell that starts a job in the background has it ignore Ctrl-C, and every child inherits
-    # that. The tests send themselves and others that signal, and mean it.
+    # A shell that starts a job in the background has it ignore Ctrl-C, nohup a hang-up, and every
+    # child inherits that. The tests send these signals to themselves and to others, and mean it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module", autouse=True)
