@@ -33,6 +33,7 @@ from miniloop.kernel.task import Task, eager_task_factory, new_eager_task, new_t
 from miniloop.net import connect, datagram_endpoint, resolver, sendfile, server
 from miniloop.net import pipe as net_pipe
 from miniloop.net.sock import Sockets
+from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.system import process
 from miniloop.system.executor import DefaultExecutor
 from miniloop.system.signals import SignalHandlers
@@ -478,7 +479,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
         )
         if sock is not None:
-            connect.refuse_ssl_socket(sock)
+            refuse_ssl_socket(sock)
         return await server.create_server(
             self,
             protocol_factory,

@@ -239,6 +239,19 @@ class Poller:
         self._apply(watch)
         return entry
 
+    def forget(self, fd: int) -> tuple[Any, Any]:
+        """Stop watching `fd`, which is about to be closed, in any way.
+
+        Returns the entries of its reader and its writer, or None in their place.
+        """
+        watch = self.watches.get(fd)
+        if watch is None:
+            return None, None
+        entries = watch.reader, watch.writer
+        watch.reader = watch.writer = watch.file = watch.socket = None
+        self._apply(watch)
+        return entries
+
     def _watch_number(self, fd: int) -> Watch:
         watch = self.watches.get(fd)
         if watch is None or (watch.socket is not None and not watch.socket_is_open()):
@@ -324,7 +337,7 @@ class EpollPoller(Poller):
             watch.drained = watch.full = False
         # Ask the kernel and not the table, which cannot know that a number was closed and reused.
         try:
-            if fd in self.watches:
+            if self.watches.get(fd) is watch:
                 self._epoll.modify(fd, mask)
             else:
                 self._epoll.register(fd, mask)

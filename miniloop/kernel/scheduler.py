@@ -283,6 +283,13 @@ class Scheduler(_Base):
         entry.cancel()
         return True
 
+    def unwatch(self, fd: int) -> None:
+        """Stop watching `fd` in both directions: its owner is about to close it."""
+        if not self._closed:
+            for entry in self.poller.forget(fd):
+                if entry is not None:
+                    entry.cancel()
+
     def time(self) -> float:
         """The loop's clock, in seconds from an arbitrary start; it never goes backwards."""
         return self._clock()

@@ -18,14 +18,8 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from miniloop.net import happy_eyeballs, resolver
+from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
-
-try:
-    from ssl import SSLSocket
-except ImportError:  # an interpreter built without it
-    _BLOCKING_SOCKETS: tuple[type, ...] = ()
-else:
-    _BLOCKING_SOCKETS = (SSLSocket,)
 
 __all__ = [
     "TLSOptions",
@@ -70,26 +64,6 @@ def tls_options(
     return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
 
 
-# The properties of `socket.socket` of the same names turn the numbers into members of enumerations,
-# which takes longer than all the rest of `attach`.
-_bare_family = socket.SocketType.family.__get__
-_bare_type = socket.SocketType.type.__get__
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
-
-
-def _is_tcp(sock: socket.socket) -> bool:
-    if type(sock) is socket.socket:
-        return _bare_family(sock) in _INTERNET and _bare_type(sock) == socket.SOCK_STREAM
-    # Something that wraps a socket, or derives from it: it may have its own idea of what it is.
-    return sock.family in _INTERNET and sock.type == socket.SOCK_STREAM
-
-
-def refuse_ssl_socket(sock: Any) -> None:
-    """Raise TypeError for a socket that does TLS by itself, and would block in it."""
-    if isinstance(sock, _BLOCKING_SOCKETS):
-        raise TypeError("Socket cannot be of type SSLSocket")
-
-
 def attach(
     loop: Any,
     sock: socket.socket,
@@ -101,7 +75,7 @@ def attach(
     server: Any = None,
 ) -> asyncio.Transport:
     """Put a transport on a connected non-blocking socket. `waiter` is finished when it is open."""
-    if _is_tcp(sock):
+    if is_tcp(sock):
         # Without this a small write waits for the acknowledgement of the one before (RFC 896).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
@@ -130,8 +104,7 @@ async def _open(
     protocol_factory: Callable[[], P],
     tls: TLSOptions | None,
 ) -> tuple[asyncio.Transport, P]:
-    """Attach, and wait until the connection is open."""
-    sock.setblocking(False)
+    """Attach to a non-blocking socket, and wait until the connection is open."""
     waiter = loop.create_future()
     try:
         protocol = protocol_factory()
@@ -189,6 +162,8 @@ async def create_connection(
         raise ValueError("host and port was not specified and no sock specified")
     elif sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+    else:
+        sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 
@@ -300,6 +275,8 @@ async def create_unix_connection(
         raise ValueError("no path and sock were specified")
     elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
+    else:
+        sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 
@@ -317,6 +294,7 @@ async def connect_accepted_socket(
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
     refuse_ssl_socket(sock)
+    sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 

@@ -37,6 +37,7 @@ from functools import partial
 from typing import Any
 
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.socket_kind import INTERNET, family_of
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
 
 __all__ = ["DatagramTransport"]
@@ -62,7 +63,6 @@ SENDS_EMPTY = sys.version_info >= (3, 13)
 HEADER_SIZE = 8 if SENDS_EMPTY else 0
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 class DatagramTransport(
@@ -217,8 +217,9 @@ class DatagramTransport(
         if self._closing:
             return
         self._closing = True
-        self._loop.unwatch_reader(self._fd)
-        if not self._queue:
+        if self._queue:
+            self._loop.unwatch_reader(self._fd)
+        else:
             self._lose(None)
 
     def abort(self) -> None:
@@ -244,7 +245,7 @@ def _address_of(method: Callable[[], Any]) -> Any:
 
 def _receiver(sock: socket.socket) -> Callable[[], tuple[bytes, Any]]:
     """A function that receives a datagram and its sender's address."""
-    if sock.family in _INTERNET:
+    if family_of(sock) in INTERNET:
         return partial(sock.recvfrom, LONGEST_INTERNET_DATAGRAM)
     # Read into a buffer of our own, and copy what has come: see the trap, above.
     receive_into = sock.recvfrom_into

@@ -137,8 +137,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         if self._lost:
             return
         self._lost = self._closing = True
-        self._loop.unwatch_reader(self._fd)
-        self._loop.unwatch_writer(self._fd)
+        self._loop.unwatch(self._fd)
         if self._loop.is_closed():
             self._release()  # there is no next turn in which to tell anybody
         else:

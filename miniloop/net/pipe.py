@@ -126,7 +126,6 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
             logger.info("%r: end of file", self)
         # Closed from here on, whatever the protocol answers: nothing flows in the other direction.
         self._closing = True
-        self._loop.unwatch_reader(self._fd)
         self._loop.call_soon(self._protocol.eof_received)
         self._lose(None)
 

@@ -31,7 +31,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from miniloop.net.connect import refuse_ssl_socket
+from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
 
 __all__ = ["send_over_socket", "send_over_transport"]

@@ -23,13 +23,7 @@ from typing import Any, TypeVar
 
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
-
-try:
-    from ssl import SSLSocket
-except ImportError:  # an interpreter built without it
-    _BLOCKING_SOCKETS: tuple[type, ...] = ()
-else:
-    _BLOCKING_SOCKETS = (SSLSocket,)
+from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
 __all__ = ["Sockets"]
 
@@ -37,7 +31,6 @@ T = TypeVar("T")
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
@@ -136,10 +129,10 @@ class Sockets:
     async def connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to `address`; a host name in it is resolved."""
         self._known(sock)
-        family = sock.family
-        if family in _INTERNET:
+        family = family_of(sock)
+        if family in INTERNET:
             infos = await resolver.resolve(
-                self._loop, address, family=family, kind=sock.type, proto=sock.proto
+                self._loop, address, family=family, kind=type_of(sock), proto=sock.proto
             )
             if not infos:
                 raise OSError(f"getaddrinfo found no address for {address!r}")
@@ -193,14 +186,13 @@ class Sockets:
         """What the poller knows of the socket. One that it does not know is checked first."""
         watch = self._poller.known(sock)
         if watch is None:
-            if isinstance(sock, _BLOCKING_SOCKETS):
-                raise TypeError("Socket cannot be of type SSLSocket")
+            refuse_ssl_socket(sock)
             if self._loop.get_debug() and sock.gettimeout() != 0:
                 raise ValueError("the socket must be non-blocking")
         return watch
 
     def _watch(self, sock: socket.socket) -> Watch:
         watch = self._poller.watch_socket(sock)
-        if not watch.short_read_drains and sock.family in _INTERNET:
-            watch.short_read_drains = sock.type == socket.SOCK_STREAM
+        if not watch.short_read_drains:
+            watch.short_read_drains = is_tcp(sock)
         return watch

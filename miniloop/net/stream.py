@@ -321,8 +321,9 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        self._loop.unwatch_reader(self._fd)
-        if not self._buffer.size:
+        if self._buffer.size:
+            self._loop.unwatch_reader(self._fd)
+        else:
             self._lose(None)
 
     def abort(self) -> None:
