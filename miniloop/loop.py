@@ -92,12 +92,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def __del__(self) -> None:
         if not hasattr(self, "transports"):
             return  # a constructor that failed leaves nothing to close
-        # Only the loop held them (see Scheduler.tasks), and they end with it.
-        for task in self.tasks:
-            task.report_destroyed()
         if self._closed:
             return
         warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=2)
+        # Whoever held one of them would hold the loop: they end with it.
+        for task in self.tasks:
+            task.report_destroyed()
         if not self.is_running():
             self.close()
 

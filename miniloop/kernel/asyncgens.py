@@ -27,7 +27,10 @@ class AsyncGenerators:
         # Weak, so that a closed loop is freed as soon as nobody uses it. A generator that is
         # dropped later still calls us.
         self._loop_reference = weakref.ref(loop)
-        self._alive: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
+        # By number, and so in the order in which they began; a set has no order to rely on.
+        self._alive: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
+            weakref.WeakValueDictionary()
+        )
         self._shut_down = False
         self._outer_hooks: Any = None
 
@@ -53,19 +56,19 @@ class AsyncGenerators:
                 source=self._loop,
                 stacklevel=2,
             )
-        self._alive.add(generator)
+        self._alive[id(generator)] = generator
 
     def _dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._alive.discard(generator)
+        self._alive.pop(id(generator), None)
         loop = self._loop
         if loop is not None and not loop.is_closed():
             # The collector may run in any thread.
             loop.call_soon_threadsafe(loop.create_task, generator.aclose())
 
     async def shut_down(self) -> None:
-        """Close every generator that is still alive; report those that fail to."""
+        """Close every generator that is still alive, oldest first; report those that fail to."""
         self._shut_down = True
-        closing = list(self._alive)
+        closing = list(self._alive.values())
         self._alive.clear()
         if not closing:
             return

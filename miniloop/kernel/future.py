@@ -19,10 +19,9 @@ What makes it quick: those who wait are *entries*, things that the ready queue c
 that awaits this future waits as itself; a callback waits as a handle, made when it was added. To
 wake one is to queue it: no handle, no closure and no copy of a context is made then.
 
-The trap: an exception that nobody looks at must not vanish. The obvious way to notice, a `__del__`,
-costs every future 50 ns, and only failed ones need it. So a failed future carries an
-`UnseenException`, which whoever looks takes away; if it is still there when the future dies, it
-dies with it, and reports.
+The trap: an exception that nobody looks at must not vanish. A failed future carries an
+`UnseenException`, which whoever looks takes away; if it is still there when the future goes, it
+goes with it, and reports: see `last_words`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from __future__ import annotations
 import asyncio
 import reprlib
 import sys
-import weakref
 from asyncio import CancelledError, InvalidStateError, events
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
@@ -39,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
+from miniloop.kernel.last_words import UnseenException
 
 if TYPE_CHECKING:
     from traceback import StackSummary
@@ -342,36 +341,6 @@ class Future(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
-
-
-class UnseenException:
-    """What a failed future carries until somebody looks at its exception.
-
-    When it goes, either the future has let go of it, and is alive: somebody has looked. Or the
-    future is dead, and nobody can any more. The dead cannot be shown, so its twin is.
-    """
-
-    __slots__ = ("_future", "_name", "_twin")
-
-    def __init__(self, future: Future[Any]) -> None:
-        # With a callback, though it does nothing: the collector of CPython 3.14 clears only such
-        # references before it calls the `__del__` of what it has found.
-        self._future = weakref.ref(future, id)
-        self._twin = future._twin()
-        self._name = type(future).__name__
-
-    def __del__(self) -> None:
-        if self._future() is not None:
-            return
-        twin = self._twin
-        context: dict[str, Any] = {
-            "message": f"{self._name} exception was never retrieved",
-            "exception": twin._exception,
-            "future": twin,
-        }
-        if twin._source_traceback:
-            context["source_traceback"] = twin._source_traceback
-        twin._loop.call_exception_handler(context)
 
 
 def fill_future(future: Future[Any], loop: Scheduler) -> None:

@@ -36,10 +36,11 @@ import threading
 import time
 from asyncio import events
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableSet
 from contextvars import Context, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
+from weakref import WeakSet
 
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
@@ -115,7 +116,8 @@ class Scheduler(_Base):
         self._ready: deque[Any] = deque() if ready is None else ready
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.timers = TimerQueue()
-        self.tasks = task_set(self)  # every one that is not done: nobody else holds them
+        # Every one that is not done: nobody else holds them.
+        self.tasks: MutableSet[Task[Any]] = task_set(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
         self.poller = default_poller() if poller is None else poller
         self.wakeup = Wakeup()
@@ -395,6 +397,9 @@ class Scheduler(_Base):
         self.enqueue = _refuse
         self._ready.clear()
         self.timers.clear()
+        for task in self.tasks:
+            task.outlive_loop()
+        self.tasks = WeakSet(self.tasks)  # there is nothing left to hold them for
         self.poller.unwatch_reader(self.wakeup.fileno())
         self.poller.close()
         self.wakeup.close()

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
+from miniloop.kernel.last_words import UnfinishedTask
 from miniloop.kernel.registry import current_tasks
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Task(_Base[T]):
     _must_cancel: bool
     _log_destroy_pending: bool
 
-    _cancel_requests: int = 0  # in the dictionary of those that have any
+    # In the dictionary of those that have any.
+    _cancel_requests: int = 0
+    _last_words: UnfinishedTask | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """As of `Future`."""
@@ -363,22 +366,22 @@ class Task(_Base[T]):
 
     # Reporting.
 
+    def outlive_loop(self) -> None:
+        """The loop was closed before the task was done: have it reported when the task goes."""
+        if self._log_destroy_pending:
+            self._last_words = UnfinishedTask(self)
+
     def report_destroyed(self) -> None:
-        """Say that the loop has gone, and the task with it, before it was done."""
-        if not self._log_destroy_pending:
-            return
-        context: dict[str, Any] = {
-            "task": self,
-            "message": "Task was destroyed but it is pending!",
-        }
-        if self._source_traceback:
-            context["source_traceback"] = self._source_traceback
-        self._loop.call_exception_handler(context)
+        """The loop goes without having been closed, and the task with it: report that now."""
+        if self._log_destroy_pending:
+            self._log_destroy_pending = False
+            UnfinishedTask(self).say()
 
     def _twin(self) -> Task[Any]:
         twin: Task[Any] = _allocate(Task)
         fill_future(twin, self._loop)
         _begin(twin, self._coro, self.get_name(), self._context)
+        twin._fut_waiter = self._fut_waiter
         self._copy_outcome(twin)
         return twin
 

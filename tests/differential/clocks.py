@@ -8,8 +8,8 @@ before they run what is in it. Only turns that run something count; a loop may l
 for nothing as often as it likes.
 
 *Ties*: asyncio keeps its timers in a heap that compares deadlines only, so among equal ones the
-order is whatever the heap makes of it. miniloop promises that the first one scheduled fires first.
-Here asyncio is made to do the same.
+order is whatever the heap makes of it, and its asynchronous generators in a set, so they are closed
+in any order. miniloop promises that the first one comes first. Here asyncio is made to do the same.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import miniloop
 from miniloop.kernel.poller import Poller, Watch
+from tests.differential.ordered import OrderedSet
 
 __all__ = ["LOOPS", "Clock", "ReadyQueue", "RunsAway", "virtual_asyncio", "virtual_miniloop"]
 
@@ -133,6 +134,8 @@ class VirtualSelectorLoop(asyncio.SelectorEventLoop):
         super().__init__(selector)
         selector.stop = self.stop
         self._ready = ready
+        # Weakly, and in the order in which they began; the original is a set, without any.
+        self._asyncgens.data = OrderedSet()  # type: ignore[attr-defined]
 
     def time(self) -> float:
         return self._clock.now

@@ -14,8 +14,7 @@ What is left out, and why:
 - Real input and output, threads, processes and signals: their order is the kernel's.
 - Waiting for an *older* task. A ring of tasks that await each other never ends, and cancelling
   it recurs without end, on any loop. So a task waits for younger ones only; see `Target`.
-- `as_completed`: it goes through a set, and so in the order of addresses in memory. So does
-  `shutdown_asyncgens`, which is given one generator at most.
+- `as_completed`: it goes through a set, and so in the order of addresses in memory.
 - Callbacks that take long, as seen on the clock. miniloop reads the clock, like the kernel, not on
   every turn while there is work, so a timer that becomes due *within* a run of turns may fire some
   turns later than on asyncio (`LONGEST_STRIDE` in `miniloop.kernel.scheduler` says how many).

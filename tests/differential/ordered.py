@@ -1,4 +1,4 @@
-"""A task group whose order does not depend on addresses in memory."""
+"""Sets, and a task group, whose order does not depend on addresses in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, MutableSet
 from typing import Any
 
-__all__ = ["OrderedTaskGroup"]
+__all__ = ["OrderedSet", "OrderedTaskGroup"]
 
 
 class OrderedTaskGroup(asyncio.TaskGroup):

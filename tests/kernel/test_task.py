@@ -443,6 +443,35 @@ def test_a_task_that_is_dropped_half_way_is_reported(
     assert "<Task pending name='mine' coro=<wait_for_ever() " in text
 
 
+def test_a_pending_task_of_a_closed_loop_is_reported_when_it_is_dropped(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    # tornado's tests insist: its suspended coroutines are collected when their loop is closed.
+    loop = loop_factory()
+    reported: list[str] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await wait_for_ever()
+        finally:
+            ended.append("finally")
+
+    task = loop.create_task(wait())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    gc.collect()
+    assert not reported
+    assert asyncio.all_tasks(loop) == {task}
+    del task
+    gc.collect()
+    assert reported == ["Task was destroyed but it is pending!"]
+    assert ended == ["finally"]
+    assert not asyncio.all_tasks(loop)
+
+
 def test_an_exception_that_nobody_looks_at_is_reported(
     loop: asyncio.AbstractEventLoop, turn: Turn, reports: Reports
 ) -> None:
