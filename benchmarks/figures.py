@@ -1,8 +1,9 @@
 """The committed figures: ``python -m benchmarks.figures`` measures, writes and draws all of them.
 
 For each part there are three files in ``results/``, named after the part and the Python version:
-the rounds as JSON, the tables as Markdown, the picture as SVG. ``--draw`` makes the tables and
-pictures again from the JSON, without measuring. Measure on a machine that does nothing else.
+the rounds as JSON, the tables as Markdown, the picture as SVG; and one page for all of them.
+``--draw`` makes the tables and pictures again from the JSON, without measuring. Measure on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from benchmarks.cli import main as benchmarks
+from benchmarks.page import write_page
 
 __all__ = ["PARTS", "main"]
 
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"== {part}", file=sys.stderr)
         with text.open("w", encoding="utf-8") as file, redirect_stdout(file):
             worst = max(worst, benchmarks([*how, "--plot", str(picture)]))
+    print(f"== {write_page(options.results)}", file=sys.stderr)
     return worst
 
 

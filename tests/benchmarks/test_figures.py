@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import figures, page
+from benchmarks.results import Run
 
 STEM = f"timer-{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -19,12 +22,32 @@ def test_parts_are_measured_and_can_be_drawn_again(
     only = ["--only", "callbacks/timer-cancelled", "--loops", "miniloop"]
     monkeypatch.setattr(figures, "PARTS", {"timer": only})
     assert figures.main(["--quick", "--results", str(tmp_path)]) == 0
-    files = {f"{STEM}.{kind}" for kind in ("json", "md", "svg")}
+    files = {f"{STEM}.{kind}" for kind in ("json", "md", "svg")} | {"README.md"}
     assert {path.name for path in tmp_path.iterdir()} == files
     before = {name: (tmp_path / name).read_bytes() for name in files}
     (tmp_path / f"{STEM}.svg").unlink()
     assert figures.main(["--draw", "--results", str(tmp_path)]) == 0
     assert {name: (tmp_path / name).read_bytes() for name in files} == before
+
+
+def test_the_committed_page_is_that_of_the_committed_runs(tmp_path: Path) -> None:
+    for path in figures.RESULTS.glob("*.*"):
+        if path.name != "README.md":
+            shutil.copy(path, tmp_path)
+    again = page.write_page(tmp_path).read_text(encoding="utf-8")
+    assert (figures.RESULTS / "README.md").read_text(encoding="utf-8") == again
+
+
+def test_the_readme_has_the_means_of_the_committed_runs() -> None:
+    readme = (figures.RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\]\(benchmarks/results/(\S+)\.md\) \|([^\n]+)\|\n", readme)
+    assert rows
+    for stem, cells in rows:
+        run = Run.load(figures.RESULTS / f"{stem}.json")
+        told = [float(cell) for cell in cells.split("|")]
+        means = [page.mean_of(run, loop) for loop in ("miniloop", "uvloop")]
+        assert told[:2] == [round(mean[0], 2) for mean in means if mean is not None]
+        assert told[2] == len(run.rows)
 
 
 def test_unknown_part_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,159 @@
+"""The page of results: what the committed runs say, taken together.
+
+``python -m benchmarks.figures`` writes it, to ``results/README.md``. The figures are read from the
+runs beside it; the reasons why a row is slower than asyncio's are told here, each for the rows
+that its pattern matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from benchmarks.results import RowResult, Run
+from benchmarks.statistics import Figure, geometric_mean
+
+__all__ = ["mean_of", "reason_for", "slower_rows", "write_page"]
+
+OURS = "miniloop"
+
+# The parts, in the order of the page.
+TITLES = {
+    "callbacks": "Callbacks and tasks",
+    "sockets": "Sockets and services of the system",
+    "http": "HTTP",
+    "crawl": "The crawl",
+    "growth": "How cost grows",
+    "memory": "Memory",
+    "ablation": "What each trick buys",
+}
+
+# Those whose rows are of a kind, so that a mean of them says something.
+WITH_MEANS = ("callbacks", "sockets")
+
+# Why a row is slower, and what was tried. The first pattern that matches counts.
+REASONS = {
+    "callbacks/eager-task": """
+        An eager task that never waits is one call into C on asyncio: there the task is made, run
+        and finished. Here each of these is Python. Tried: a generator that runs one such coroutine
+        after the other by `yield from`, which saves the exception by which a coroutine's end is
+        told. It bought 5 % and needed a second way to take a step: not kept.""",
+    "callbacks/tree/eager": "The same: all tasks of this tree are eager.",
+    "memory/timer": """
+        A timer is a handle, and a tuple in the heap that compares in C. Handles alone in the heap,
+        as asyncio has them, are smaller, and compare by a method: see "timers as tuples" in the
+        ablation.""",
+    "sockets/tls/100KiB-x10": """
+        All loops spend this row in OpenSSL and in the kernel, and the far end has no time left:
+        there is nothing to win, and noise decides.""",
+    "sockets/*/100KiB-*": """
+        Copying in the kernel is most of this row; what the loop adds is below the noise.""",
+    "sockets/bulk-*": """
+        Copying in the kernel is nearly all of this row; what the loop adds is below the noise.""",
+    "sockets/executor": "Two switches between threads are nearly all of this row.",
+    "sockets/*-x1": """
+        One message at a time: the two processes wait for each other, and when the kernel wakes them
+        decides. Look at the interval.""",
+    "http/*": "Most of a request is the program's own work, which is the same on all loops.",
+}
+
+
+def mean_of(run: Run, label: str) -> tuple[float, int] | None:
+    """The geometric mean of a contestant's ratios to the reference, and of how many rows."""
+    found = [row.ratio(label) for row in run.rows if not row.programs]
+    ratios = [ratio.median for ratio in found if ratio is not None]
+    return (geometric_mean(ratios), len(ratios)) if ratios else None
+
+
+def slower_rows(run: Run) -> Iterator[tuple[RowResult, Figure]]:
+    """The rows on which miniloop's median is behind the reference's."""
+    for row in run.rows:
+        ratio = None if row.programs or run.is_ablation else row.ratio(OURS)
+        if ratio is not None and ratio.median < 1:
+            yield row, ratio
+
+
+def reason_for(name: str) -> str | None:
+    """Why a row may be slower, if we know."""
+    for pattern, reason in REASONS.items():
+        if fnmatch(name, pattern):
+            return " ".join(reason.split())
+    return None
+
+
+def write_page(results: Path) -> Path:
+    """Write the page for all runs in a folder. Returns where it is."""
+    page = results / "README.md"
+    page.write_text("\n".join(_lines(results)) + "\n", encoding="utf-8")
+    return page
+
+
+def _lines(results: Path) -> Iterator[str]:
+    runs = {path.stem: Run.load(path) for path in sorted(results.glob("*.json"))}
+    yield "# Results"
+    yield ""
+    yield "Measured by `python -m benchmarks.figures` (`make bench`), which also wrote this page."
+    yield "A figure is a median over interleaved rounds; a ratio is to stock asyncio in the same"
+    yield "round, and more is better. The machine, the versions and the date stand in every file."
+    yield ""
+    yield from _means(runs)
+    yield ""
+    yield from _slower(runs)
+    for part, title in TITLES.items():
+        stems = [stem for stem in runs if stem.startswith(f"{part}-")]
+        if not stems:
+            continue
+        yield ""
+        yield f"## {title}"
+        for stem in stems:
+            yield ""
+            yield f"CPython {_version(stem)}: [{stem}.md]({stem}.md), [{stem}.json]({stem}.json)"
+            if (results / f"{stem}.svg").exists():
+                yield ""
+                yield f"![{title}, CPython {_version(stem)}]({stem}.svg)"
+
+
+def _version(stem: str) -> str:
+    return stem.rpartition("-")[2]
+
+
+def _means(runs: dict[str, Run]) -> Iterator[str]:
+    """A line for each run whose rows can be taken together, a column for each loop."""
+    chosen = {stem: runs[stem] for part in WITH_MEANS for stem in runs if stem.startswith(part)}
+    loops = list(
+        dict.fromkeys(
+            label
+            for run in chosen.values()
+            for label in run.loops
+            if label != run.reference and not label.startswith("epoll-")
+        )
+    )
+    yield "Geometric means, and of how many rows:"
+    yield ""
+    yield "| | CPython | " + " | ".join(loops) + " |"
+    yield "|---|---|" + "---|" * len(loops)
+    for stem, run in chosen.items():
+        cells = []
+        for loop in loops:
+            mean = mean_of(run, loop)
+            cells.append("" if mean is None else f"{mean[0]:.2f} ({mean[1]})")
+        title = TITLES[stem.partition("-")[0]].lower()
+        yield f"| [{title}]({stem}.md) | {_version(stem)} | " + " | ".join(cells) + " |"
+
+
+def _slower(runs: dict[str, Run]) -> Iterator[str]:
+    yield "## Slower than asyncio"
+    yield ""
+    yield "Every row on which miniloop's median is below 1. In brackets the 95 % interval: where it"
+    yield "holds 1, the row may as well be no slower."
+    yield ""
+    yield "| row | CPython | times as fast | why, and what was tried |"
+    yield "|---|---|---|---|"
+    for stem, run in runs.items():
+        for row, ratio in slower_rows(run):
+            figures = f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+            reason = reason_for(row.name)
+            if reason is None:
+                reason = "Within the noise." if ratio.holds(1.0) else "Not explained yet."
+            yield f"| `{row.name}` | {_version(stem)} | {figures} | {reason} |"
