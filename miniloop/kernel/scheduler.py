@@ -185,7 +185,8 @@ class Scheduler(_Base):
 
         Raises RuntimeError if the loop is closed.
         """
-        self._check_closed()
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
         handle = self.make_handle(
             callback, args, self, copy_context() if context is None else context
         )
