@@ -47,7 +47,7 @@ def open_many_files() -> int:
 
 
 def _optimised() -> str:
-    """How the interpreter was built: without profiles, plain Python is a fifth slower than with."""
+    """How the interpreter was built, as far as it says so itself."""
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
     return ", with" + ("" if "--enable-optimizations" in arguments else "out") + " profiles (PGO)"
 

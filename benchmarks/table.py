@@ -20,7 +20,8 @@ def render(run: Run) -> str:
 
 def _lines(run: Run) -> Iterator[str]:
     machine = run.machine
-    yield f"{machine['python']} on {machine['system']} {machine['architecture']}, "
+    yield f"{machine['python']} ({machine['compiler']}) on"
+    yield f"{machine['system']} {machine['architecture']}, "
     yield f"{machine['processors']} x {machine['processor']}, {machine['date']}"
     yield "loops: " + ", ".join(f"{name} {version}".strip() for name, version in run.loops.items())
     yield f"{run.rounds} interleaved rounds; each figure is their median (and its 95 % interval);"

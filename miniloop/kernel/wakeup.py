@@ -53,18 +53,16 @@ class Wakeup:
                 raise
 
     def drain(self) -> None:
-        """Empty the pipe and pass on the signals found in it."""
-        while True:
-            try:
-                data = self._reader.recv(4096)
-            except (BlockingIOError, InterruptedError):
-                return
-            if not data:
-                return
-            if self.on_signal is not None:
-                for number in data:
-                    if number:
-                        self.on_signal(number)
+        """Read what was written, and pass on the signals found in it."""
+        # Once is enough: what comes meanwhile, or did not fit, makes the poller say so again.
+        try:
+            data = self._reader.recv(4096)
+        except (BlockingIOError, InterruptedError):
+            return
+        if self.on_signal is not None:
+            for number in data:
+                if number:
+                    self.on_signal(number)
 
     def close(self) -> None:
         """Close both ends."""
