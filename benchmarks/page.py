@@ -40,6 +40,7 @@ REASONS = {
         after the other by `yield from`, which saves the exception by which a coroutine's end is
         told. It bought 5 % and needed a second way to take a step: not kept.""",
     "callbacks/tree/eager": "The same: all tasks of this tree are eager.",
+    "memory/task": "One per cent, which is as far as asyncio is from itself in the same run.",
     "memory/timer": """
         A timer is a handle, and a tuple in the heap that compares in C. Handles alone in the heap,
         as asyncio has them, are smaller, and compare by a method: see "timers as tuples" in the
