@@ -7,6 +7,7 @@ its figures do: ``python -m benchmarks --from results/FILE.json --plot FILE.svg`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ WIDTH = 9.0  # inches
 BAR = 0.13  # inches that one bar is high
 GAP = 0.10  # inches between two rows of bars
 HEAD = 1.0  # inches for a panel's title, legend and axis
+LEGEND_COLUMNS = 6
 
 # A colour for each, told apart by those who see colours differently (Okabe and Ito); the limits are
 # grey, since they are no loops.
@@ -70,7 +72,9 @@ def draw(run: Run, path: Path) -> None:
         )
         for panel, row in zip(todo, axes, strict=True):
             panel.paint(row[0])
-            row[0].set_title(panel.title, loc="left", fontweight="bold", pad=22)
+            legend = row[0].get_legend()
+            lines = 1 if legend is None else ceil(len(legend.get_texts()) / LEGEND_COLUMNS)
+            row[0].set_title(panel.title, loc="left", fontweight="bold", pad=10 + 12 * lines)
             row[0].spines[["top", "right"]].set_visible(False)
         machine = run.machine
         sheet.supxlabel(
@@ -198,7 +202,11 @@ def _bars(title: str, groups: list[tuple[str, dict[str, Figure]]], labels: list[
         axes.set_axisbelow(True)
         if seen:  # above the diagram, where no bar is
             axes.legend(
-                loc="lower right", bbox_to_anchor=(1, 1), ncols=6, fontsize=7, frameon=False
+                loc="lower right",
+                bbox_to_anchor=(1, 1),
+                ncols=LEGEND_COLUMNS,
+                fontsize=7,
+                frameon=False,
             )
 
     return Panel(title, HEAD + bars * BAR + len(groups) * GAP, paint)
