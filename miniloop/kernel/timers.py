@@ -7,7 +7,8 @@ first fires first, and no comparison ever reaches the handle.
 Invariants:
 
 1. `entries[0]` has the earliest deadline, though it may be cancelled.
-2. `cancelled` is the number of cancelled handles in the heap, exactly.
+2. `cancelled` is the number of cancelled handles in the heap, exactly. They are never both more
+   than `SWEEP_MINIMUM` and the larger half.
 
 The trap: most timers of a real program are timeouts, and nearly all timeouts are cancelled. If
 cancelled entries stayed until their deadline, a server with a one-hour idle timeout would keep an
@@ -72,14 +73,18 @@ class TimerQueue:
                 self.cancelled -= 1
             else:
                 enqueue(handle)
+        if self.cancelled > SWEEP_MINIMUM:  # and perhaps the larger half of what is left
+            self._sweep_if_most()
 
     def note_cancelled(self) -> None:
         """Count a handle of this queue that was just cancelled; sweep when they are too many."""
         self.cancelled += 1
-        if self.cancelled > SWEEP_MINIMUM and self.cancelled * 2 > len(self.entries):
-            self._sweep()
+        if self.cancelled > SWEEP_MINIMUM:
+            self._sweep_if_most()
 
-    def _sweep(self) -> None:
+    def _sweep_if_most(self) -> None:
+        if self.cancelled * 2 <= len(self.entries):
+            return
         kept = []
         for entry in self.entries:
             handle = entry[2]

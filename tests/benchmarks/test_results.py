@@ -91,6 +91,7 @@ def example(control: float = 1.0, miniloop: float = 0.5) -> Run:
         "python": "CPython 3.13.0",
         "system": "Linux 6",
         "architecture": "x86_64",
+        "compiler": "GCC 12",
         "processor": "a processor",
         "processors": "2",
     }
