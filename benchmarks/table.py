@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
-__all__ = ["amount", "render", "summary"]
+__all__ = ["amount", "ratio_text", "ratios_of", "render", "summary"]
 
 # From here on the far end was so busy that it, not the loop, may have set the pace.
 BUSY = 0.9
@@ -125,22 +125,29 @@ def _cell(row: RowResult, label: str) -> str:
     if ratio is None:
         return ""
     busy = "*" if row.far_end_busy(label) > BUSY else ""
-    return _ratio(ratio) + busy
+    return ratio_text(ratio) + busy
 
 
-def _ratio(ratio: Figure) -> str:
+def ratio_text(ratio: Figure) -> str:
+    """A ratio and its interval: ``1.53 (1.48-1.57)``."""
     return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
 
 
-def summary(rows: Sequence[RowResult]) -> Iterator[str]:
-    """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed.
+def ratios_of(rows: Sequence[RowResult], label: str) -> list[Figure]:
+    """A contestant's ratios to the reference, on the rows that can be taken together.
 
-    Rows that compare programs have no part in the means: they stand for themselves.
+    Rows that compare programs have no part in that: they stand for themselves.
     """
+    found = (row.ratio(label) for row in rows if not row.programs)
+    return [ratio for ratio in found if ratio is not None]
+
+
+def summary(rows: Sequence[RowResult]) -> Iterator[str]:
+    """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed."""
     single = [row for row in rows if not row.programs]
     labels = list(dict.fromkeys(label for row in single for label in (*row.labels, row.control)))
     for label in labels:
-        ratios = [ratio for row in single if (ratio := row.ratio(label)) is not None]
+        ratios = ratios_of(rows, label)
         if not ratios or label == single[0].reference:
             continue
         mean = geometric_mean(ratio.median for ratio in ratios)

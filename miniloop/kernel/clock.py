@@ -17,7 +17,8 @@ __all__ = ["ReplaceableClock"]
 class ReplaceableClock:
     """`loop.time`: what is set there is what the loop goes by, until it is deleted again.
 
-    `method` is what the class of the loop shows under that name.
+    `method` is what the class of the loop shows under that name. The loop has a dictionary, an
+    `own_clock` to go back to, and `use_clock`.
     """
 
     def __init__(self, method: Callable[..., float]) -> None:

@@ -146,7 +146,7 @@ def new_handle(
     """Make a handle.
 
     The class has no `__init__`: a call that passes nothing, and a maker that fills the slots, take
-    a tenth less time than a call that passes four arguments on, and `call_soon` a fifth less.
+    a tenth less time than a call that passes four arguments on.
     """
     handle = kind()
     handle._callback = callback

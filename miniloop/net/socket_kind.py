@@ -1,8 +1,8 @@
 """What kind of socket one has been given.
 
 The trap: the properties `family` and `type` of `socket.socket` turn numbers into members of
-enumerations, which takes longer than all else that is done to a new connection. Here the numbers
-are read from where the properties have them.
+enumerations, which is slow, and is asked of every connection. Here the numbers are read from where
+the properties have them.
 """
 
 from __future__ import annotations

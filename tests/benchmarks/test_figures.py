@@ -38,6 +38,10 @@ def test_the_committed_page_is_that_of_the_committed_runs(tmp_path: Path) -> Non
     assert (figures.RESULTS / "README.md").read_text(encoding="utf-8") == again
 
 
+def test_the_page_has_a_place_for_every_part() -> None:
+    assert list(page.TITLES) == list(figures.PARTS)
+
+
 def test_the_readme_has_the_means_of_the_committed_runs() -> None:
     readme = (figures.RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"\]\(benchmarks/results/(\S+)\.md\) \|([^\n]+)\|\n", readme)
