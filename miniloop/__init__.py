@@ -19,9 +19,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from miniloop.kernel.eager import eager_task_factory
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle
-from miniloop.kernel.task import Task, eager_task_factory
+from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop, new_event_loop
 
 if TYPE_CHECKING:

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock
+from miniloop.kernel.eager import eager_task_factory, new_eager_task
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
-from miniloop.kernel.task import Task, eager_task_factory, new_eager_task, new_task
+from miniloop.kernel.task import Task, new_task
 from miniloop.net import connect, datagram_endpoint, resolver, sendfile, server
 from miniloop.net import pipe as net_pipe
 from miniloop.net.sock import Sockets
@@ -78,9 +79,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._reporter = ExceptionReporter()
         self._executor = DefaultExecutor(self)
         self._signals = SignalHandlers(self)
-        self._sockets = Sockets(self)
+        self.sockets = Sockets(self)
         # Which transport owns a file descriptor, so that users are kept off it.
-        self.transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.transports: dict[int, weakref.ref[Any]] = {}
         self.set_debug(debug.debug_by_default())
 
     def __repr__(self) -> str:
@@ -158,7 +159,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._executor.close()
         super().close()
         # They and the loop know each other: apart, each is freed as soon as it is unused.
-        self._signals = self._executor = self._sockets = _CLOSED
+        self._signals = self._executor = self.sockets = _CLOSED
 
     # Asynchronous generators: kernel/asyncgens.py.
 
@@ -323,7 +324,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def _free_fileno(self, file: Any) -> int:
         """The descriptor of a file that no transport owns."""
         fd = _fileno(file)
-        owner = self.transports.get(fd)
+        known = self.transports.get(fd)
+        owner = None if known is None else known()
         if owner is not None and not owner.is_closing():
             raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
         return fd
@@ -353,39 +355,39 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def sock_recv(self, sock: socket.socket, nbytes: int) -> Coroutine[Any, Any, bytes]:
         """Receive up to `nbytes` bytes."""
-        return self._sockets.recv(sock, nbytes)
+        return self.sockets.recv(sock, nbytes)
 
     def sock_recv_into(self, sock: socket.socket, buf: Any) -> Coroutine[Any, Any, int]:
         """Receive into a buffer."""
-        return self._sockets.recv_into(sock, buf)
+        return self.sockets.recv_into(sock, buf)
 
     def sock_recvfrom(
         self, sock: socket.socket, bufsize: int
     ) -> Coroutine[Any, Any, tuple[bytes, Any]]:
         """Receive a datagram and its sender."""
-        return self._sockets.recvfrom(sock, bufsize)
+        return self.sockets.recvfrom(sock, bufsize)
 
     def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> Coroutine[Any, Any, tuple[int, Any]]:
         """Receive a datagram into a buffer, and its sender."""
-        return self._sockets.recvfrom_into(sock, buf, nbytes)
+        return self.sockets.recvfrom_into(sock, buf, nbytes)
 
     def sock_sendall(self, sock: socket.socket, data: Any) -> Coroutine[Any, Any, None]:
         """Send all of the data."""
-        return self._sockets.sendall(sock, data)
+        return self.sockets.sendall(sock, data)
 
     def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> Coroutine[Any, Any, int]:
         """Send a datagram."""
-        return self._sockets.sendto(sock, data, address)
+        return self.sockets.sendto(sock, data, address)
 
     def sock_connect(self, sock: socket.socket, address: Any) -> Coroutine[Any, Any, None]:
         """Connect a socket."""
-        return self._sockets.connect(sock, address)
+        return self.sockets.connect(sock, address)
 
     def sock_accept(self, sock: socket.socket) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
         """Accept a connection."""
-        return self._sockets.accept(sock)
+        return self.sockets.accept(sock)
 
     async def sock_sendfile(
         self,

@@ -48,7 +48,7 @@ from miniloop.kernel.registry import current_tasks
 if TYPE_CHECKING:
     from miniloop.kernel.scheduler import Scheduler
 
-__all__ = ["Task", "eager_task_factory", "new_eager_task", "new_task"]
+__all__ = ["Task", "new_task"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -163,41 +163,30 @@ class Task(_Base[T]):
                         self._waiting = None
                         waiting._wake(self)
             loop.tasks.discard(self)
-        except CancelledError as error:
-            # Kept for whoever awaits us: its traceback says where the task was cancelled.
-            self._exception = _without_our_frame(error)
-            Future.cancel(self)
-            loop.tasks.discard(self)
-        except (KeyboardInterrupt, SystemExit) as error:
-            _fail(self, error)
-            loop.tasks.discard(self)
-            raise
         except BaseException as error:
-            _fail(self, _without_our_frame(error))
-            loop.tasks.discard(self)
+            self._end_by(error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
         else:
+            # As `_wait_for` does, without a call, which is 5 % of a step that waits for a future.
             kind = type(awaited)
-            # A subclass may have its own add_done_callback: it is treated like a foreign future.
-            # So is one that was finished on its way here, by what stands between us and it.
             if awaited is None:
                 loop.enqueue(self)
             elif (
                 (kind is Future or kind is Task)
+                and awaited._asyncio_future_blocking
                 and awaited._loop is loop
                 and awaited._state is PENDING
                 and awaited is not self
             ):
-                if awaited._asyncio_future_blocking:
-                    awaited._asyncio_future_blocking = False
-                    if awaited._waiting is None:
-                        awaited._waiting = self
-                    else:
-                        awaited._add_waiting(self)
-                    self._fut_waiter = awaited
-                    if self._must_cancel and awaited.cancel(self._cancel_message):
-                        self._must_cancel = False
+                awaited._asyncio_future_blocking = False
+                if awaited._waiting is None:
+                    awaited._waiting = self
                 else:
-                    self._raise_misuse(awaited)
+                    awaited._add_waiting(self)
+                self._fut_waiter = awaited
+                if self._must_cancel and awaited.cancel(self._cancel_message):
+                    self._must_cancel = False
             else:
                 self._wait_for_foreign(awaited)
         finally:
@@ -226,6 +215,43 @@ class Task(_Base[T]):
                 return self._make_cancelled_error()
         assert throw is not None
         return throw
+
+    def _end_by(self, error: BaseException) -> None:
+        """The coroutine has raised `error`, and so the task is done."""
+        self._loop.tasks.discard(self)
+        if isinstance(error, CancelledError):
+            # Kept for whoever awaits us: its traceback says where the task was cancelled.
+            self._exception = _without_our_frame(error)
+            Future.cancel(self)
+        elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+            _fail(self, error)  # as it is: it goes on from here
+        else:
+            _fail(self, _without_our_frame(error))
+
+    def _wait_for(self, awaited: Any) -> None:
+        """Do what the coroutine asks for that has yielded `awaited`: queue up, or wait for it."""
+        kind = type(awaited)
+        # A subclass may have its own add_done_callback: it is treated like a foreign future. So is
+        # one that was finished on its way here, by what stands between us and it.
+        if awaited is None:
+            self._loop.enqueue(self)
+        elif (
+            (kind is Future or kind is Task)
+            and awaited._asyncio_future_blocking
+            and awaited._loop is self._loop
+            and awaited._state is PENDING
+            and awaited is not self
+        ):
+            awaited._asyncio_future_blocking = False
+            if awaited._waiting is None:
+                awaited._waiting = self
+            else:
+                awaited._add_waiting(self)
+            self._fut_waiter = awaited
+            if self._must_cancel and awaited.cancel(self._cancel_message):
+                self._must_cancel = False
+        else:
+            self._wait_for_foreign(awaited)
 
     def _wait_for_foreign(self, awaited: Any) -> None:
         """Wait for a future of another make, by the protocol that all makes share."""
@@ -469,18 +495,3 @@ def new_task(
         loop.tasks.add(task)
         loop.enqueue(task)
     return task
-
-
-def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
-    """Make a `Task` that takes its first step now: what an eager task factory is turned into."""
-    return new_task(loop, coro, name, context, True)
-
-
-def eager_task_factory(
-    loop: Any, coro: Any, *, name: object = None, context: Context | None = None
-) -> Task[Any]:
-    """A task factory (`loop.set_task_factory`) whose tasks take their first step at once.
-
-    Unlike `asyncio.eager_task_factory` it makes tasks of ours, and works on CPython 3.11.
-    """
-    return Task(coro, loop=loop, name=name, context=context, eager_start=True)

@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import weakref
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable
@@ -98,7 +99,7 @@ class DatagramTransport(
         super().__init__(loop, sock, protocol, extra)
         self._connected = extra["peername"] is not None
         self._receive = _receiver(sock)
-        loop.transports[self._fd] = self
+        loop.transports[self._fd] = weakref.ref(self)
         self._begin(waiter)
 
     # Receiving.

@@ -151,6 +151,7 @@ class DescriptorTransport(asyncio.BaseTransport):
 
     def _release(self) -> None:
         """Give the descriptor back, and hold on to nobody."""
+        self._loop.transports.pop(self._fd, None)
         self._file.close()
         self._file = None
         self._protocol = None

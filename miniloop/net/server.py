@@ -3,8 +3,9 @@
 Invariants:
 
 1. `_sockets` is None from `close` on; nothing is accepted after that.
-2. `_clients` has, weakly, each transport that a connection of this server runs on. Weakly, so that
-   a transport that its protocol has dropped without closing is still noticed as such.
+2. `_clients` has, by its `id` and weakly, each transport that a connection of this server runs on.
+   Weakly, so that a transport that its protocol has dropped without closing is still noticed as
+   such; it says goodbye by `detach` even then.
 
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
 the queue, so that the listening socket is readable on every turn and the loop would spin. Listening
@@ -35,6 +36,11 @@ __all__ = ["Server", "create_server", "create_unix_server"]
 # Seconds to leave a listening socket alone after the system has run out of something.
 ACCEPT_RETRY_DELAY = 1.0
 
+# The most turns of one burst each before it is tried again whether there are more connections to
+# accept. A try that fails takes two microseconds, a sixteenth of which is not worth saving, and a
+# crowd that arrives is not kept waiting for longer than sixteen turns.
+LONGEST_PATIENCE = 16
+
 # From CPython 3.13 on a server removes the file of its Unix socket unless told not to.
 CLEANUP_SOCKET = sys.version_info >= (3, 13)
 
@@ -57,8 +63,10 @@ class Server(asyncio.AbstractServer):
         self._protocol_factory = protocol_factory
         self._backlog = backlog
         self._burst = 1  # how many connections to accept in a turn
+        self._turns_to_next_try = 0  # of accepting more
+        self._patience = 1  # how many turns are to pass after a try that fails
         self._tls = tls
-        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._clients: dict[int, weakref.ref[Any]] = {}
         self._serving = False
         self._forever: Any = None  # a future, while somebody is in serve_forever
         self._closed_waiters: list[Any] | None = []  # None once closed and without clients
@@ -124,15 +132,18 @@ class Server(asyncio.AbstractServer):
         """Take what waits in the queue, but no more than fits in it: others have work too.
 
         Finding out that the queue is empty costs a system call and an exception, and the poller
-        will say if it is not. So no more are taken than there were lately, and one to see if there
-        are more now.
+        will say if it is not. So no more are taken than there were lately. To see if there are more
+        now, twice as many are tried from time to time: each time in vain, twice as many turns
+        pass before the next.
         """
-        for _ in range(self._burst):
+        for taken in range(self._burst):
             try:
                 connection, address = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 # The queue is empty, or the peer has gone again.
-                self._burst = max(1, self._burst // 2)
+                self._burst = taken or 1
+                self._turns_to_next_try = self._patience
+                self._patience = min(self._patience * 2, LONGEST_PATIENCE)
                 return
             except OSError as exc:
                 if exc.errno not in _OUT_OF_RESOURCES:
@@ -141,6 +152,11 @@ class Server(asyncio.AbstractServer):
                 return
             connection.setblocking(False)
             self._serve(connection, address)
+        if self._turns_to_next_try:
+            self._turns_to_next_try -= 1
+            return
+        if self._burst > 1:
+            self._patience = 1  # the last try was right
         self._burst = min(self._burst * 2, self._backlog + 1)
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
@@ -200,12 +216,12 @@ class Server(asyncio.AbstractServer):
 
     def close_clients(self) -> None:
         """Close every connection that came through this server, sending what is buffered."""
-        for transport in list(self._clients):
+        for transport in self._clients_alive():
             transport.close()
 
     def abort_clients(self) -> None:
         """Close every connection that came through this server at once."""
-        for transport in list(self._clients):
+        for transport in self._clients_alive():
             transport.abort()
 
     async def wait_closed(self) -> None:
@@ -221,13 +237,17 @@ class Server(asyncio.AbstractServer):
         self._closed_waiters.append(waiter)
         await waiter
 
+    def _clients_alive(self) -> list[Any]:
+        found = [client() for client in self._clients.values()]
+        return [transport for transport in found if transport is not None]
+
     def attach(self, transport: Any) -> None:
         """A connection of this server has begun."""
-        self._clients.add(transport)
+        self._clients[id(transport)] = weakref.ref(transport)
 
     def detach(self, transport: Any) -> None:
         """A connection of this server has ended."""
-        self._clients.discard(transport)
+        self._clients.pop(id(transport), None)
         if not self._clients and self._sockets is None:
             self._wake()
 

@@ -23,7 +23,14 @@ from typing import Any, TypeVar
 
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
-from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
+from miniloop.net.socket_kind import (
+    INTERNET,
+    family_of,
+    has_peer,
+    is_tcp,
+    refuse_ssl_socket,
+    type_of,
+)
 
 __all__ = ["Sockets"]
 
@@ -137,15 +144,23 @@ class Sockets:
             if not infos:
                 raise OSError(f"getaddrinfo found no address for {address!r}")
             address = infos[0][4]
+        await self.connect_resolved(sock, address)
+
+    async def connect_resolved(self, sock: socket.socket, address: Any) -> None:
+        """Connect to `address`, in which no name is left to be resolved."""
         while True:
             try:
                 sock.connect(address)
             except _WOULD_BLOCK as exc:
-                if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
+                if exc.errno != errno.EAGAIN or family_of(sock) != socket.AF_UNIX:
                     break
                 await asyncio.sleep(FULL_QUEUE_RETRY)
             else:
                 return
+        if has_peer(sock):
+            # The peer is on this machine, and the kernel was done with it before it had returned.
+            # To ask costs a twentieth of what it costs to wait for an event that is there already.
+            return
         await self._writable(self._watch(sock))
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
 from asyncio.trsock import TransportSocket
 from collections.abc import Iterable
 from typing import Any
@@ -78,7 +79,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         self._describe_socket(sock)
         if server is not None:
             server.attach(self)
-        loop.transports[self._fd] = self
+        loop.transports[self._fd] = weakref.ref(self)
         self._begin(waiter)
 
     def _describe_socket(self, sock: socket.socket) -> None:

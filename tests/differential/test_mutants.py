@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from miniloop.kernel import task
+from miniloop import loop as loop_module
+from miniloop.kernel import eager, task
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle
 from miniloop.kernel.scheduler import Scheduler
-from miniloop.kernel.task import Task
+from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from tests.differential import clocks, comparison
 from tests.differential.comparison import first_difference
@@ -373,27 +374,22 @@ def the_name_of_a_task_is_lost(patch: Any) -> None:
 def an_eager_task_leaves_nobody_as_the_current_task(patch: Any) -> None:
     if sys.version_info < (3, 12):
         pytest.skip("asyncio has no eager tasks before 3.12")
-    run = Task._run_eagerly
 
-    def run_and_forget(self: Task[Any]) -> None:
-        run(self)
-        current = asyncio.current_task(self._loop)
+    def make_and_forget(loop: Any, *args: Any) -> Any:
+        made = eager.new_eager_task(loop, *args)
+        current = asyncio.current_task(loop)
         if current is not None:
-            asyncio.tasks._leave_task(self._loop, current)
+            asyncio.tasks._leave_task(loop, current)
+        return made
 
-    patch(Task, "_run_eagerly", run_and_forget)
+    patch(loop_module, "new_eager_task", make_and_forget)
 
 
 @mutant
 def an_eager_task_waits_for_its_turn(patch: Any) -> None:
     if sys.version_info < (3, 12):
         pytest.skip("asyncio has no eager tasks before 3.12")
-
-    def run_later(self: Task[Any]) -> None:
-        self._loop.tasks.add(self)
-        self._loop.enqueue(self)
-
-    patch(Task, "_run_eagerly", run_later)
+    patch(loop_module, "new_eager_task", new_task)
 
 
 @mutant

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from miniloop.kernel.eager import new_eager_task
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import new_handle
 from miniloop.kernel.task import Task, new_task
@@ -46,6 +47,19 @@ def test_task_is_made_as_its_class_makes_it(loop: miniloop.EventLoop, name: obje
     made, built = new_task(loop, nothing(), name, None), Task(nothing(), loop=loop, name=name)
     assert slots_of(made) == slots_of(built)
     loop.run_until_complete(asyncio.gather(made, built))
+
+
+def test_eager_task_is_made_as_its_class_makes_it(loop: miniloop.EventLoop) -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        made = new_eager_task(loop, wait(), "a name", None)
+        built: Task[None] = Task(wait(), loop=loop, name="a name", eager_start=True)
+        assert slots_of(made) == slots_of(built)
+        await asyncio.gather(made, built)
+
+    loop.run_until_complete(main())
 
 
 def test_call_soon_makes_the_handle_that_the_maker_makes(loop: miniloop.EventLoop) -> None:

@@ -12,14 +12,20 @@ import pytest
 
 import miniloop
 
-FACTORIES: list[Any] = [miniloop.eager_task_factory]
+
+def by_the_class(loop: Any, coro: Any, **kwargs: Any) -> Any:
+    """A factory that the loop does not know, and calls: the tasks go the long way."""
+    return miniloop.Task(coro, loop=loop, eager_start=True, **kwargs)
+
+
+FACTORIES: list[Any] = [miniloop.eager_task_factory, by_the_class]
 if sys.version_info >= (3, 12):
     FACTORIES.append(asyncio.eager_task_factory)
 
 
 @pytest.fixture(params=FACTORIES, ids=lambda factory: factory.__module__)
 def eager(request: pytest.FixtureRequest, mini: miniloop.EventLoop) -> miniloop.EventLoop:
-    """Our loop with an eager task factory: our own, or asyncio's, which is taken to mean ours."""
+    """Our loop with an eager task factory; ours and asyncio's are both taken to mean ours."""
     mini.set_task_factory(request.param)
     return mini
 
@@ -113,6 +119,65 @@ def test_a_cancellation_in_the_first_step_is_the_tasks(eager: miniloop.EventLoop
         assert task.cancelled()
         with pytest.raises(asyncio.CancelledError, match="by itself"):
             await task
+
+    eager.run_until_complete(main())
+
+
+def test_a_cancellation_of_itself_comes_at_the_next_await(eager: miniloop.EventLoop) -> None:
+    async def cancel_and_wait_for(awaited: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel("by itself")
+        if awaited is not None:
+            await awaited
+
+    async def main() -> None:
+        future = eager.create_future()
+        for awaited in None, asyncio.sleep(0), future, asyncio.Future():
+            task = eager.create_task(cancel_and_wait_for(awaited))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert task.cancelled()
+        assert future.cancelled()
+
+    eager.run_until_complete(main())
+
+
+def test_the_first_step_may_wait_for_anything(eager: miniloop.EventLoop) -> None:
+    async def wait_for(awaited: Any) -> Any:
+        return await awaited
+
+    class Foreign(asyncio.Future[Any]):
+        pass
+
+    async def main() -> None:
+        shared = eager.create_future()
+        for future in eager.create_future(), shared, shared, Foreign():
+            task = eager.create_task(wait_for(future))
+            assert not task.done()
+            assert task in asyncio.all_tasks()
+            await asyncio.sleep(0)
+            if future is not shared:
+                future.set_result("there")
+                assert await task == "there"
+        waiting = [eager.create_task(wait_for(shared)) for _ in range(3)]
+        shared.set_result("for all")
+        assert await asyncio.gather(*waiting) == ["for all"] * 3
+
+    eager.run_until_complete(main())
+
+
+def test_a_bad_yield_in_the_first_step_is_raised_there(eager: miniloop.EventLoop) -> None:
+    class Bad:
+        def __await__(self) -> Any:
+            yield "nonsense"
+
+    async def wait() -> None:
+        await Bad()
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="Task got bad yield: 'nonsense'"):
+            await eager.create_task(wait())
 
     eager.run_until_complete(main())
 

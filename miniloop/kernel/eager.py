@@ -1,0 +1,93 @@
+"""Eager tasks: the first step is taken at once, in the turn of whoever makes the task.
+
+Many coroutines never wait: the answer is in a cache, the lock is free, the buffer is full enough. A
+task for one of them need not go through the ready queue at all. An eager task runs up to its first
+`await` of something not done; only what is left then waits for a turn.
+
+The trap: while an eager task takes its first step, another one is in the middle of a step of its
+own. So who was the current task must be put back, which after an ordinary step is nobody.
+
+Source: the CPython documentation, `asyncio.eager_task_factory`.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from miniloop.kernel.future import FINISHED, PENDING, Future
+from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.task import Task, new_task
+
+if TYPE_CHECKING:
+    from miniloop.kernel.scheduler import Scheduler
+
+__all__ = ["eager_task_factory", "new_eager_task"]
+
+_allocate = object.__new__
+
+
+def eager_task_factory(
+    loop: Any, coro: Any, *, name: object = None, context: Context | None = None
+) -> Task[Any]:
+    """A task factory (`loop.set_task_factory`) whose tasks take their first step at once.
+
+    Unlike `asyncio.eager_task_factory` it makes tasks of ours, and works on CPython 3.11.
+    """
+    return Task(coro, loop=loop, name=name, context=context, eager_start=True)
+
+
+def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+    """Make a `Task` that takes its first step now: what an eager task factory is turned into.
+
+    What `new_task`, `Task._run_eagerly` and `Task._run` do, written out for a coroutine that has
+    not begun: nothing can be there yet that would have to be thrown into it. Calling them takes a
+    fifth of the time of a task that never waits.
+    """
+    if type(coro) is not CoroutineType or loop._thread_id is None:
+        return new_task(loop, coro, name, context, eager=True)
+    task: Task[Any] = _allocate(Task)
+    task._loop = loop
+    task._state = PENDING
+    task._waiting = None
+    task._result = None
+    task._exception = None
+    task._asyncio_future_blocking = False
+    task._coro = coro
+    task._send = send = coro.send
+    task._context = context = copy_context() if context is None else context
+    task._name = None if name is None else str(name)
+    task._fut_waiter = None
+    task._throw = None
+    task._must_cancel = False
+    task._log_destroy_pending = True
+    loop.tasks.add(task)
+    outer = current_tasks.get(loop)
+    current_tasks[loop] = task
+    try:
+        awaited = context.run(send, None)
+    except StopIteration as stop:
+        if task._must_cancel:
+            task._must_cancel = False
+            Future.cancel(task, task._cancel_message)
+        else:
+            task._result = stop.value
+            task._state = FINISHED
+            if task._waiting is not None:
+                task._wake_waiting()
+        loop.tasks.discard(task)
+    except BaseException as error:
+        task._end_by(error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+    else:
+        task._wait_for(awaited)
+    finally:
+        if outer is None:
+            del current_tasks[loop]
+        else:
+            current_tasks[loop] = outer
+        if task._state is not PENDING:
+            task._coro = task._send = None  # type: ignore[assignment]  # there is no next step
+    return task
