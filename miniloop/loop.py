@@ -31,8 +31,9 @@ from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, new_task
-from miniloop.net import connect, datagram_endpoint, resolver, sendfile, server
+from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
 from miniloop.net import pipe as net_pipe
+from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.system import process
@@ -404,7 +405,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             self, sock, file, offset, count, fallback is None or fallback
         )
 
-    # Connections and servers: net/connect.py, net/server.py, net/stream.py, net/tls.py.
+    # Connections and servers: net/connect.py, net/listen.py, net/server.py, net/stream.py,
+    # net/tls.py.
 
     async def create_connection(
         self,
@@ -473,7 +475,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
-    ) -> server.Server:
+    ) -> Server:
         """Listen for TCP connections."""
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
@@ -482,7 +484,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         )
         if sock is not None:
             refuse_ssl_socket(sock)
-        return await server.create_server(
+        return await listen.create_server(
             self,
             protocol_factory,
             host,
@@ -536,15 +538,15 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
-        cleanup_socket: bool = server.CLEANUP_SOCKET,
-    ) -> server.Server:
+        cleanup_socket: bool = listen.CLEANUP_SOCKET,
+    ) -> Server:
         """Listen on a Unix socket."""
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
         tls = connect.tls_options(
             ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
         )
-        return await server.create_unix_server(
+        return await listen.create_unix_server(
             self,
             protocol_factory,
             path,

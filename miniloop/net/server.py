@@ -1,4 +1,6 @@
-"""Servers: sockets that listen, and a transport for each connection that arrives.
+"""Server: sockets that listen, and a transport for each connection that arrives.
+
+How the sockets are found, bound and made to listen is told in `listen`.
 
 Invariants:
 
@@ -18,20 +20,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import itertools
 import os
 import socket
 import sys
 import weakref
 from asyncio.trsock import TransportSocket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from miniloop.kernel.report import logger
-from miniloop.net import connect, resolver, unix_path
+from miniloop.net import connect
 from miniloop.net.connect import TLSOptions
 
-__all__ = ["Server", "create_server", "create_unix_server"]
+__all__ = ["Server"]
 
 # Seconds to leave a listening socket alone after the system has run out of something.
 ACCEPT_RETRY_DELAY = 1.0
@@ -40,9 +41,6 @@ ACCEPT_RETRY_DELAY = 1.0
 # accept. A try that fails takes two microseconds, a sixteenth of which is not worth saving, and a
 # crowd that arrives is not kept waiting for longer than sixteen turns.
 LONGEST_PATIENCE = 16
-
-# From CPython 3.13 on a server removes the file of its Unix socket unless told not to.
-CLEANUP_SOCKET = sys.version_info >= (3, 13)
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -276,154 +274,3 @@ class Server(asyncio.AbstractServer):
             except OSError as exc:
                 logger.error("Unable to clean up listening UNIX socket %r: %s", path, exc)
         self._socket_files.clear()
-
-
-async def create_server(
-    loop: Any,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
-    host: Any,
-    port: Any,
-    *,
-    family: int,
-    flags: int,
-    sock: socket.socket | None,
-    backlog: int,
-    tls: TLSOptions | None,
-    reuse_address: bool | None,
-    reuse_port: bool | None,
-    keep_alive: bool | None,
-    start_serving: bool,
-) -> Server:
-    """Listen on every address of `host` (a name, several names, or None for all), or on `sock`.
-
-    Raises ValueError for contradictory arguments, OSError if an address cannot be bound.
-    """
-    if host is not None or port is not None:
-        if sock is not None:
-            raise ValueError("host/port and sock can not be specified at the same time")
-        if reuse_address is None:
-            reuse_address = os.name == "posix" and sys.platform != "cygwin"
-        infos = await _resolve_hosts(loop, host, port, family, flags)
-        sockets = _bind_all(infos, bool(reuse_address), bool(reuse_port), bool(keep_alive))
-    else:
-        if sock is None:
-            raise ValueError("Neither host/port nor sock were specified")
-        if sock.type != socket.SOCK_STREAM:
-            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
-        sockets = [sock]
-    for listener in sockets:
-        listener.setblocking(False)
-    server = Server(loop, sockets, protocol_factory, backlog, tls)
-    if start_serving:
-        await server.start_serving()
-    return server
-
-
-async def _resolve_hosts(
-    loop: Any, host: Any, port: Any, family: int, flags: int
-) -> list[resolver.AddressInfo]:
-    if host == "":
-        hosts: list[Any] = [None]
-    elif isinstance(host, str) or not isinstance(host, Iterable):
-        hosts = [host]
-    else:
-        hosts = list(host)
-    found = await asyncio.gather(
-        *(resolver.resolve(loop, (name, port), family=family, flags=flags) for name in hosts)
-    )
-    for name, infos in zip(hosts, found, strict=True):
-        if not infos:
-            raise OSError(f"getaddrinfo({name!r}) returned empty list")
-    # Two names may stand for one address, which can be bound only once.
-    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
-
-
-def _bind_all(
-    infos: list[resolver.AddressInfo], reuse_address: bool, reuse_port: bool, keep_alive: bool
-) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    try:
-        for family, kind, proto, _, address in infos:
-            try:
-                sock = socket.socket(family, kind, proto)
-            except OSError:
-                logger.debug("no socket for family %r", family, exc_info=True)
-                continue  # a family that the resolver knows and the kernel does not
-            sockets.append(sock)
-            if reuse_address:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
-            if reuse_port:
-                connect.set_reuse_port(sock)
-            if keep_alive:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
-            if family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
-                # Linux would take the IPv4 port as well, and the IPv4 socket could not be bound.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
-            try:
-                sock.bind(address)
-            except OSError as exc:
-                message = f"error while attempting to bind on address {address!r}: {exc}".lower()
-                if exc.errno != errno.EADDRNOTAVAIL:
-                    raise OSError(exc.errno, message) from None
-                # The family is known but not enabled on any interface.
-                logger.debug(message)
-                sockets.pop().close()
-        if not sockets:
-            addresses = [info[4] for info in infos]
-            raise OSError(f"could not bind on any address out of {addresses!r}")
-    except BaseException:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
-
-
-async def create_unix_server(
-    loop: Any,
-    protocol_factory: Callable[[], asyncio.BaseProtocol],
-    path: Any,
-    *,
-    sock: socket.socket | None,
-    backlog: int,
-    tls: TLSOptions | None,
-    start_serving: bool,
-    cleanup_socket: bool,
-) -> Server:
-    """Listen on a Unix socket: a path, an abstract name (it begins with a NUL), or `sock`.
-
-    A stale socket file in the way is replaced. With `cleanup_socket` the file is removed when the
-    server closes.
-    """
-    if path is not None:
-        if sock is not None:
-            raise ValueError("path and sock can not be specified at the same time")
-        sock = _bind_unix(os.fspath(path))
-    elif sock is None:
-        raise ValueError("path was not specified, and no sock specified")
-    elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
-        raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
-    sock.setblocking(False)
-    server = Server(loop, [sock], protocol_factory, backlog, tls)
-    if cleanup_socket:
-        name = sock.getsockname()
-        if name and not unix_path.is_abstract(name):
-            server.remove_on_close(name)
-    if start_serving:
-        await server.start_serving()
-    return server
-
-
-def _bind_unix(path: str | bytes) -> socket.socket:
-    unix_path.remove_stale_socket(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-    except OSError as exc:
-        sock.close()
-        if exc.errno == errno.EADDRINUSE:
-            raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
-        raise
-    except BaseException:
-        sock.close()
-        raise
-    return sock

@@ -7,6 +7,7 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -91,6 +92,49 @@ def test_many_connections_at_once_are_all_accepted(run: Run) -> None:
         await end(server, *[protocol for _, protocol in clients], *protocols)
 
     run(main)
+
+
+def test_a_crowd_that_waits_is_accepted_in_few_turns() -> None:
+    with closing(miniloop.new_event_loop()) as loop:
+        server, accepted = loop.run_until_complete(listen(backlog=100))
+        address = server.sockets[0].getsockname()
+        crowd = [socket.create_connection(address) for _ in range(100)]
+        turns = 0
+        while len(accepted.protocols) < len(crowd):
+            loop.stop()
+            loop.run_forever()  # one turn
+            turns += 1
+            assert turns < 40, "one or two in a turn is too slow for those who wait"
+        for client in crowd:
+            client.close()
+        loop.run_until_complete(end(server, *accepted.protocols))
+
+
+def test_lone_visitors_seldom_make_it_ask_in_vain() -> None:
+    in_vain = 0
+
+    class Listener(socket.socket):
+        def accept(self) -> Any:
+            nonlocal in_vain
+            try:
+                return super().accept()
+            except BlockingIOError:
+                in_vain += 1
+                raise
+
+    async def main() -> None:
+        listener = Listener()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        accepted = Accepted()
+        server = await asyncio.get_running_loop().create_server(accepted, sock=listener)
+        for number in range(1, 65):
+            with socket.create_connection(listener.getsockname()):
+                protocols = await accepted.count(number)
+        await end(server, *protocols)
+
+    miniloop.run(main())
+    assert in_vain < 10
 
 
 def test_a_server_knows_its_sockets_and_its_loop(run: Run) -> None:
