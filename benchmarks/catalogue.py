@@ -73,6 +73,11 @@ class Row:
         """The first word of the name."""
         return self.name.split("/", 1)[0]
 
+    @property
+    def apart(self) -> bool:
+        """Whether the loop and its far end each keep to a processor: see `processors`."""
+        return self.far_end and self.layer == "sockets"
+
     def program(self, name: str) -> Program:
         """The program of that name. Raises `UnknownRowError` where there is none."""
         for program in self.programs:

@@ -25,7 +25,7 @@ class Ordered:
         self._job = job
         self._far_end = FarEnd(job.far_end)
         try:
-            self.answer = self._far_end.prepare(name, **details)
+            self.answer = self._far_end.prepare(name, job.far_end_processor, **details)
         except BaseException:
             self._far_end.close()
             raise

@@ -64,10 +64,12 @@ class Job:
         n: int,
         shape: Shape | None = None,
         far_end: tuple[str, int] | None = None,
+        far_end_processor: int | None = None,
     ) -> None:
         self.n = n
         self.shape = shape or Shape()
         self._far_end = far_end
+        self.far_end_processor = far_end_processor  # where it is to stay; None: anywhere
         self._value: float | None = None
         self._cpu = 0.0
         self._far_end_cpu = 0.0

@@ -11,6 +11,8 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks import processors
+
 __all__ = ["describe", "open_many_files", "versions"]
 
 
@@ -24,6 +26,7 @@ def describe() -> dict[str, str]:
         "architecture": platform.machine(),
         "processor": _processor(),
         "processors": str(os.cpu_count()),
+        "places": _places(),
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
 
@@ -50,6 +53,14 @@ def _optimised() -> str:
     """How the interpreter was built, as far as it says so itself."""
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
     return ", with" + ("" if "--enable-optimizations" in arguments else "out") + " profiles (PGO)"
+
+
+def _places() -> str:
+    """Where the two ends of the sockets layer are."""
+    places = processors.apart()
+    if places is None:
+        return "wherever the kernel puts them"
+    return "the loop on processor {}, the far end on processor {}".format(*places)
 
 
 def _processor() -> str:

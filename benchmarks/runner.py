@@ -21,9 +21,8 @@ What makes one loop look faster than another when it is not, and what is done ab
   collector then stays *on*, as in real programs: who makes more objects pays for more collections.
 - **The far end** is one process for all (``benchmarks.peers``), without an event loop in it.
 - **Work not done** is an error, not a record: every benchmark counts what it did (``job.py``).
-
-Not done: pinning processes to processors. It lowers the spread on a quiet machine and raises it on
-a busy one, where the pinned processor is the one that somebody else wants.
+- **Places.** In the rows of the sockets layer that have a far end, the loop and the far end keep to
+  a processor each (``processors.py``); where they are is worth more than which loop it is.
 """
 
 from __future__ import annotations

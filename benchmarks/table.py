@@ -38,6 +38,8 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
         yield from _table(rows)
         yield ""
+        if layer == "sockets" and "places" in machine:
+            yield f"- {machine['places']}"
         yield from summary(rows)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from benchmarks import catalogue, limits, loops
+from benchmarks import catalogue, limits, loops, processors
 from benchmarks.job import Job
 from benchmarks.machine import open_many_files
 
@@ -29,13 +29,17 @@ def main(arguments: list[str]) -> int:
     (row,) = [row for row in catalogue.all_rows() if row.name == row_name]
     loop = loops.find(loop_name)
     open_many_files()
+    far_end_processor = None
+    if row.apart and (places := processors.apart()) is not None:
+        near, far_end_processor = places
+        processors.stay_on(near)
     # Answers leave by a copy of standard output, and whatever else prints goes to standard error.
     answers = sys.stdout
     sys.stdout = sys.stderr
     with ExitStack() as stack:
         run = _limit(row, loop) if loop.limit else _loop(row.program(program_name), loop, stack)
         for line in sys.stdin:
-            job = Job(int(line), row.shape, far_end)
+            job = Job(int(line), row.shape, far_end, far_end_processor)
             gc.collect()  # nobody pays for what the sample before left behind
             try:
                 answer = asdict(job.finish(run(job)))

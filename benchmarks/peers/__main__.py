@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 
+from benchmarks import processors
 from benchmarks.machine import open_many_files
 from benchmarks.peers.control import Line
 from benchmarks.peers.orders import ORDERS, close_all
@@ -22,6 +23,8 @@ def serve(line: Line) -> None:
     """Carry out the orders of one control connection until it is closed."""
     while (order := line.receive()) is not None:
         name = order.pop("order")
+        if (processor := order.pop("processor")) is not None:
+            processors.stay_on(processor)
         if name not in ORDERS:
             line.send({"error": f"no order {name!r}; there are {', '.join(ORDERS)}"})
             continue

@@ -59,9 +59,9 @@ class FarEnd:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._line = Line(sock)
 
-    def prepare(self, order: str, **details: Any) -> dict[str, Any]:
-        """Say what to do, and wait until the far end is ready for it. Blocks."""
-        return self._ask({"order": order, **details})
+    def prepare(self, order: str, processor: int | None = None, **details: Any) -> dict[str, Any]:
+        """Say what to do, and on which processor, and wait until the far end is ready. Blocks."""
+        return self._ask({"order": order, "processor": processor, **details})
 
     def go(self) -> dict[str, Any]:
         """Let it be done, and return the report. Blocks."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from benchmarks import catalogue, loops
+from benchmarks import catalogue, loops, processors
 from benchmarks.catalogue import Row
 from benchmarks.job import Sample
+from benchmarks.peers.__main__ import serve
+from benchmarks.peers.control import Line
 from benchmarks.runner import (
     Contestant,
     Plan,
@@ -64,6 +69,29 @@ def test_loops_take_turns_within_each_round() -> None:
     run_row(row(), entered("asyncio", "miniloop"), plan, None, n=100, hire=log.hire)
     one_round = [("asyncio", 100), ("miniloop", 100), ("asyncio (control)", 100)]
     assert log.turns == 4 * one_round + 3 * [("end", 0)]  # the first is the warm-up
+
+
+@pytest.mark.skipif(processors.apart() is None, reason="there is one processor, or no telling")
+def test_the_two_ends_of_a_socket_row_keep_to_a_processor_each(far_end: tuple[str, int]) -> None:
+    places = processors.apart()
+    assert places is not None
+    apart = row("sockets/protocol/1KiB-x10")
+    contestant = entered("asyncio")[0]
+    with Worker(apart, contestant, far_end) as worker:
+        worker.sample(100, 30)
+        assert os.sched_getaffinity(worker._process.pid) == {places[0]}
+
+    ours, theirs = socket.socketpair()
+    line, their_line = Line(ours), Line(theirs)
+    peer = threading.Thread(target=serve, args=[their_line])
+    peer.start()
+    line.send({"order": "visitor", "processor": places[1], "address": ["", 0], "times": 0})
+    assert line.receive() == {}
+    assert peer.native_id is not None
+    assert os.sched_getaffinity(peer.native_id) == {places[1]}
+    line.close()
+    peer.join()
+    their_line.close()
 
 
 def test_every_generation_has_processes_of_its_own_and_a_warm_up() -> None:
