@@ -49,6 +49,10 @@ URGENT = 0x002  # EPOLLPRI: out-of-band data
 HANGUP = 0x2000 | 0x010 | 0x008  # EPOLLRDHUP, EPOLLHUP, EPOLLERR
 EDGE = 0x80000000  # EPOLLET
 
+# An error or a hang-up concerns both directions: whoever tries next will be told.
+NOT_READ = ~READ
+NOT_WRITE = ~WRITE
+
 EDGE_MASK = READ | WRITE | URGENT | 0x2000 | EDGE
 
 
@@ -175,10 +179,9 @@ class Poller:
             watch = watches.get(fd)
             if watch is None:
                 continue  # an earlier event of this batch, or its owner, took the watch away
-            # An error or a hang-up concerns both directions: whoever tries next will be told.
-            if event & ~WRITE and watch.reader is not None:
+            if event & NOT_WRITE and watch.reader is not None:
                 enqueue(watch.reader)
-            if event & ~READ and watch.writer is not None:
+            if event & NOT_READ and watch.writer is not None:
                 enqueue(watch.writer)
             if watch.socket is not None:
                 self._deliver_once(watch, event)
@@ -187,11 +190,11 @@ class Poller:
         if event & (HANGUP | URGENT):
             watch.unsure = True
         woken: list[Waiter] = []
-        if event & ~WRITE:
+        if event & NOT_WRITE:
             watch.drained = False
             if watch.read_waiters:
                 woken, watch.read_waiters = watch.read_waiters, []
-        if event & ~READ:
+        if event & NOT_READ:
             watch.full = False
             if watch.write_waiters:
                 woken, watch.write_waiters = woken + watch.write_waiters, []

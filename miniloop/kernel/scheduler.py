@@ -13,8 +13,10 @@ An entry is a `Handle` or a `Task`; both are run by `_run()`.
 While entries are ready there is nothing to sleep for, and the first two phases cost a trip into
 the kernel that mostly brings nothing. So they are skipped for a few turns, the *stride*. After
 each busy visit the stride doubles, up to `LONGEST_STRIDE`; but when the turns since the last visit
-took longer than `VISIT_INTERVAL`, it falls back to one. A loop of short callbacks thus visits the
-kernel every sixteenth turn, and a loop of slow ones on every turn, like any other loop.
+took longer than `VISIT_INTERVAL`, it falls back to one (also when the loop is about to sleep after
+turns without a visit: work may come in pieces that are shorter than a stride). A loop of short
+callbacks thus visits the kernel every sixteenth turn, and a loop of slow ones on every turn, like
+any other loop.
 
 Invariants:
 
@@ -331,6 +333,8 @@ class Scheduler(_Base):
                         1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
                     )
                 else:
+                    if left < stride - 1 and self._clock() - visited > VISIT_INTERVAL:
+                        stride = 1  # the turns that did without a visit were slow
                     timeout = None
                     if entries and (deadline := timers.next_deadline()) is not None:
                         timeout = min(max(0.0, deadline - self._clock()), LONGEST_WAIT)

@@ -126,7 +126,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             return
         if count == size:
             self._read_size = min(size * 4, LARGEST_READ)
-        elif count < size >> 3 and size > SMALLEST_READ:
+        elif size > SMALLEST_READ and count < size >> 3:
             self._read_size = size >> 1
         try:
             self._protocol.data_received(data)
@@ -186,7 +186,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
 
         Raises TypeError for other types, RuntimeError after `write_eof` or during `sendfile`.
         """
-        if not isinstance(data, BYTES_LIKE):
+        if type(data) is not bytes and not isinstance(data, BYTES_LIKE):
             raise refusal(data)
         if self._eof_written or self._flushed is not None:
             self._refuse_write()

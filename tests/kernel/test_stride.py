@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterable
@@ -81,6 +82,39 @@ def test_callbacks_that_turn_slow_delay_the_kernel_by_one_stride_only() -> None:
     busy_turns(loop, 100, 1.0, clock)
     loop.close()
     assert poller.visits >= 100 - LONGEST_STRIDE - 1
+
+
+def test_slow_callbacks_between_rests_delay_the_kernel_by_one_stride_only() -> None:
+    clock, poller = ManualClock(), CountingPoller()
+    loop = miniloop.EventLoop(poller=poller, clock=clock)
+    rounds, turns = 20, 10  # turns of less than a stride, so that no busy visit can judge them
+    visits: list[int] = []
+
+    left, right = socket.socketpair()
+    left.setblocking(False)
+
+    def wake(resting: asyncio.Future[None]) -> None:
+        loop.remove_reader(left)
+        resting.set_result(None)
+
+    async def rest_and_work() -> None:
+        for _ in range(100 * LONGEST_STRIDE):
+            await asyncio.sleep(0)  # until the stride has grown to its full length
+        right.send(b"x")
+        for _ in range(rounds):
+            resting = loop.create_future()
+            loop.add_reader(left, wake, resting)
+            await resting
+            poller.visits = 0
+            for _ in range(turns):
+                clock.now += 1.0
+                await asyncio.sleep(0)
+            visits.append(poller.visits)
+
+    with left, right:
+        loop.run_until_complete(rest_and_work())
+    loop.close()
+    assert min(visits[1:]) >= turns - 3
 
 
 def test_a_stop_request_always_visits_the_kernel() -> None:
