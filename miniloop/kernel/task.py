@@ -33,7 +33,7 @@ import asyncio
 import reprlib
 import sys
 from asyncio import CancelledError
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType, FrameType
@@ -43,6 +43,7 @@ from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
 from miniloop.kernel.last_words import UnfinishedTask
+from miniloop.kernel.misuse import why_not
 from miniloop.kernel.registry import current_tasks
 
 if TYPE_CHECKING:
@@ -255,40 +256,17 @@ class Task(_Base[T]):
 
     def _wait_for_foreign(self, awaited: Any) -> None:
         """Wait for a future of another make, by the protocol that all makes share."""
-        blocking = getattr(awaited, "_asyncio_future_blocking", None)
-        if blocking is None:
-            self._raise_misuse(awaited)
-        elif asyncio.futures._get_loop(awaited) is not self._loop:  # type: ignore[attr-defined]  # private
-            self._raise_next(f"Task {self!r} got Future {awaited!r} attached to a different loop")
-        elif not blocking:
-            self._raise_misuse(awaited)
-        elif awaited is self:
-            self._raise_next(f"Task cannot await on itself: {self!r}")
-        else:
-            awaited._asyncio_future_blocking = False
-            # Not in our own context, as a step enters it by itself, and no context twice.
-            awaited.add_done_callback(self._wakeup)
-            self._fut_waiter = awaited
-            if self._must_cancel and awaited.cancel(msg=self._cancel_message):
-                self._must_cancel = False
-
-    def _raise_misuse(self, awaited: Any) -> None:
-        """The coroutine yielded something that cannot be waited for: tell it so, there."""
-        if getattr(awaited, "_asyncio_future_blocking", None) is not None:
-            self._raise_next(
-                f"yield was used instead of yield from in task {self!r} with {awaited!r}"
-            )
-        elif isinstance(awaited, Generator):
-            self._raise_next(
-                f"yield was used instead of yield from for generator in task {self!r} "
-                f"with {awaited!r}"
-            )
-        else:
-            self._raise_next(f"Task got bad yield: {awaited!r}")
-
-    def _raise_next(self, message: str) -> None:
-        self._throw = RuntimeError(message)
-        self._loop.enqueue(self)
+        misuse = why_not(self, awaited)
+        if misuse is not None:
+            self._throw = RuntimeError(misuse)
+            self._loop.enqueue(self)
+            return
+        awaited._asyncio_future_blocking = False
+        # Not in our own context, as a step enters it by itself, and no context twice.
+        awaited.add_done_callback(self._wakeup)
+        self._fut_waiter = awaited
+        if self._must_cancel and awaited.cancel(msg=self._cancel_message):
+            self._must_cancel = False
 
     def _wakeup(self, future: Any) -> None:
         """The callback that waits on a future of another make."""

@@ -1,0 +1,38 @@
+"""What a coroutine may yield to its task, and what is said to one that yields something else.
+
+`await` hands a future up to the task, with `_asyncio_future_blocking` set to say that it comes from
+an `await`. Anything else is a slip of a generator-based coroutine or of an `__await__` written by
+hand, and raised where it was made, as RuntimeError.
+
+Source: the CPython documentation, "Extending".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miniloop.kernel.task import Task
+
+__all__ = ["why_not"]
+
+
+def why_not(task: Task[Any], awaited: Any) -> str | None:
+    """Why `task` cannot wait for `awaited`, which its coroutine has yielded; None if it can."""
+    blocking = getattr(awaited, "_asyncio_future_blocking", None)
+    if blocking is None:
+        if isinstance(awaited, Generator):
+            return (
+                f"yield was used instead of yield from for generator in task {task!r} "
+                f"with {awaited!r}"
+            )
+        return f"Task got bad yield: {awaited!r}"
+    if asyncio.futures._get_loop(awaited) is not task._loop:  # type: ignore[attr-defined]  # private
+        return f"Task {task!r} got Future {awaited!r} attached to a different loop"
+    if not blocking:
+        return f"yield was used instead of yield from in task {task!r} with {awaited!r}"
+    if awaited is task:
+        return f"Task cannot await on itself: {task!r}"
+    return None
