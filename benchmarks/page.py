@@ -18,6 +18,7 @@ from benchmarks.table import ratio_text, ratios_of
 __all__ = ["mean_of", "reason_for", "slower_rows", "write_page"]
 
 OURS = "miniloop"
+LIMIT = "epoll-python"
 
 # The parts, in the order of the page.
 TITLES = {
@@ -37,9 +38,10 @@ WITH_MEANS = ("callbacks", "sockets")
 REASONS = {
     "callbacks/eager-task": """
         An eager task that never waits is one call into C on asyncio: there the task is made, run
-        and finished. Here each of these is Python. Tried: a generator that runs one such coroutine
-        after the other by `yield from`, which saves the exception by which a coroutine's end is
-        told. It bought little and needed a second way to take a step: not kept.""",
+        and finished. Here each of these is Python, written out in one function
+        (`kernel/eager.py`), which saved a sixth. Tried besides: a generator that runs one such
+        coroutine after the other by `yield from`, which saves the exception by which a coroutine's
+        end is told. It bought little and needed one more way to take a step: not kept.""",
     "callbacks/tree/eager": "The same: all tasks of this tree are eager.",
     "memory/timer": """
         A timer is a handle, and a tuple in the heap that compares in C. Handles alone in the heap,
@@ -54,8 +56,8 @@ REASONS = {
         Copying in the kernel is nearly all of this row; what the loop adds is below the noise.""",
     "sockets/executor": "Two switches between threads are nearly all of this row.",
     "sockets/*-x1": """
-        One message at a time: the two processes wait for each other, and when the kernel wakes them
-        decides. Look at the interval.""",
+        One message at a time: each process waits for the other, and to wake a processor that sleeps
+        is most of this row.""",
     "http/*": "Most of a request is the program's own work, which is the same on all loops.",
 }
 
@@ -100,6 +102,7 @@ def _lines(results: Path) -> Iterator[str]:
     yield from _means(runs)
     yield ""
     yield from _slower(runs)
+    yield from _near_the_limit({stem: run for stem, run in runs.items() if "sockets" in stem})
     for part, title in TITLES.items():
         stems = [stem for stem in runs if stem.startswith(f"{part}-")]
         if not stems:
@@ -154,6 +157,34 @@ def _slower(runs: dict[str, Run]) -> Iterator[str]:
         for row, ratio in slower_rows(run):
             reason = reason_for(row.name) or _what_the_run_says(row, ratio)
             yield f"| `{row.name}` | {_version(stem)} | {ratio_text(ratio)} | {reason} |"
+
+
+def _near_the_limit(runs: dict[str, Run]) -> Iterator[str]:
+    """What is left of the throughput of a server that is nothing but its system calls."""
+    found = {
+        stem: {row.name: row.ratio(OURS, to=LIMIT) for row in run.rows}
+        for stem, run in runs.items()
+    }
+    names = {name for ratios in found.values() for name, ratio in ratios.items() if ratio}
+    if not names:
+        return
+    yield ""
+    yield "## How near to a bare server"
+    yield ""
+    yield "The throughput of miniloop as a part of that of a bare `select.epoll` server in Python,"
+    yield "which has no protocols, transports or error handling (`benchmarks/limits`), in the same"
+    yield "round."
+    yield ""
+    yield "| row | " + " | ".join(f"CPython {_version(stem)}" for stem in found) + " |"
+    yield "|---|" + "---|" * len(found)
+    for name in dict.fromkeys(name for ratios in found.values() for name in ratios):
+        if name in names:
+            ratios = [found[stem].get(name) for stem in found]
+            cells = ["" if ratio is None else ratio_text(ratio) for ratio in ratios]
+            yield f"| `{name}` | " + " | ".join(cells) + " |"
+    means = [[r.median for r in ratios.values() if r] for ratios in found.values()]
+    cells = [f"{geometric_mean(medians):.2f}" if medians else "" for medians in means]
+    yield "| geometric mean | " + " | ".join(cells) + " |"
 
 
 def _what_the_run_says(row: RowResult, ratio: Figure) -> str:

@@ -80,7 +80,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._reporter = ExceptionReporter()
         self._executor = DefaultExecutor(self)
         self._signals = SignalHandlers(self)
-        self.sockets = Sockets(self)
+        self._sockets = Sockets(self)
         # Which transport owns a file descriptor, so that users are kept off it.
         self.transports: dict[int, weakref.ref[Any]] = {}
         self.set_debug(debug.debug_by_default())
@@ -160,7 +160,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._executor.close()
         super().close()
         # They and the loop know each other: apart, each is freed as soon as it is unused.
-        self._signals = self._executor = self.sockets = _CLOSED
+        self._signals = self._executor = self._sockets = _CLOSED
 
     # Asynchronous generators: kernel/asyncgens.py.
 
@@ -356,39 +356,39 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def sock_recv(self, sock: socket.socket, nbytes: int) -> Coroutine[Any, Any, bytes]:
         """Receive up to `nbytes` bytes."""
-        return self.sockets.recv(sock, nbytes)
+        return self._sockets.recv(sock, nbytes)
 
     def sock_recv_into(self, sock: socket.socket, buf: Any) -> Coroutine[Any, Any, int]:
         """Receive into a buffer."""
-        return self.sockets.recv_into(sock, buf)
+        return self._sockets.recv_into(sock, buf)
 
     def sock_recvfrom(
         self, sock: socket.socket, bufsize: int
     ) -> Coroutine[Any, Any, tuple[bytes, Any]]:
         """Receive a datagram and its sender."""
-        return self.sockets.recvfrom(sock, bufsize)
+        return self._sockets.recvfrom(sock, bufsize)
 
     def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> Coroutine[Any, Any, tuple[int, Any]]:
         """Receive a datagram into a buffer, and its sender."""
-        return self.sockets.recvfrom_into(sock, buf, nbytes)
+        return self._sockets.recvfrom_into(sock, buf, nbytes)
 
     def sock_sendall(self, sock: socket.socket, data: Any) -> Coroutine[Any, Any, None]:
         """Send all of the data."""
-        return self.sockets.sendall(sock, data)
+        return self._sockets.sendall(sock, data)
 
     def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> Coroutine[Any, Any, int]:
         """Send a datagram."""
-        return self.sockets.sendto(sock, data, address)
+        return self._sockets.sendto(sock, data, address)
 
     def sock_connect(self, sock: socket.socket, address: Any) -> Coroutine[Any, Any, None]:
         """Connect a socket."""
-        return self.sockets.connect(sock, address)
+        return self._sockets.connect(sock, address)
 
     def sock_accept(self, sock: socket.socket) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
         """Accept a connection."""
-        return self.sockets.accept(sock)
+        return self._sockets.accept(sock)
 
     async def sock_sendfile(
         self,

@@ -218,7 +218,7 @@ async def _connect_one(
             sock.setblocking(False)
             if local is not None:
                 _bind_local(sock, family, local, errors)
-            await loop.sockets.connect_resolved(sock, address)
+            await loop.sock_connect(sock, address)
         except BaseException:
             sock.close()
             raise
@@ -267,7 +267,7 @@ async def create_unix_connection(
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            await loop.sockets.connect_resolved(sock, os.fspath(path))
+            await loop.sock_connect(sock, os.fspath(path))
         except BaseException:
             sock.close()
             raise

@@ -26,7 +26,6 @@ from miniloop.net import resolver
 from miniloop.net.socket_kind import (
     INTERNET,
     family_of,
-    has_peer,
     is_tcp,
     refuse_ssl_socket,
     type_of,
@@ -144,23 +143,18 @@ class Sockets:
             if not infos:
                 raise OSError(f"getaddrinfo found no address for {address!r}")
             address = infos[0][4]
-        await self.connect_resolved(sock, address)
-
-    async def connect_resolved(self, sock: socket.socket, address: Any) -> None:
-        """Connect to `address`, in which no name is left to be resolved."""
         while True:
             try:
                 sock.connect(address)
             except _WOULD_BLOCK as exc:
-                if exc.errno != errno.EAGAIN or family_of(sock) != socket.AF_UNIX:
+                if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
                     break
                 await asyncio.sleep(FULL_QUEUE_RETRY)
             else:
                 return
-        if has_peer(sock):
-            # The peer is on this machine, and the kernel was done with it before it had returned.
-            # To ask costs a twentieth of what it costs to wait for an event that is there already.
-            return
+        # A peer on this machine may have answered before `connect` returned. It is waited for none
+        # the less: if it is a server of this very loop, it is told in the same turn, and has
+        # accepted by the time that we go on.
         await self._writable(self._watch(sock))
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:

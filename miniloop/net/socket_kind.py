@@ -17,7 +17,7 @@ except ImportError:  # an interpreter built without it
 else:
     _BLOCKING_SOCKETS = (SSLSocket,)
 
-__all__ = ["INTERNET", "family_of", "has_peer", "is_tcp", "refuse_ssl_socket", "type_of"]
+__all__ = ["INTERNET", "family_of", "is_tcp", "refuse_ssl_socket", "type_of"]
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
@@ -39,15 +39,6 @@ def type_of(sock: socket.socket) -> int:
 def is_tcp(sock: socket.socket) -> bool:
     """True for a stream socket of the internet families."""
     return family_of(sock) in INTERNET and type_of(sock) == socket.SOCK_STREAM
-
-
-def has_peer(sock: socket.socket) -> bool:
-    """True for a socket that is connected, by now."""
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return True
 
 
 def refuse_ssl_socket(sock: Any) -> None:

@@ -94,6 +94,19 @@ def test_many_connections_at_once_are_all_accepted(run: Run) -> None:
     run(main)
 
 
+def test_a_server_has_accepted_a_client_of_its_own_loop_when_that_goes_on(run: Run) -> None:
+    async def main() -> None:
+        server, accepted = await listen()
+        _, client = await connect_to(server)
+        server.close()
+        (protocol,) = await accepted.count(1)
+        client.transport.write(b"still there")
+        assert await protocol.received(11) == b"still there"
+        await end(server, client, protocol)
+
+    run(main)
+
+
 def test_a_crowd_that_waits_is_accepted_in_few_turns() -> None:
     with closing(miniloop.new_event_loop()) as loop:
         server, accepted = loop.run_until_complete(listen(backlog=100))

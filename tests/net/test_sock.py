@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import miniloop
-import miniloop.net.sock
 from miniloop.kernel.poller import SelectorPoller
 from tests.net.addresses import refusing, silent
 from tests.net.connected import receive_exactly, receive_until_eof, tcp_pair, unix_pair
@@ -300,24 +299,6 @@ def test_connections_that_wait_together_are_all_accepted(run: Run) -> None:
 def test_a_refused_connection_is_an_error(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with refusing() as address, socket.socket() as sock:
-            sock.setblocking(False)
-            with pytest.raises(ConnectionRefusedError):
-                await loop.sock_connect(sock, address)
-
-    run(main)
-
-
-def test_a_peer_that_is_far_is_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    # On this machine there is none: a connection to oneself is there before `connect` returns.
-    monkeypatch.setattr(miniloop.net.sock, "has_peer", lambda sock: False)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with answering_socket() as listener, socket.socket() as sock:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, listener.getsockname())
-            assert sock.getpeername() == listener.getsockname()
         with refusing() as address, socket.socket() as sock:
             sock.setblocking(False)
             with pytest.raises(ConnectionRefusedError):
