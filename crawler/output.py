@@ -1,11 +1,14 @@
-"""The file of found links: tab-separated, whole lines only, whatever happens.
+"""The file of found links: tab-separated, in whole lines.
 
 Pages hand over their lines without waiting for the disk. One task writes what has gathered, in one
 ``write`` that begins and ends at a line boundary, into a file opened for appending and without a
 buffer of our own. So at any moment the file holds whole pages: if the process is killed, what is
-missing is what had not been handed to the kernel, at most a tenth of a second's worth. (A kill that
-comes while the kernel copies one such write, some microseconds long, is the kernel's to finish;
-Linux finishes it up to the memory page that it is at.)
+missing is what had not been handed to the kernel, at most a tenth of a second's worth.
+
+The trap: SIGKILL may come while the kernel copies one such write, which is microseconds long, or as
+long as the disk holds it up. Linux then finishes the memory page that it is at and no more. So a
+last line without its end is possible after a kill, where the file is a whole number of pages long,
+and nowhere else; nothing that one process can do prevents it. Every other way to end writes all.
 
 When pages come faster than the disk takes them, handing over waits: memory is bounded.
 """
