@@ -39,7 +39,7 @@ REASONS = {
     "callbacks/eager-task": """
         An eager task that never waits is one call into C on asyncio: there the task is made, run
         and finished. Here each of these is Python, written out in one function
-        (`kernel/eager.py`), which saved a sixth. Tried besides: a generator that runs one such
+        (`kernel/eager.py`), which helped. Tried besides: a generator that runs one such
         coroutine after the other by `yield from`, which saves the exception by which a coroutine's
         end is told. It bought little and needed one more way to take a step: not kept.""",
     "callbacks/tree/eager": "The same: all tasks of this tree are eager.",

@@ -1,8 +1,8 @@
 """Which processor runs what, in the rows where two processes talk to each other.
 
 The kernel may put the two on one processor, where a message costs a change of context, or on two,
-where one has to wake the other; and it changes its mind. With one message at a time that is a
-factor of four, and no loop's doing. So each has a processor of its own, the two that are farthest
+where one has to wake the other; and it changes its mind. With one message at a time that is most of
+what it takes, and no loop's doing. So each has a processor of its own, the two that are farthest
 apart in the kernel's count: neighbours may be halves of one core.
 
 Only there: a program that hands work to threads, such as the crawlers, needs them all.

@@ -8,7 +8,8 @@ missing is what had not been handed to the kernel, at most a tenth of a second's
 The trap: SIGKILL may come while the kernel copies one such write, which is microseconds long, or as
 long as the disk holds it up. Linux then finishes the memory page that it is at and no more. So a
 last line without its end is possible after a kill, where the file is a whole number of pages long,
-and nowhere else; nothing that one process can do prevents it. Every other way to end writes all.
+and nowhere else: a line that lies on two pages is two copies, in whatever pieces one writes. Ctrl-C
+and SIGTERM are not kills: they end the crawl, and all that was found is written.
 
 When pages come faster than the disk takes them, handing over waits: memory is bounded.
 """

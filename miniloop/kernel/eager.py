@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from miniloop.kernel.future import FINISHED, PENDING, Future
 from miniloop.kernel.registry import current_tasks
-from miniloop.kernel.task import Task, new_task
+from miniloop.kernel.task import Task
 
 if TYPE_CHECKING:
     from miniloop.kernel.scheduler import Scheduler
@@ -42,11 +42,11 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
     """Make a `Task` that takes its first step now: what an eager task factory is turned into.
 
     What `new_task`, `Task._run_eagerly` and `Task._run` do, written out for a coroutine that has
-    not begun: nothing can be there yet that would have to be thrown into it. Calling them takes a
-    fifth of the time of a task that never waits.
+    not begun: nothing can be there yet that would have to be thrown into it. The benchmark
+    `callbacks/eager-task` is what it is for.
     """
     if type(coro) is not CoroutineType or loop._thread_id is None:
-        return new_task(loop, coro, name, context, eager=True)
+        return Task(coro, loop=loop, name=name, context=context, eager_start=True)
     task: Task[Any] = _allocate(Task)
     task._loop = loop
     task._state = PENDING

@@ -49,11 +49,12 @@ URGENT = 0x002  # EPOLLPRI: out-of-band data
 HANGUP = 0x2000 | 0x010 | 0x008  # EPOLLRDHUP, EPOLLHUP, EPOLLERR
 EDGE = 0x80000000  # EPOLLET
 
-# An error or a hang-up concerns both directions: whoever tries next will be told.
+EDGE_MASK = READ | WRITE | URGENT | 0x2000 | EDGE
+
+# What concerns a writer, and what a reader: an error or a hang-up is for both, as whoever tries
+# next will be told.
 NOT_READ = ~READ
 NOT_WRITE = ~WRITE
-
-EDGE_MASK = READ | WRITE | URGENT | 0x2000 | EDGE
 
 
 # How many sends in a row may pass without the guess that the answer is there: see guess_reply. A

@@ -13,10 +13,8 @@ Invariants:
    endpoint lives on. Anything else is a mistake of the program, and ends it.
 
 Reading: under load many datagrams wait at once, and a turn of the loop for each is a quarter of all
-that a server has to do. But asking for one that is not there is not free either: "would block" is
-an exception, and costs more than reading a datagram. So a transport reads in *bursts*: as many at
-once as there lately were, up to a bound. When bursts come back full for a while it tries twice as
-many; when one falls short, that is the new length. (docs/decisions/datagram-bursts.md)
+that a server has to do. So a transport reads in bursts: see `burst`, and for the figures
+docs/decisions/datagram-bursts.md.
 
 The trap: a read allocates what it asks for, before it knows what there is, and above 128 KiB the C
 library gets it from the kernel page by page: `recvfrom(256 KiB)` takes 17 µs, `recvfrom(64 KiB)`
@@ -37,6 +35,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from miniloop.net.burst import Burst
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
 from miniloop.net.socket_kind import INTERNET, family_of
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
@@ -89,8 +88,7 @@ class DatagramTransport(
         self._address = address
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._size = 0  # of the queue, in bytes
-        self._burst = 1
-        self._full_bursts = 0
+        self._burst = Burst(PATIENCE, LONGEST_BURST)
         extra = {
             "socket": TransportSocket(sock),
             "sockname": _address_of(sock.getsockname),
@@ -106,12 +104,11 @@ class DatagramTransport(
 
     def _read_ready(self) -> None:
         receive = self._receive
-        for count in range(self._burst):
+        for count in range(self._burst.length):
             try:
                 data, address = receive()
             except _WOULD_BLOCK:
-                self._burst = count or 1
-                self._full_bursts = 0
+                self._burst.fell_short(count)
                 return
             except OSError as exc:
                 self._protocol.error_received(exc)
@@ -124,10 +121,7 @@ class DatagramTransport(
             self._protocol.datagram_received(data, address)
             if self._paused or self._closing:  # by the protocol, just now
                 return
-        self._full_bursts += 1
-        if self._full_bursts == PATIENCE:
-            self._full_bursts = 0
-            self._burst = min(self._burst * 2, LONGEST_BURST)
+        self._burst.was_full()
 
     # Sending.
 

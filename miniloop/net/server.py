@@ -30,6 +30,7 @@ from typing import Any
 
 from miniloop.kernel.report import logger
 from miniloop.net import connect
+from miniloop.net.burst import Burst
 from miniloop.net.connect import TLSOptions
 
 __all__ = ["Server"]
@@ -37,10 +38,9 @@ __all__ = ["Server"]
 # Seconds to leave a listening socket alone after the system has run out of something.
 ACCEPT_RETRY_DELAY = 1.0
 
-# The most turns of one burst each before it is tried again whether there are more connections to
-# accept. A try that fails takes two microseconds, a sixteenth of which is not worth saving, and a
-# crowd that arrives is not kept waiting for longer than sixteen turns.
-LONGEST_PATIENCE = 16
+# How many bursts must come back full before a longer one is tried: lone visitors then make the
+# server ask in vain after every ninth, and a crowd of a hundred is let in within thirty turns.
+PATIENCE = 8
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -60,9 +60,7 @@ class Server(asyncio.AbstractServer):
         self._sockets: list[socket.socket] | None = sockets
         self._protocol_factory = protocol_factory
         self._backlog = backlog
-        self._burst = 1  # how many connections to accept in a turn
-        self._turns_to_next_try = 0  # of accepting more
-        self._patience = 1  # how many turns are to pass after a try that fails
+        self._burst = Burst(PATIENCE, backlog + 1)  # of connections to accept in a turn
         self._tls = tls
         self._clients: dict[int, weakref.ref[Any]] = {}
         self._serving = False
@@ -127,21 +125,13 @@ class Server(asyncio.AbstractServer):
             self._loop.watch_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
-        """Take what waits in the queue, but no more than fits in it: others have work too.
-
-        Finding out that the queue is empty costs a system call and an exception, and the poller
-        will say if it is not. So no more are taken than there were lately. To see if there are more
-        now, twice as many are tried from time to time: each time in vain, twice as many turns
-        pass before the next.
-        """
-        for taken in range(self._burst):
+        """Take what waits in the queue, but no more than fits in it: others have work too."""
+        for taken in range(self._burst.length):
             try:
                 connection, address = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 # The queue is empty, or the peer has gone again.
-                self._burst = taken or 1
-                self._turns_to_next_try = self._patience
-                self._patience = min(self._patience * 2, LONGEST_PATIENCE)
+                self._burst.fell_short(taken)
                 return
             except OSError as exc:
                 if exc.errno not in _OUT_OF_RESOURCES:
@@ -150,12 +140,7 @@ class Server(asyncio.AbstractServer):
                 return
             connection.setblocking(False)
             self._serve(connection, address)
-        if self._turns_to_next_try:
-            self._turns_to_next_try -= 1
-            return
-        if self._burst > 1:
-            self._patience = 1  # the last try was right
-        self._burst = min(self._burst * 2, self._backlog + 1)
+        self._burst.was_full()
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:

@@ -23,13 +23,7 @@ from typing import Any, TypeVar
 
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
-from miniloop.net.socket_kind import (
-    INTERNET,
-    family_of,
-    is_tcp,
-    refuse_ssl_socket,
-    type_of,
-)
+from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
 __all__ = ["Sockets"]
 

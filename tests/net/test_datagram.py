@@ -16,7 +16,8 @@ import pytest
 
 import miniloop
 from miniloop.net import datagram
-from miniloop.net.datagram import LONGEST_BURST, DatagramTransport
+from miniloop.net.burst import Burst
+from miniloop.net.datagram import LONGEST_BURST, PATIENCE, DatagramTransport
 
 Run = Callable[..., Any]
 
@@ -149,11 +150,11 @@ def test_bursts_become_longer_under_load_and_short_again_after_it() -> None:
                     sender.sendto(b"load", address)
                 for _ in range(LONGEST_BURST * 2):
                     await server.received.get()
-            assert server_transport._burst > 1
+            assert server_transport._burst.length > 1
             for _ in range(5):
                 sender.sendto(b"one", address)
                 await server.received.get()
-            assert server_transport._burst == 1
+            assert server_transport._burst.length == 1
         await end(server)
 
     miniloop.run(main())
@@ -237,7 +238,7 @@ def test_a_protocol_that_pauses_or_closes_in_a_burst_is_told_no_more(run: Run) -
 
     async def main() -> None:
         transport, protocol = await make(Once, local_addr=LOCAL)
-        transport._burst = LONGEST_BURST  # as after much load
+        transport._burst = Burst(PATIENCE, LONGEST_BURST, LONGEST_BURST)  # as after much load
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(3):
                 sender.sendto(b"%d" % number, transport.get_extra_info("sockname"))
@@ -324,7 +325,7 @@ def test_an_exception_of_the_protocol_is_reported_and_no_datagram_lost(run: Run)
         reported: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: reported.append(context))
         transport, protocol = await make(Fails, local_addr=LOCAL)
-        transport._burst = LONGEST_BURST
+        transport._burst = Burst(PATIENCE, LONGEST_BURST, LONGEST_BURST)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(4):
                 sender.sendto(b"%d" % number, transport.get_extra_info("sockname"))

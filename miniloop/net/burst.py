@@ -1,0 +1,40 @@
+"""Bursts: how many things to take at once from a queue of the kernel's.
+
+Connections wait in the queue of a listening socket, datagrams in that of an endpoint. Under load
+many wait at once, and to take one in a turn is slow for those who wait. But asking for one that is
+not there is not free either: "would block" is an exception, and costs more than a datagram does. So
+as many are taken as there lately were. When bursts come back full for a while twice as many are
+tried, up to a bound; when one falls short, that is the new length.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Burst"]
+
+
+class Burst:
+    """The length of a burst, and what it learns from.
+
+    It begins at `length`. After `patience` bursts in a row that were full, the next is twice as
+    long, but not longer than `longest`.
+    """
+
+    __slots__ = ("_full", "_longest", "_patience", "length")
+
+    def __init__(self, patience: int, longest: int, length: int = 1) -> None:
+        self.length = length
+        self._full = 0  # how many were, in a row
+        self._patience = patience
+        self._longest = longest
+
+    def was_full(self) -> None:
+        """There were as many as were asked for."""
+        self._full += 1
+        if self._full == self._patience:
+            self._full = 0
+            self.length = min(self.length * 2, self._longest)
+
+    def fell_short(self, taken: int) -> None:
+        """There were only so many."""
+        self._full = 0
+        self.length = taken or 1
