@@ -61,10 +61,11 @@ class _Traced(Handle):
         super().cancel()
 
     def _run(self) -> None:
+        run = super()._run
         started = self._loop.time()
-        super()._run()
+        run()
         _warn_if_slow(self._loop, started, self)
-        self = None  # type: ignore[assignment]  # as in Handle._run
+        self = run = None  # type: ignore[assignment]  # as in Handle._run
 
     def _describe_call(self) -> str:
         if self._callback is None:

@@ -17,6 +17,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from miniloop.kernel.future import FINISHED, PENDING, Future
+from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 
@@ -78,8 +79,12 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
                 task._wake_waiting()
         loop.tasks.discard(task)
     except BaseException as error:
-        task._end_by(error)
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            task._end_by(error)
+        else:
+            if not is_suspended(coro):
+                task._end_by(error)
+            # Otherwise it is not the coroutine that raised it: see `recovery`.
             raise
     else:
         task._wait_for(awaited)

@@ -179,11 +179,17 @@ class Future(_Base[T]):
         waiting = self._waiting
         if waiting is None:
             return
-        if type(waiting) is list:
-            self._wake_waiting()
-        else:  # as `_wake_waiting` does, without a call
-            self._waiting = None
-            waiting._wake(self)
+        # As `_wake_waiting` does, without a call.
+        self._waiting = None
+        try:
+            if type(waiting) is list:
+                for entry in waiting:
+                    entry._wake(self)
+            else:
+                waiting._wake(self)
+        except (KeyboardInterrupt, SystemExit):
+            self._wake_rest(waiting)
+            raise
 
     def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
         """Finish with an exception, given as an instance or a class.
@@ -289,10 +295,20 @@ class Future(_Base[T]):
     def _wake_waiting(self) -> None:
         """Queue everybody who waits."""
         waiting, self._waiting = self._waiting, None
-        if type(waiting) is not list:
-            waiting._wake(self)
-        else:
-            for entry in waiting:
+        try:
+            for entry in waiting if type(waiting) is list else (waiting,):
+                entry._wake(self)
+        except (KeyboardInterrupt, SystemExit):
+            self._wake_rest(waiting)
+            raise
+
+    def _wake_rest(self, waiting: Any) -> None:
+        """Queue those who are not yet: Ctrl-C has struck while they were woken."""
+        if waiting is None:
+            return
+        queued = set(map(id, self._loop._ready))
+        for entry in waiting if type(waiting) is list else [waiting]:
+            if id(entry) not in queued:
                 entry._wake(self)
 
     # Awaiting.

@@ -11,12 +11,9 @@ A turn has four phases, always in this order:
 An entry is a `Handle` or a `Task`; both are run by `_run()`.
 
 While entries are ready there is nothing to sleep for, and the first two phases cost a trip into
-the kernel that mostly brings nothing. So they are skipped for a few turns, the *stride*. After
-each busy visit the stride doubles, up to `LONGEST_STRIDE`; but when the turns since the last visit
-took longer than `VISIT_INTERVAL`, it falls back to one (also when the loop is about to sleep after
-turns without a visit: work may come in pieces that are shorter than a stride). A loop of short
-callbacks thus visits the kernel every sixteenth turn, and a loop of slow ones on every turn, like
-any other loop.
+the kernel that mostly brings nothing. So a visit to the kernel is followed by several turns without
+one: `MOST_TURNS` at the most, and none that begins later than `VISIT_INTERVAL` after the visit. The
+clock is read after each turn, so one slow turn ends the series, whatever the turns before it took.
 
 Invariants:
 
@@ -26,6 +23,10 @@ Invariants:
    queue. One of them sees the other.
 3. Everything but `call_soon_threadsafe` (and `stop`, `is_running`, `is_closed`, `time`) belongs to
    the thread that runs the loop.
+4. A ready descriptor or a due timer is served after the turn in which it became so, or after at
+   most `VISIT_INTERVAL` of turns and the one turn that was begun within it.
+5. An exception that leaves `run_turns` (Ctrl-C, mostly) leaves nothing behind half done: see
+   `recovery`.
 
 The trap: `clock() <= deadline` is not enough to know that a timer is due. The kernel's timeout is
 rounded, and a wait may end a hair before the deadline; without the clock's resolution as a margin
@@ -40,6 +41,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, MutableSet
 from contextvars import Context, copy_context
+from itertools import islice, repeat
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 from weakref import WeakSet
@@ -47,6 +49,7 @@ from weakref import WeakSet
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller, default_poller
+from miniloop.kernel.recovery import recover
 from miniloop.kernel.registry import task_set
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
@@ -63,14 +66,15 @@ __all__ = ["Scheduler"]
 
 Ts = TypeVarTuple("Ts")
 
-# The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
-# of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
-# of them once, and never again.
-LONGEST_STRIDE = 16
+# The most turns in a row without a look at the kernel: a visit, which costs 300 ns, then costs each
+# turn 5 ns. I/O that comes while the shortest of turns are run waits for 20 µs of them.
+MOST_TURNS = 64
 
-# Seconds. A visit costs 300 ns, and that once in 250 µs is not worth saving. tokio visits on every
-# 61st task whatever its length, rloop after 250 µs.
+# Seconds. A visit that costs 300 ns, once in 250 µs, is not worth saving.
 VISIT_INTERVAL = 250e-6
+
+# From so many entries in a turn on, an iterator that counts them costs less than counting here.
+MANY = 8
 
 # `epoll_wait` takes milliseconds in a C int; a day is well within it, and a loop that wakes up
 # once a day for nothing is idle enough.
@@ -102,9 +106,11 @@ class Scheduler(_Base):
         "make_handle",
         "make_task",
         "make_timer",
+        "needs_recovery",
         "poller",
         "tasks",
         "timers",
+        "visit_by",
         "wakeup",
     )
 
@@ -130,6 +136,7 @@ class Scheduler(_Base):
         self._thread_id: int | None = None
         self._stopping = False
         self._closed = False
+        self.needs_recovery = False  # an exception has struck in the loop's own code
         drain = new_handle(self.wakeup.drain, (), self, Context())
         self.poller.watch_reader(self.wakeup.fileno(), drain)
 
@@ -159,6 +166,7 @@ class Scheduler(_Base):
         looked at on every turn.
         """
         self._clock = clock
+        self.visit_by = -inf  # what the next visit waits for was a time of the old clock
         self._outlook = VISIT_INTERVAL if clock is time.monotonic else inf
         self.horizon = max(self.horizon, self._outlook)
 
@@ -310,7 +318,10 @@ class Scheduler(_Base):
         would cost an idle turn a fifth of its time.
         """
         ready = self._ready
-        take = ready.popleft
+        # Takes from the queue without a call, after which Ctrl-C could strike: an entry that was
+        # taken is in `entry`.
+        taken = map(type(ready).popleft, repeat(ready))
+        entry = None
         timers = self.timers
         entries = timers.entries
         poller = self.poller
@@ -318,23 +329,16 @@ class Scheduler(_Base):
         deliver = poller.deliver
         enqueue = self.enqueue
         resolution = self._resolution
+        turns = range(MOST_TURNS)
 
-        stride, left = 1, 0
-        visited = self._clock()
-        while True:
-            if left and ready:
-                left -= 1
-            else:
+        try:
+            if self.needs_recovery:
+                recover(self, None, KeyboardInterrupt())
+            while True:
                 # 1. Wait.
                 if ready or self._stopping:
                     arrived = wait(0)
-                    now = self._clock()
-                    stride = (
-                        1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
-                    )
                 else:
-                    if left < stride - 1 and self._clock() - visited > VISIT_INTERVAL:
-                        stride = 1  # the turns that did without a visit were slow
                     timeout = None
                     if entries and (deadline := timers.next_deadline()) is not None:
                         timeout = min(max(0.0, deadline - self._clock()), LONGEST_WAIT)
@@ -342,22 +346,35 @@ class Scheduler(_Base):
                     # A thread may have enqueued before it could see that we are asleep.
                     arrived = wait(0 if ready else timeout)
                     self.asleep = False
-                    now = self._clock()
-                visited = now
+                now = self._clock()
                 self.horizon = now + self._outlook
-                left = stride - 1  # turns until the next visit, not counting this one
+                self.visit_by = now + VISIT_INTERVAL
                 # 2. Deliver.
                 if arrived:
                     deliver(arrived, enqueue)
-            # 3. Timers. One that is due beyond the horizon can wait for the next visit, which
-            # saves reading the clock on the turns between.
-            if entries and entries[0][0] <= self.horizon:
-                timers.pop_due(self._clock() + resolution, enqueue)
-            # 4. Run.
-            for _ in range(len(ready)):
-                take()._run()
-            if self._stopping:
-                break
+                for _ in turns:
+                    # 3. Timers. One that is due beyond the horizon can wait for the next visit.
+                    if entries and entries[0][0] <= self.horizon:
+                        timers.pop_due(self._clock() + resolution, enqueue)
+                    # 4. Run.
+                    count = len(ready)
+                    if count > MANY:
+                        for entry in islice(taken, count):
+                            entry._run()
+                    elif count:
+                        for entry in taken:
+                            entry._run()
+                            count -= 1
+                            if not count:
+                                break
+                    entry = None  # it may be gone now, and not when the next one comes
+                    if self._stopping:
+                        return
+                    if not ready or self._clock() > self.visit_by:
+                        break
+        except BaseException as error:
+            recover(self, entry, error)
+            raise
 
     def run_forever(self) -> None:
         """Run until `stop` is called.

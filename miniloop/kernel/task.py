@@ -160,13 +160,19 @@ class Task(_Base[T]):
                 if waiting is not None:
                     if type(waiting) is list:
                         self._wake_waiting()
-                    else:  # as in `set_result`
-                        self._waiting = None
+                    else:
+                        # Without a call, and with no guard as in `set_result`: should Ctrl-C strike
+                        # here, `recovery` finds the task in `loop.tasks`, done and waited for.
                         waiting._wake(self)
+                        self._waiting = None
             loop.tasks.discard(self)
         except BaseException as error:
-            self._end_by(error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                self._end_by(error)
+            else:
+                if not inspection.is_suspended(self._coro):
+                    self._end_by(error)
+                # Otherwise it is not the coroutine that raised it: see `recovery`.
                 raise
         else:
             # As `_wait_for` does, without a call: every `await` of a future comes by here.
@@ -207,14 +213,15 @@ class Task(_Base[T]):
         )
 
     def _take_throw(self) -> BaseException:
-        throw, self._throw = self._throw, None
+        throw = self._throw
         if isinstance(throw, Future):
             throw = _failure_of(throw)
-        if self._must_cancel:
-            self._must_cancel = False
-            if not isinstance(throw, CancelledError):
-                return self._make_cancelled_error()
+        if self._must_cancel and not isinstance(throw, CancelledError):
+            throw = self._make_cancelled_error()
         assert throw is not None
+        # Only now, when no call comes between this and the step: Ctrl-C may strike in a call.
+        self._throw = None
+        self._must_cancel = False
         return throw
 
     def _end_by(self, error: BaseException) -> None:
