@@ -112,9 +112,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Run until `stop` is called."""
         self._check_closed()
         self._check_can_run()
-        self._origins.switch(self._debug)
-        self._asyncgens.install()
         try:
+            self._origins.switch(self._debug)
+            self._asyncgens.install()
             super().run_forever()
         finally:
             self._asyncgens.uninstall()

@@ -15,7 +15,7 @@ at. A program that goes on with the loop afterwards must have lost nothing. So w
   be seen from its coroutine: behind what that stands on.
 
 What was interrupted in the middle of a callback is not run again: nobody but its author knows how
-far it had come. The one exception is the end of a `sleep`, which may be told twice.
+far it had come. The ends of `sleep` and of `timeout` are the exceptions.
 
 The trap: this may be interrupted as well. So each step may be taken twice, and the loop notes that
 it is to be taken (`needs_recovery`) until all is done.
@@ -68,9 +68,20 @@ def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
     """Queue a handle again that was taken and has not begun. (Tasks are found otherwise.)"""
     if entry is None or isinstance(entry, Task) or _is_queued(loop._ready, entry):
         return
-    asleep = entry._callback is _END_OF_SLEEP and not entry._args[0].done()
-    if asleep or not _has_begun(trace):
+    if not _has_begun(trace) or _may_be_repeated(entry):
         loop._ready.appendleft(entry)
+
+
+def _may_be_repeated(handle: Handle) -> bool:
+    """Whether it is one of the standard library's callbacks that has not yet had its effect.
+
+    A task sleeps, or counts on a timeout: without them it would wait for ever.
+    """
+    callback = handle._callback
+    if callback is _END_OF_SLEEP:
+        return not handle._args[0].done()
+    timeout = getattr(callback, "__self__", None)
+    return isinstance(timeout, asyncio.Timeout) and not timeout.expired()
 
 
 def _has_begun(trace: TracebackType | None) -> bool:
@@ -102,6 +113,11 @@ def _take_off(ready: deque[Any], entries: list[Any]) -> None:
 
 def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
     ready = loop._ready
+    for task in [task for task in loop.tasks if task._state is not PENDING]:
+        # It had come to its end, and not yet to telling everybody.
+        waiting, task._waiting = task._waiting, None
+        task._wake_rest(waiting)
+        loop.tasks.discard(task)
     placed = set(map(id, ready))
     # A task that waits on a future of another make is queued in a handle.
     placed |= {
@@ -110,11 +126,7 @@ def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
         if isinstance(queued, Handle)
     }
     for task in list(loop.tasks):
-        if task._state is not PENDING:
-            loop.tasks.discard(task)
-            waiting, task._waiting = task._waiting, None
-            task._wake_rest(waiting)
-        elif id(task) not in placed and not _waits(task):
+        if id(task) not in placed and not _waits(task):
             _place(loop, task, error, at_head=task is entry)
 
 

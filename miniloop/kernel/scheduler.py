@@ -383,16 +383,15 @@ class Scheduler(_Base):
         """
         self._check_closed()
         self._check_can_run()
-        self._thread_id = threading.get_ident()
-        previous = events._get_running_loop()
-        events._set_running_loop(self)
         try:
+            self._thread_id = threading.get_ident()
+            events._set_running_loop(self)
             self.run_turns()
         finally:
             self.asleep = False
             self._stopping = False
             self._thread_id = None
-            events._set_running_loop(previous)
+            events._set_running_loop(None)  # none ran before: see `_check_can_run`
 
     def stop(self) -> None:
         """Stop `run_forever` at the end of this turn, or of its first one if it is not running."""

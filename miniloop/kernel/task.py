@@ -226,7 +226,6 @@ class Task(_Base[T]):
 
     def _end_by(self, error: BaseException) -> None:
         """The coroutine has raised `error`, and so the task is done."""
-        self._loop.tasks.discard(self)
         if isinstance(error, CancelledError):
             # Kept for whoever awaits us: its traceback says where the task was cancelled.
             self._exception = _without_our_frame(error)
@@ -235,6 +234,7 @@ class Task(_Base[T]):
             _fail(self, error)  # as it is: it goes on from here
         else:
             _fail(self, _without_our_frame(error))
+        self._loop.tasks.discard(self)
 
     def _wait_for(self, awaited: Any) -> None:
         """Do what the coroutine asks for that has yielded `awaited`: queue up, or wait for it."""
@@ -316,11 +316,12 @@ class Task(_Base[T]):
         """
         if self._state is not PENDING:
             return Future.cancel(self)
-        self._cancel_requests += 1
         waiter = self._fut_waiter
         if waiter is not None and waiter.cancel(msg=msg):
             # It wakes us with its CancelledError. It may also be a task that ignores the request.
+            self._cancel_requests += 1
             return True
+        self._cancel_requests += 1
         self._must_cancel = True
         if msg is not self._cancel_message:
             self._cancel_message = msg
