@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-import time
 import warnings
 import weakref
 from collections import deque
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
-from miniloop.kernel.clock import ReplaceableClock
+from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.eager import eager_task_factory, new_eager_task
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
@@ -66,7 +65,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self,
         *,
         poller: Poller | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
     ) -> None:
         super().__init__(poller=poller, clock=clock, ready=ready)
@@ -138,6 +137,10 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         except BaseException:
             if is_ours and task.done() and not task.cancelled():
                 task.exception()  # the same one that we are raising
+            # If it was just about to stop this run, it must not stop the next one.
+            for entry in self._ready:
+                if getattr(entry, "_callback", None) is _stop_loop_of and entry._args[0] is task:
+                    entry._callback = _stop_nothing
             raise
         finally:
             task.remove_done_callback(_stop_loop_of)
@@ -318,7 +321,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             return self._free_fileno(file)
         except ValueError:
             for watch in self.poller.watches.values():
-                if watch.file is file:
+                # None is what the watches of bare numbers have there.
+                if watch.file is file and file is not None:
                     return watch.fd
             raise
 
@@ -711,6 +715,10 @@ def _stop_loop_of(future: Any) -> None:
     if not future.cancelled() and isinstance(future.exception(), SystemExit | KeyboardInterrupt):
         return  # it came out of run_forever, and has stopped the loop by that
     asyncio.futures._get_loop(future).stop()  # type: ignore[attr-defined]  # private
+
+
+def _stop_nothing(future: Any) -> None:
+    """What `_stop_loop_of` becomes when the run that it was to end has ended otherwise."""
 
 
 def _fileno(file: Any) -> int:

@@ -79,12 +79,14 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
                 task._wake_waiting()
         loop.tasks.discard(task)
     except BaseException as error:
+        task._exception = error  # as in `Task._run`
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             task._end_by(error)
+        elif is_suspended(coro):
+            task._exception = None
+            raise
         else:
-            if not is_suspended(coro):
-                task._end_by(error)
-            # Otherwise it is not the coroutine that raised it: see `recovery`.
+            task._end_by(error)
             raise
     else:
         task._wait_for(awaited)

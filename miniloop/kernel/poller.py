@@ -329,7 +329,8 @@ class Poller:
 
     def level_entries(self) -> list[Any]:
         """The entries of all readers and writers."""
-        entries = [entry for watch in self.watches.values() for entry in (watch.reader, watch.writer)]
+        watches = self.watches.values()
+        entries = [*(watch.reader for watch in watches), *(watch.writer for watch in watches)]
         return [entry for entry in entries if entry is not None]
 
     def _drop(self, watch: Watch) -> None:

@@ -45,7 +45,11 @@ __all__ = ["recover"]
 _END_OF_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # private
 
 # Where a coroutine, a generator and an asynchronous generator say what they stand on.
-_AWAITED = {CoroutineType: "cr_await", GeneratorType: "gi_yieldfrom", AsyncGeneratorType: "ag_await"}
+_AWAITED: dict[type, str] = {
+    CoroutineType: "cr_await",
+    GeneratorType: "gi_yieldfrom",
+    AsyncGeneratorType: "ag_await",
+}
 
 
 def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
@@ -65,8 +69,8 @@ def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
 
 
 def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
-    """Queue a handle again that was taken and has not begun. (Tasks are found otherwise.)"""
-    if entry is None or isinstance(entry, Task) or _is_queued(loop._ready, entry):
+    """Queue a handle again that was taken and has not begun. Tasks are found otherwise."""
+    if entry is None or isinstance(entry, Task) or id(entry) in set(map(id, loop._ready)):
         return
     if not _has_begun(trace) or _may_be_repeated(entry):
         loop._ready.appendleft(entry)
@@ -99,61 +103,70 @@ def _has_begun(trace: TracebackType | None) -> bool:
 _LAST_BEFORE_CALLBACK = {Handle._run.__code__: "count", DebugHandle._run.__code__: "started"}
 
 
-def _is_queued(ready: deque[Any], entry: Any) -> bool:
-    return any(queued is entry for queued in ready)
-
-
 def _take_off(ready: deque[Any], entries: list[Any]) -> None:
     """Remove these entries. Other threads may append at any time, so the queue is not copied."""
     numbers = set(map(id, entries))
-    for index in range(len(ready) - 1, -1, -1):
-        if id(ready[index]) in numbers:
-            del ready[index]
+    places = [place for place, entry in enumerate(list(iter(ready))) if id(entry) in numbers]
+    for place in reversed(places):
+        del ready[place]
 
 
 def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
-    ready = loop._ready
     for task in [task for task in loop.tasks if task._state is not PENDING]:
         # It had come to its end, and not yet to telling everybody.
         waiting, task._waiting = task._waiting, None
         task._wake_rest(waiting)
         loop.tasks.discard(task)
-    placed = set(map(id, ready))
+    for task in _displaced(loop):
+        if _has_ended(task._coro):
+            # And the task had not yet taken full note of it.
+            task._end_by(error if task._exception is None else task._exception)
+    for task in _displaced(loop):
+        _place(loop, task, at_head=task is entry)
+
+
+def _displaced(loop: Scheduler) -> list[Task[Any]]:
+    """The tasks that are neither queued, nor waited for by a future that will wake them."""
+    queue = list(iter(loop._ready))
+    placed = set(map(id, queue))
     # A task that waits on a future of another make is queued in a handle.
     placed |= {
         id(getattr(queued._callback, "__self__", None))
-        for queued in ready
+        for queued in queue
         if isinstance(queued, Handle)
     }
-    for task in list(loop.tasks):
-        if id(task) not in placed and not _waits(task):
-            _place(loop, task, error, at_head=task is entry)
+    return [
+        task for task in loop.tasks if id(task) not in placed and not _waits(task, task._fut_waiter)
+    ]
 
 
-def _waits(task: Task[Any]) -> bool:
-    """Whether the future for which the task waits will wake it."""
-    awaited = task._fut_waiter
+def _has_ended(coro: Any) -> bool:
+    running = getattr(coro, "cr_running", getattr(coro, "gi_running", False))
+    return not running and not is_suspended(coro)
+
+
+def _waits(task: Task[Any], awaited: Any) -> bool:
+    """Whether the future `awaited` will wake the task."""
     if awaited is None or awaited.done():
         return False
     if issubclass(type(awaited), Future):
         return any(
-            waiting is task or isinstance(waiting, Handle) and waiting._callback == task._wakeup
+            waiting is task or (isinstance(waiting, Handle) and waiting._callback == task._wakeup)
             for waiting in awaited._everybody()
         )
-    callbacks = getattr(awaited, "_callbacks", None)
-    # A make that does not show its callbacks is believed.
-    return callbacks is None or any(callback == task._wakeup for callback, _ in callbacks)
+    if not hasattr(awaited, "_callbacks"):
+        return True  # a make that does not show who waits is believed
+    return any(callback == task._wakeup for callback, _ in awaited._callbacks or ())
 
 
-def _place(loop: Scheduler, task: Task[Any], error: BaseException, *, at_head: bool) -> None:
+def _place(loop: Scheduler, task: Task[Any], *, at_head: bool) -> None:
     """Queue a task that is nowhere, or have it wait."""
-    coro = task._coro
-    if not is_suspended(coro):
-        if not getattr(coro, "cr_running", getattr(coro, "gi_running", False)):
-            task._end_by(error)  # it had ended, and the task had not yet taken note of it
-        return
-    awaited = _stands_on(coro)
-    if awaited is not None:
+    if not is_suspended(task._coro):
+        return  # it runs: somebody runs the loop inside of a step
+    awaited = _stands_on(task._coro)
+    if awaited is not None and _waits(task, awaited):
+        task._fut_waiter = awaited
+    elif awaited is not None:
         awaited._asyncio_future_blocking = True
         task._wait_for(awaited)
     elif at_head:
@@ -166,7 +179,8 @@ def _stands_on(awaiting: Any) -> Any:
     """The future for which a suspended coroutine waits; None if it only let others go first."""
     while awaiting is not None:
         if isinstance(awaiting, GeneratorType) and awaiting.gi_code is Future.__await__.__code__:
-            return awaiting.gi_frame.f_locals["self"]
+            frame = awaiting.gi_frame
+            return None if frame is None else frame.f_locals["self"]
         name = _AWAITED.get(type(awaiting))
         if name is None:
             # The iterators of futures in C, and of asynchronous generators, do not say what is

@@ -46,11 +46,13 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 from weakref import WeakSet
 
+from miniloop.kernel.clock import monotonic
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
 from miniloop.kernel.registry import task_set
+from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
@@ -73,7 +75,8 @@ MOST_TURNS = 64
 # Seconds. A visit that costs 300 ns, once in 250 µs, is not worth saving.
 VISIT_INTERVAL = 250e-6
 
-# From so many entries in a turn on, an iterator that counts them costs less than counting here.
+# Beyond so many entries in a turn, an iterator that counts them costs less than counting here:
+# see docs/decisions/hot_paths.py.
 MANY = 8
 
 # `epoll_wait` takes milliseconds in a C int; a day is well within it, and a loop that wakes up
@@ -118,7 +121,7 @@ class Scheduler(_Base):
         self,
         *,
         poller: Poller | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
     ) -> None:
         self._ready: deque[Any] = deque() if ready is None else ready
@@ -137,8 +140,29 @@ class Scheduler(_Base):
         self._stopping = False
         self._closed = False
         self.needs_recovery = False  # an exception has struck in the loop's own code
-        drain = new_handle(self.wakeup.drain, (), self, Context())
+        self._watch_wakeup()
+
+    def _watch_wakeup(self) -> None:
+        drain = new_handle(self._drain_wakeup, (), self, Context())
         self.poller.watch_reader(self.wakeup.fileno(), drain)
+
+    def _drain_wakeup(self) -> None:
+        try:
+            self.wakeup.drain()
+        except OSError as error:
+            self._replace_wakeup(error)
+
+    def _replace_wakeup(self, error: OSError) -> None:
+        """The wake-up descriptor is broken, and would be reported as readable on every turn."""
+        message = "the wake-up descriptor of the loop failed and was replaced"
+        self.poller.forget(self.wakeup.fileno())
+        try:
+            self.wakeup.replace()
+            self._watch_wakeup()
+        except OSError as problem:
+            problem.__cause__, error = error, problem
+            message = "the wake-up descriptor of the loop failed: threads cannot wake it any more"
+        self.call_exception_handler({"message": message, "exception": error})
 
     def use_makers(
         self,
@@ -167,7 +191,7 @@ class Scheduler(_Base):
         """
         self._clock = clock
         self.visit_by = -inf  # what the next visit waits for was a time of the old clock
-        self._outlook = VISIT_INTERVAL if clock is time.monotonic else inf
+        self._outlook = VISIT_INTERVAL if clock is monotonic else inf
         self.horizon = max(self.horizon, self._outlook)
 
     # Scheduling.
@@ -203,7 +227,9 @@ class Scheduler(_Base):
         self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread
         if self.asleep:
             self.asleep = False  # one wake-up is enough for everybody
-            self.wakeup.wake()
+            if not self.wakeup.wake():
+                self.asleep = True  # the next caller shall try again
+                logger.warning("%r could not be woken: %r waits for what wakes it", self, handle)
         return handle
 
     def call_later(
@@ -318,8 +344,8 @@ class Scheduler(_Base):
         would cost an idle turn a fifth of its time.
         """
         ready = self._ready
-        # Takes from the queue without a call, after which Ctrl-C could strike: an entry that was
-        # taken is in `entry`.
+        # Takes from the queue without a call, after which Ctrl-C could strike, so that an entry
+        # that was taken is in `entry` and nowhere else. It also makes short turns shorter.
         taken = map(type(ready).popleft, repeat(ready))
         entry = None
         timers = self.timers

@@ -167,12 +167,14 @@ class Task(_Base[T]):
                         self._waiting = None
             loop.tasks.discard(self)
         except BaseException as error:
+            self._exception = error  # before any call, in which Ctrl-C could strike: see `recovery`
             if not isinstance(error, (KeyboardInterrupt, SystemExit)):
                 self._end_by(error)
+            elif inspection.is_suspended(self._coro):
+                self._exception = None  # it is not the coroutine that raised it
+                raise
             else:
-                if not inspection.is_suspended(self._coro):
-                    self._end_by(error)
-                # Otherwise it is not the coroutine that raised it: see `recovery`.
+                self._end_by(error)
                 raise
         else:
             # As `_wait_for` does, without a call: every `await` of a future comes by here.
@@ -280,6 +282,10 @@ class Task(_Base[T]):
         try:
             future.result()
         except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and (
+                future.cancelled() or future.exception() is not error
+            ):
+                raise  # not the future's failure: Ctrl-C has struck right here
             self._throw = error
         self._run()
 

@@ -108,7 +108,7 @@ class TimerQueue:
         entries = self.entries
         while entries and not entries[0][2]._scheduled:
             handle = entries[0][2]
-            if handle._callback is not None and not any(entry is handle for entry in ready):
+            if handle._callback is not None and id(handle) not in set(map(id, ready)):
                 ready.append(handle)
             heappop(entries)
         self.cancelled = sum(handle._callback is None for _, _, handle in entries)
