@@ -61,7 +61,6 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
     loop.tasks.add(task)
     outer = current_tasks.get(loop)
     current_tasks[loop] = task

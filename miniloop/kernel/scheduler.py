@@ -42,10 +42,10 @@ from collections.abc import Callable, MutableSet
 from contextvars import Context, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
-from weakref import WeakSet
 
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.registry import task_set
 from miniloop.kernel.task import Task, new_task
@@ -402,9 +402,7 @@ class Scheduler(_Base):
         self.enqueue = _refuse
         self._ready.clear()
         self.timers.clear()
-        for task in self.tasks:
-            task.outlive_loop()
-        self.tasks = WeakSet(self.tasks)  # there is nothing left to hold them for
+        self.tasks = OutlivingTasks(self.tasks)  # there is nothing left to hold them for
         self.poller.unwatch_reader(self.wakeup.fileno())
         self.poller.close()
         self.wakeup.close()
