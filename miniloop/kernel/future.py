@@ -28,16 +28,16 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
-import sys
 from asyncio import CancelledError, InvalidStateError, events
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
+from miniloop.kernel.describe import describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
+from miniloop.kernel.origin import origin
 
 if TYPE_CHECKING:
     from traceback import StackSummary
@@ -106,7 +106,7 @@ class Future(_Base[T]):
             loop = events.get_event_loop()
             self._loop = loop
         if self._loop.get_debug():
-            self._source_traceback = capture_stack(sys._getframe(1))
+            self._source_traceback = origin()
 
     __class_getitem__: Any = classmethod(GenericAlias)
 

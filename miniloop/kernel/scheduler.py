@@ -121,8 +121,6 @@ class Scheduler(_Base):
         # Every one that is not done: nobody else holds them.
         self.tasks: MutableSet[Task[Any]] = task_set(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
-        self.poller = default_poller() if poller is None else poller
-        self.wakeup = Wakeup()
         self.asleep = False
         self.horizon = 0.0  # timers due by then are looked at on every turn
         self.use_clock(clock)
@@ -130,8 +128,20 @@ class Scheduler(_Base):
         self._thread_id: int | None = None
         self._stopping = False
         self._closed = False
-        drain = new_handle(self.wakeup.drain, (), self, Context())
-        self.poller.watch_reader(self.wakeup.fileno(), drain)
+        # Last, as it asks the system for what must be given back.
+        self.poller = default_poller() if poller is None else poller
+        try:
+            self.wakeup = Wakeup()
+            try:
+                drain = new_handle(self.wakeup.drain, (), self, Context())
+                self.poller.watch_reader(self.wakeup.fileno(), drain)
+            except BaseException:
+                self.wakeup.close()
+                raise
+        except BaseException:
+            if poller is None:
+                self.poller.close()
+            raise
 
     def use_makers(
         self,
@@ -214,8 +224,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = delay < VISIT_INTERVAL  # first of all, as it fails for what is no number
         self.timers.add(handle)
-        if delay < VISIT_INTERVAL:
+        if soon:
             # This turn may have lasted beyond the horizon.
             self.horizon = max(self.horizon, when)
         return handle
@@ -235,8 +246,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = when - self._clock() < VISIT_INTERVAL
         self.timers.add(handle)
-        if when - self._clock() < VISIT_INTERVAL:
+        if soon:
             self.horizon = max(self.horizon, when)
         return handle
 

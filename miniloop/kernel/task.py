@@ -109,8 +109,6 @@ class Task(_Base[T]):
         eager_start: bool = False,
     ) -> None:
         super().__init__(loop=loop)
-        if self._source_traceback:
-            del self._source_traceback[-1]  # this very line
         _check_coroutine(coro)
         if not hasattr(self._loop, "tasks"):
             raise TypeError(f"a task of miniloop needs a loop of miniloop, got {self._loop!r}")
@@ -312,6 +310,10 @@ class Task(_Base[T]):
             self._cancel_message = msg
         return True
 
+    @property
+    def _num_cancels_requested(self) -> int:  # what asyncio calls it
+        return self._cancel_requests
+
     def cancelling(self) -> int:
         """How many requests to cancel are outstanding."""
         return self._cancel_requests
@@ -448,8 +450,8 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
 
 def _schedule(task: Task[Any]) -> None:
     loop = task._loop
+    loop.enqueue(task)  # which may refuse it
     loop.tasks.add(task)
-    loop.enqueue(task)
 
 
 def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
@@ -474,6 +476,6 @@ def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) 
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    loop.tasks.add(task)
     loop.enqueue(task)
+    loop.tasks.add(task)
     return task

@@ -27,8 +27,13 @@ class Wakeup:
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        try:
+            self._reader.setblocking(False)
+            self._writer.setblocking(False)
+        except BaseException:
+            self._reader.close()
+            self._writer.close()
+            raise
         # Called with a signal's number; set by whoever handles signals for the loop.
         self.on_signal: Callable[[int], object] | None = None
 

@@ -68,13 +68,14 @@ class SignalHandlers:
         check_signal(sig)
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")
+        handle = self._loop.make_handle(callback, args, self._loop, copy_context())
         try:
-            # First of all, because it is what CPython refuses outside the main thread.
+            # Before anything is changed, because it is refused outside the main thread.
             signal.set_wakeup_fd(self._loop.wakeup.signal_fd())
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
         SignalHandlers._owner = weakref.ref(self._loop)
-        self.handlers[sig] = self._loop.make_handle(callback, args, self._loop, copy_context())
+        self.handlers[sig] = handle
         try:
             signal.signal(sig, _do_nothing)
             # Let the kernel restart the system calls of other code that the signal interrupts.
