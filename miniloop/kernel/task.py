@@ -310,10 +310,6 @@ class Task(_Base[T]):
             self._cancel_message = msg
         return True
 
-    @property
-    def _num_cancels_requested(self) -> int:  # what asyncio calls it
-        return self._cancel_requests
-
     def cancelling(self) -> int:
         """How many requests to cancel are outstanding."""
         return self._cancel_requests
