@@ -147,11 +147,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         try:
             self.run_forever()
         except BaseException:
+            end.loop = None
             if is_ours and task.done() and not task.cancelled():
                 task.exception()  # the same one that we are raising
             raise
         finally:
-            end.loop = None
             task.remove_done_callback(end)
         if not task.done():
             raise RuntimeError("Event loop stopped before Future completed.")
@@ -782,7 +782,7 @@ class _EndOfRun:
     """The callback that stops a loop when the future is done for which it runs.
 
     A run that ends by Ctrl-C or an exit may leave it in the ready queue, and it must not end the
-    next run. So whoever leaves a run takes the loop away from it.
+    next run. So it is left without its loop then.
     """
 
     __slots__ = ("loop",)
@@ -791,12 +791,13 @@ class _EndOfRun:
         self.loop: EventLoop | None = loop
 
     def __call__(self, future: Any) -> None:
+        if self.loop is None:
+            return
         if not future.cancelled() and isinstance(
             future.exception(), SystemExit | KeyboardInterrupt
         ):
             return  # it came out of run_forever, and has stopped the loop by that
-        if self.loop is not None:
-            self.loop.stop()
+        self.loop.stop()
 
 
 def _fileno(file: Any) -> int:

@@ -188,6 +188,11 @@ class LoopUnderTest(miniloop.EventLoop):
         self.remove_reader(sock)
         sock.close()
 
+    @property
+    def _signal_handlers(self) -> Any:
+        """Not a view: tests put handlers in."""
+        return {} if self.is_closed() else self._signals.handlers
+
 
 class LoopWithoutSendfile(LoopUnderTest):
     """Stands for BaseSelectorEventLoop, which tests make for a loop without `os.sendfile`."""
