@@ -44,11 +44,11 @@ from contextvars import Context, copy_context
 from itertools import islice, repeat
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
-from weakref import WeakSet
 
 from miniloop.kernel.clock import monotonic
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
 from miniloop.kernel.registry import task_set
@@ -130,8 +130,6 @@ class Scheduler(_Base):
         # Every one that is not done: nobody else holds them.
         self.tasks: MutableSet[Task[Any]] = task_set(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
-        self.poller = default_poller() if poller is None else poller
-        self.wakeup = Wakeup()
         self.asleep = False
         self.horizon = 0.0  # timers due by then are looked at on every turn
         self.use_clock(clock)
@@ -140,7 +138,19 @@ class Scheduler(_Base):
         self._stopping = False
         self._closed = False
         self.needs_recovery = False  # an exception has struck in the loop's own code
-        self._watch_wakeup()
+        # Last, as it asks the system for what must be given back.
+        self.poller = default_poller() if poller is None else poller
+        try:
+            self.wakeup = Wakeup()
+            try:
+                self._watch_wakeup()
+            except BaseException:
+                self.wakeup.close()
+                raise
+        except BaseException:
+            if poller is None:
+                self.poller.close()
+            raise
 
     def _watch_wakeup(self) -> None:
         drain = new_handle(self._drain_wakeup, (), self, Context())
@@ -248,8 +258,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = delay < VISIT_INTERVAL  # first of all, as it fails for what is no number
         self.timers.add(handle)
-        if delay < VISIT_INTERVAL:
+        if soon:
             # This turn may have lasted beyond the horizon.
             self.horizon = max(self.horizon, when)
         return handle
@@ -269,8 +280,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = when - self._clock() < VISIT_INTERVAL
         self.timers.add(handle)
-        if when - self._clock() < VISIT_INTERVAL:
+        if soon:
             self.horizon = max(self.horizon, when)
         return handle
 
@@ -444,9 +456,7 @@ class Scheduler(_Base):
         self.enqueue = _refuse
         self._ready.clear()
         self.timers.clear()
-        for task in self.tasks:
-            task.outlive_loop()
-        self.tasks = WeakSet(self.tasks)  # there is nothing left to hold them for
+        self.tasks = OutlivingTasks(self.tasks)  # there is nothing left to hold them for
         self.poller.unwatch_reader(self.wakeup.fileno())
         self.poller.close()
         self.wakeup.close()

@@ -37,7 +37,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
@@ -80,7 +80,6 @@ class Task(_Base[T]):
         "_context",
         "_coro",
         "_fut_waiter",
-        "_log_destroy_pending",
         "_must_cancel",
         "_name",
         "_send",
@@ -94,17 +93,11 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
-    _log_destroy_pending: bool
 
     # In the dictionary of those that have any.
     _cancel_requests: int = 0
+    _may_vanish: bool = False  # its end before its time is not to be reported
     _last_words: UnfinishedTask | None = None
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """As of `Future`."""
-        task = super().__new__(cls)
-        task._log_destroy_pending = False  # until there is a coroutine to be destroyed
-        return task
 
     def __init__(
         self,
@@ -116,8 +109,6 @@ class Task(_Base[T]):
         eager_start: bool = False,
     ) -> None:
         super().__init__(loop=loop)
-        if self._source_traceback:
-            del self._source_traceback[-1]  # this very line
         _check_coroutine(coro)
         if not hasattr(self._loop, "tasks"):
             raise TypeError(f"a task of miniloop needs a loop of miniloop, got {self._loop!r}")
@@ -386,14 +377,31 @@ class Task(_Base[T]):
 
     def outlive_loop(self) -> None:
         """The loop was closed before the task was done: have it reported when the task goes."""
-        if self._log_destroy_pending:
+        if not self._may_vanish:
             self._last_words = UnfinishedTask(self)
+
+    def have_no_last_words(self) -> None:
+        """It is done after all."""
+        if self._last_words is not None:
+            self._last_words.disarm()
+            self._last_words = None
 
     def report_destroyed(self) -> None:
         """The loop goes without having been closed, and the task with it: report that now."""
-        if self._log_destroy_pending:
-            self._log_destroy_pending = False
+        if not self._may_vanish:
+            self._may_vanish = True
             UnfinishedTask(self).say()
+
+    @property
+    def _log_destroy_pending(self) -> bool:
+        """What asyncio calls it: whether to report a task that goes before it is done."""
+        return not self._may_vanish
+
+    @_log_destroy_pending.setter
+    def _log_destroy_pending(self, value: bool) -> None:
+        self._may_vanish = not value
+        if not value:
+            self.have_no_last_words()
 
     def _twin(self) -> Task[Any]:
         twin: Task[Any] = _allocate(Task)
@@ -423,7 +431,8 @@ def _failure_of(future: Future[Any]) -> BaseException:
     if future._state is CANCELLED:
         return future._make_cancelled_error()
     assert future._exception is not None
-    future._log_traceback = False
+    if future._unseen is not None:
+        future._mark_seen()
     return future._exception.with_traceback(future._traceback)
 
 
@@ -447,13 +456,12 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
 
 
 def _schedule(task: Task[Any]) -> None:
     loop = task._loop
+    loop.enqueue(task)  # which may refuse it
     loop.tasks.add(task)
-    loop.enqueue(task)
 
 
 def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
@@ -478,7 +486,6 @@ def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) 
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
-    loop.tasks.add(task)
     loop.enqueue(task)
+    loop.tasks.add(task)
     return task

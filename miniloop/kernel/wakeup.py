@@ -51,8 +51,13 @@ class Wakeup:
 
     def _make_pair(self) -> None:
         reader, writer = socket.socketpair()
-        reader.setblocking(False)
-        writer.setblocking(False)
+        try:
+            reader.setblocking(False)
+            writer.setblocking(False)
+        except BaseException:
+            reader.close()
+            writer.close()
+            raise
         self._reader, self._writer = reader, writer
 
     def fileno(self) -> int:

@@ -65,14 +65,15 @@ class SignalHandlers:
         check_signal(sig)
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")
+        handle = self._loop.make_handle(callback, args, self._loop, copy_context())
         try:
-            # First of all, because it is what CPython refuses outside the main thread.
-            # A full buffer needs no warning, as no signal is lost by it: see `Wakeup`.
+            # Before anything is changed, because it is refused outside the main thread. No signal
+            # is lost by a full buffer, which so needs no warning: see `Wakeup`.
             signal.set_wakeup_fd(self._loop.wakeup.signal_fd(), warn_on_full_buffer=False)
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
         SignalHandlers._owner = weakref.ref(self._loop)
-        self.handlers[sig] = self._loop.make_handle(callback, args, self._loop, copy_context())
+        self.handlers[sig] = handle
         try:
             signal.signal(sig, _note)
             # Let the kernel restart the system calls of other code that the signal interrupts.

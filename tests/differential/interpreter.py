@@ -133,18 +133,6 @@ def _drive(world: World, what: str, run: Callable[[], Any]) -> None:
             raise
         outcome = error
     world.note("driver", what, outcome)
-    if isinstance(outcome, KeyboardInterrupt | SystemExit) and what == "main":
-        _take_a_turn(world)
-
-
-def _take_a_turn(world: World) -> None:
-    """Run a single turn, whatever is left of the run before.
-
-    When an interrupt ends `run_until_complete` in the very turn in which its task is done, asyncio
-    leaves a callback behind that also ends the run that comes next. A miniloop does not.
-    """
-    world.loop.stop()
-    _drive(world, "takes a turn", world.loop.run_forever)
 
 
 def _run_until_idle(world: World) -> None:
