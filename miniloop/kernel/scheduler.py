@@ -392,7 +392,8 @@ class Scheduler(_Base):
                     deliver(arrived, enqueue)
                 for _ in turns:
                     # 3. Timers. One that is due beyond the horizon can wait for the next visit.
-                    if entries and entries[0][0] <= self.horizon:
+                    # (Not `<=`, as a timer at NaN is due at once and must hold up nobody.)
+                    if entries and not entries[0][0] > self.horizon:
                         timers.pop_due(self._clock() + resolution, enqueue)
                     # 4. Run.
                     count = len(ready)

@@ -69,7 +69,7 @@ class TimerQueue:
     def pop_due(self, deadline: float, enqueue: Callable[[Any], object]) -> None:
         """Hand every timer due at or before `deadline` to `enqueue`, earliest first."""
         entries = self.entries
-        while entries and entries[0][0] <= deadline:
+        while entries and not entries[0][0] > deadline:  # NaN is due at once, as on asyncio
             handle = entries[0][2]
             # Queued first and taken from the heap then: should Ctrl-C strike between the two, the
             # flag says how far it came.
