@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
 __all__ = ["Sockets"]
@@ -154,6 +155,12 @@ class Sockets:
         if error:
             raise OSError(error, f"Connect call failed {address}")
 
+    async def wait_for_room(self, sock: socket.socket) -> None:
+        """Wait until a socket that was full may not be any more."""
+        watch = self._watch(sock)
+        watch.note_full()
+        await self._writable(watch)
+
     async def _write(self, sock: socket.socket, write: Callable[[], T]) -> T:
         watch = self._known(sock)
         while True:
@@ -195,6 +202,9 @@ class Sockets:
         return watch
 
     def _watch(self, sock: socket.socket) -> Watch:
+        """Know the socket from now on. Raises RuntimeError if it belongs to a transport."""
+        fd = sock.fileno()
+        refuse_owned(self._loop, fd, fd)
         watch = self._poller.watch_socket(sock)
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)

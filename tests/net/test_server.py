@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import miniloop
-from miniloop.net import server as server_module
+from miniloop.net import listener as listener_module
 from tests.net.recording_protocol import Recorder
 
 Run = Callable[..., Any]
@@ -484,7 +484,7 @@ def test_a_protocol_factory_that_fails_is_reported_and_the_next_connection_serve
 def test_running_out_of_descriptors_pauses_accepting(
     monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_RETRY_DELAY", 0.02)
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 0.02)
 
     class Exhausted(socket.socket):
         """A listening socket for which there are no descriptors, for a while."""
@@ -524,7 +524,7 @@ def test_running_out_of_descriptors_pauses_accepting(
 def test_a_server_that_is_closed_during_the_pause_stays_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_RETRY_DELAY", 0.005)
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 0.005)
 
     class Exhausted(socket.socket):
         def accept(self) -> Any:
