@@ -34,7 +34,9 @@ def take(loop: Any, fd: int, owner: Any) -> None:
     if watch is not None and watch.socket_is_open():
         waiters = watch.read_waiters + watch.write_waiters
         watch.read_waiters, watch.write_waiters = [], []
-        watch.socket = None  # what those methods know of it will not be true any more
+        # What those methods know of it will not be true any more.
+        watch.socket = None
+        watch.drained = watch.full = False
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -7,6 +7,8 @@ next request. So where the poller knows that there is nothing, since the last re
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
 which may have brought an answer already: see `Watch.guess_reply`.
 
+A call for no bytes at all never waits either way, so it is always made.
+
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
 
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
+_HAVE_LENGTH = (bytearray, memoryview)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
@@ -53,7 +56,7 @@ class Sockets:
         """Receive up to `size` bytes; `b""` when the peer has finished sending."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained:
+            if watch is None or not watch.drained or not size:
                 try:
                     data = sock.recv(size)
                 except _WOULD_BLOCK:
@@ -71,7 +74,7 @@ class Sockets:
 
     async def recv_into(self, sock: socket.socket, buffer: Any) -> int:
         """Receive into a writable buffer. Returns the number of bytes."""
-        return await self._read(sock, lambda: sock.recv_into(buffer))
+        return await self._read(sock, lambda: sock.recv_into(buffer), _is_empty(buffer))
 
     async def recvfrom(self, sock: socket.socket, size: int) -> tuple[bytes, Any]:
         """Receive a datagram of up to `size` bytes, and the address it came from."""
@@ -90,10 +93,11 @@ class Sockets:
         connection.setblocking(False)
         return connection, address
 
-    async def _read(self, sock: socket.socket, read: Callable[[], T]) -> T:
+    async def _read(self, sock: socket.socket, read: Callable[[], T], nothing: bool = False) -> T:
+        """Call `read` until it does not block; `nothing` if it asks for no bytes at all."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained:
+            if watch is None or not watch.drained or nothing:
                 try:
                     return read()
                 except _WOULD_BLOCK:
@@ -108,7 +112,7 @@ class Sockets:
         watch = self._known(sock)
         rest = data if isinstance(data, _PLAIN_BYTES) else memoryview(data).cast("B")
         while True:
-            if watch is None or not watch.full:
+            if watch is None or not watch.full or not rest:
                 try:
                     sent = sock.send(rest)
                 except _WOULD_BLOCK:
@@ -209,3 +213,7 @@ class Sockets:
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)
         return watch
+
+
+def _is_empty(buffer: Any) -> bool:
+    return type(buffer) in _HAVE_LENGTH and not len(buffer)

@@ -352,10 +352,11 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         """
         if self._paused or self._ended:
             return
+        left = MOST_DRAINED
         try:
-            for _ in range(MOST_DRAINED // DRAIN_SIZE):
-                if len(self._file.recv(DRAIN_SIZE)) < DRAIN_SIZE:
-                    return
+            # Not to the first short read: the room that we make is filled as soon as it is there.
+            while left > 0 and (data := self._file.recv(DRAIN_SIZE)):
+                left -= len(data)
         except OSError:
             pass  # there is no more, or no connection
 
