@@ -73,11 +73,7 @@ async def send_over_socket(
     except SendfileNotAvailableError:
         if not fallback:
             raise
-
-    async def send(block: memoryview) -> None:
-        await sockets.sendall(sock, block)
-
-    return await _send_by_blocks(loop, file, offset, count, send)
+    return await _send_by_blocks(loop, file, offset, count, partial(sockets.send, sock))
 
 
 async def send_over_transport(
@@ -214,7 +210,7 @@ async def _send_by_blocks(
     file: Any,
     offset: int,
     count: int | None,
-    send: Callable[[memoryview], Awaitable[None]],
+    send: Callable[[memoryview], Awaitable[int]],
 ) -> int:
     source = _Source(file, offset)
     block = memoryview(bytearray(BLOCK_SIZE if count is None else min(count, BLOCK_SIZE)))
@@ -225,8 +221,11 @@ async def _send_by_blocks(
             read = await loop.run_in_executor(None, source.read_into, wanted)
             if not read:
                 break  # the end of the file
-            await send(wanted[:read])
-            sent += read
+            rest = wanted[:read]
+            while rest:
+                step = await send(rest)
+                sent += step
+                rest = rest[step:]
     finally:
         source.leave_at(offset + sent)
     return sent
@@ -288,7 +287,7 @@ class _Pump(asyncio.Protocol):
         transport.pause_reading()
         transport.set_protocol(self)
 
-    async def send(self, block: memoryview) -> None:
+    async def send(self, block: memoryview) -> int:
         if self._room is not None:
             await self._room
         if self._lost is not None:
@@ -296,6 +295,7 @@ class _Pump(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionError("Connection closed by peer")
         self._transport.write(bytes(block))
+        return len(block)
 
     def pause_writing(self) -> None:
         if self._room is None:

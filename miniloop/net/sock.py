@@ -127,6 +127,10 @@ class Sockets:
                     continue
             await self._writable(watch)
 
+    async def send(self, sock: socket.socket, data: Any) -> int:
+        """Send as much of `data` as there is room for. Returns how many bytes that was."""
+        return await self._write(sock, lambda: sock.send(data))
+
     async def sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send a datagram to `address`. Returns the number of bytes."""
         return await self._write(sock, lambda: sock.sendto(data, address))
