@@ -7,7 +7,7 @@ everything is called that concerns it, beginning with the protocol factory.
 
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
 the queue, so that the listening socket is readable on every turn and the loop would spin. Listening
-then pauses for a second.
+then pauses for a second, as it does after whatever else may be wrong with the socket.
 
 Source: accept(2), listen(2).
 """
@@ -37,6 +37,17 @@ ACCEPT_RETRY_DELAY = 1.0
 PATIENCE = 8
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+# Of the one connection that is then out of the queue: accept(2), "Error handling".
+_CONNECTION_FAILED = {
+    errno.ECONNABORTED,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOPROTOOPT,
+    errno.EPROTO,
+}
 
 
 class Listener:
@@ -99,13 +110,12 @@ class Listener:
         for taken in range(self._burst.length):
             try:
                 connection, address = self.sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                # The queue is empty, or the peer has gone again.
+            except (BlockingIOError, InterruptedError):
                 self._burst.fell_short(taken)
                 return
             except OSError as exc:
-                if exc.errno not in _OUT_OF_RESOURCES:
-                    raise
+                if exc.errno in _CONNECTION_FAILED:
+                    continue  # with the next, if there is one
                 self._pause(exc)
                 return
             self._context.copy().run(self._serve, connection, address)
@@ -137,9 +147,12 @@ class Listener:
             )
 
     def _pause(self, exc: OSError) -> None:
+        exhausted = exc.errno in _OUT_OF_RESOURCES
         self._loop.call_exception_handler(
             {
-                "message": "socket.accept() out of system resource",
+                "message": "socket.accept() out of system resource"
+                if exhausted
+                else "socket.accept() failed",
                 "exception": exc,
                 "socket": TransportSocket(self.sock),
             }

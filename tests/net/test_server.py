@@ -813,6 +813,55 @@ def test_running_out_of_descriptors_pauses_accepting(
     miniloop.run(main())
 
 
+def test_a_listening_socket_that_is_broken_does_not_spin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio reports it on every turn."""
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 3600)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        sock = socket.create_server(("127.0.0.1", 0))
+        server = await loop.create_server(Recorder, sock=sock)
+        sock.shutdown(socket.SHUT_RDWR)  # EINVAL from now on
+        while not reports:
+            await asyncio.sleep(0)
+        for _ in range(40):
+            await asyncio.sleep(0)
+        (report,) = reports
+        assert report["exception"].errno == errno.EINVAL
+        await end(server)
+
+    miniloop.run(main())
+
+
+def test_a_connection_that_has_failed_in_the_queue_holds_up_nobody(run: Run) -> None:
+    failures = [errno.ECONNABORTED, errno.ECONNABORTED]
+
+    class Failing(socket.socket):
+        def accept(self) -> Any:
+            if failures:
+                raise OSError(failures.pop(), "gone again")
+            return super().accept()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        sock = Failing()
+        sock.bind(("127.0.0.1", 0))
+        accepted = Accepted()
+        server = await loop.create_server(accepted, sock=sock)
+        _, client = await connect_to(server)
+        protocols = await accepted.count(1)
+        assert not reports
+        await end(server, client, *protocols)
+
+    run(main)
+
+
 def test_a_server_that_is_closed_during_the_pause_stays_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
