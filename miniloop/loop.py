@@ -35,6 +35,7 @@ from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
 from miniloop.net import pipe as net_pipe
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
@@ -360,10 +361,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def _free_fileno(self, file: Any) -> int:
         """The descriptor of a file that no transport owns."""
         fd = _fileno(file)
-        known = self.transports.get(fd)
-        owner = None if known is None else known()
-        if owner is not None and not owner.is_closing():
-            raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
+        refuse_owned(self, fd, file)
         return fd
 
     # Names and addresses: net/resolver.py.
@@ -437,7 +435,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Send a file over a socket."""
         # asyncio's loops fall back unless they are told not to; its abstract class says None.
         return await sendfile.send_over_socket(
-            self, sock, file, offset, count, fallback is None or fallback
+            self, self._sockets, sock, file, offset, count, fallback is None or fallback
         )
 
     # Connections and servers: net/connect.py, net/listen.py, net/server.py, net/stream.py,
@@ -655,7 +653,6 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         family: int = 0,
         proto: int = 0,
         flags: int = 0,
-        reuse_address: bool | None = None,
         reuse_port: bool | None = None,
         allow_broadcast: bool | None = None,
         sock: socket.socket | None = None,
@@ -669,7 +666,6 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             family=family,
             proto=proto,
             flags=flags,
-            reuse_address=reuse_address,
             reuse_port=reuse_port,
             allow_broadcast=allow_broadcast,
             sock=sock,

@@ -290,22 +290,38 @@ class Scheduler(_Base):
         """A future that belongs to this loop."""
         return self.make_future(self)
 
-    def watch_reader(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
+    def watch_reader(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is readable, until `unwatch_reader`.
 
         For transports: `add_reader` is the user's door, and keeps users off transports' sockets.
         """
         self._check_closed()
-        handle = self.make_handle(callback, args, self, copy_context())
+        handle = self.make_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
         replaced = self.poller.watch_reader(fd, handle)
         if replaced is not None:
             replaced.cancel()
         return handle
 
-    def watch_writer(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
+    def watch_writer(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is writable; like `watch_reader`."""
         self._check_closed()
-        handle = self.make_handle(callback, args, self, copy_context())
+        handle = self.make_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
         replaced = self.poller.watch_writer(fd, handle)
         if replaced is not None:
             replaced.cancel()

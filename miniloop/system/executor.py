@@ -133,7 +133,11 @@ class DefaultExecutor:
             return
         joined = self._loop.create_future()
         thread = threading.Thread(target=self._join, args=(pool, joined))
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            pool.shutdown(wait=False)  # no thread is left that could wait
+            raise
         try:
             async with asyncio.timeout(timeout):
                 await joined
