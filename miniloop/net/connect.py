@@ -15,11 +15,14 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from miniloop.net import happy_eyeballs, resolver
 from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
+
+if TYPE_CHECKING:
+    from miniloop.net.tls import TLSProtocol
 
 __all__ = [
     "TLSOptions",
@@ -36,6 +39,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 class TLSOptions(NamedTuple):
     """How to speak TLS on a connection. Timeouts are in seconds, None for the defaults."""
 
+    protocol: type[TLSProtocol]  # here, so that nothing is imported once there are connections
     context: Any
     server_side: bool
     server_hostname: str | None = None
@@ -61,7 +65,13 @@ def tls_options(
         if shutdown_timeout is not None:
             raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
         return None
-    return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
+    # Not at the top: an interpreter that was built without the ssl module can do all the rest. And
+    # not later: a process that has no descriptor to spare cannot import.
+    from miniloop.net.tls import TLSProtocol
+
+    return TLSOptions(
+        TLSProtocol, context, server_side, server_hostname, handshake_timeout, shutdown_timeout
+    )
 
 
 def attach(
@@ -80,10 +90,7 @@ def attach(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    # An interpreter that was built without the ssl module can do all the rest.
-    from miniloop.net.tls import TLSProtocol
-
-    between = TLSProtocol(
+    between = tls.protocol(
         loop,
         protocol,
         tls.context,

@@ -119,19 +119,41 @@ def test_a_request_leaves_with_the_end_of_the_handshake(run: Run) -> None:
     run(main)
 
 
-def test_what_is_written_in_a_turn_leaves_in_one_send(run: Run) -> None:
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("size", [1, 16_384, 16_385, 60_000])
+def test_what_is_written_has_left_when_write_returns(
+    run: Run, size: int, wrap: Callable[[bytes], Any]
+) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client, server = talk.applications
+        talk.wires[0].sends.clear()
+        client.transport.write(wrap(bytes(size)))
+        (sent,) = talk.wires[0].sends
+        assert len(sent) == size + 22 * -(-size // 16_384)  # a record: header, type and tag
+        assert client.transport.get_write_buffer_size() == 0
+        talk.wires[0].carry(1 << 20)
+        assert server.data == bytes(size)
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_writelines_joins_small_pieces_in_one_send(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
         client = talk.applications[0]
         talk.wires[0].sends.clear()
-        for _ in range(50):
-            client.transport.write(b"0123456789")
-        client.transport.writelines([b"abc", bytearray(b"def"), memoryview(b"ghi")])
-        assert talk.wires[0].sends == []
-        await talk.carry_all()
+        pieces = [b"abc", bytearray(b"def"), b"", memoryview(b"ghi")]
+        client.transport.writelines(pieces)
+        client.transport.writelines([])
         (sent,) = talk.wires[0].sends
-        assert len(sent) == 509 + 22  # one record: header, type and tag
-        assert talk.applications[1].data == b"0123456789" * 50 + b"abcdefghi"
+        assert len(sent) == 9 + 22
+        with pytest.raises(TypeError, match="str"):
+            client.transport.writelines([b"never sent", "refused"])
+        await talk.carry_all()
+        assert talk.applications[1].data == b"abcdefghi"
         client.transport.close()
         await talk.end()
 
@@ -143,21 +165,21 @@ def test_what_is_written_while_data_are_delivered_leaves_at_once(run: Run) -> No
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             for byte in data:
+                before = len(talk.wires[1].sends)
                 self.transport.write(bytes([byte]))
+                assert len(talk.wires[1].sends) == before + 1
 
     async def main() -> None:
+        nonlocal talk
         talk = await conversation(server=Echo())
         client = talk.applications[0]
         client.transport.write(b"echo")
-        await asyncio.sleep(0)
-        talk.wires[1].sends.clear()
-        talk.wires[0].carry(1 << 20)
-        assert len(talk.wires[1].sends) == 1, "it was not to wait for the end of the turn"
         await talk.carry_all()
         assert client.data == b"echo"
         client.transport.close()
         await talk.end()
 
+    talk: Any = None
     run(main)
 
 
@@ -208,22 +230,25 @@ def test_a_full_wire_holds_up_the_encryption_and_then_the_application(run: Run) 
     run(main)
 
 
-def test_a_pause_costs_nothing_until_data_arrive(run: Run) -> None:
+def test_a_pause_reaches_the_transport_below_once_much_has_come(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
         client, server = talk.applications
         server.transport.pause_reading()
-        assert not talk.wires[1].paused
-        client.transport.write(b"one")
+        client.transport.write(b"x" * 200_000)
+        await talk.carry_all()
+        assert not talk.wires[1].paused, "it would not notice a reset"
+        client.transport.write(b"y" * 200_000)
         await talk.carry_all()
         assert talk.wires[1].paused
         assert not server.data
-        client.transport.write(b"two")
+        client.transport.write(b"z")
         await talk.carry_all()
         assert talk.wires[0].unsent
         server.transport.resume_reading()
         await talk.carry_all()
-        assert server.data == b"onetwo"
+        assert not talk.wires[1].paused
+        assert server.data == b"x" * 200_000 + b"y" * 200_000 + b"z"
         client.transport.close()
         await talk.end()
 
