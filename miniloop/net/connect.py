@@ -15,14 +15,18 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from miniloop.net import happy_eyeballs, resolver
 from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
 
-if TYPE_CHECKING:
-    from miniloop.net.tls import TLSProtocol
+# Here and not where it is used: with no descriptor to spare, a process can accept, but not import.
+_tls: Any
+try:
+    from miniloop.net import tls as _tls
+except ImportError:
+    _tls = None  # an interpreter that was built without the ssl module can do all the rest
 
 __all__ = [
     "TLSOptions",
@@ -39,7 +43,6 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 class TLSOptions(NamedTuple):
     """How to speak TLS on a connection. Timeouts are in seconds, None for the defaults."""
 
-    protocol: type[TLSProtocol]  # here, so that nothing is imported once there are connections
     context: Any
     server_side: bool
     server_hostname: str | None = None
@@ -57,7 +60,7 @@ def tls_options(
 ) -> TLSOptions | None:
     """Check the `ssl...` arguments of a call; None if the connection is to be in the clear.
 
-    Raises ValueError for timeouts without TLS.
+    Raises ValueError for timeouts without TLS, RuntimeError if this interpreter cannot do it.
     """
     if not context:
         if handshake_timeout is not None:
@@ -65,13 +68,15 @@ def tls_options(
         if shutdown_timeout is not None:
             raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
         return None
-    # Not at the top: an interpreter that was built without the ssl module can do all the rest. And
-    # not later: a process that has no descriptor to spare cannot import.
-    from miniloop.net.tls import TLSProtocol
+    tls_module()
+    return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
 
-    return TLSOptions(
-        TLSProtocol, context, server_side, server_hostname, handshake_timeout, shutdown_timeout
-    )
+
+def tls_module() -> Any:
+    """`miniloop.net.tls`. Raises RuntimeError if this interpreter has no ssl module."""
+    if _tls is None:
+        raise RuntimeError("Python ssl module is not available")
+    return _tls
 
 
 def attach(
@@ -90,7 +95,7 @@ def attach(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    between = tls.protocol(
+    between = tls_module().TLSProtocol(
         loop,
         protocol,
         tls.context,

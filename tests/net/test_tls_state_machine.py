@@ -27,13 +27,20 @@ Run = Callable[..., Any]
 class Conversation:
     """A client and a server, each with an application, on the two ends of a wire."""
 
-    def __init__(self, client: Recorder, server: Recorder, high: int = 64 * 1024) -> None:
+    def __init__(
+        self, client: Recorder, server: Recorder, high: int = 64 * 1024, **options: Any
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.wires = wire(high)
         self.applications = (client, server)
         self.tls = (
             TLSProtocol(
-                loop, client, certificates.client_context(), None, server_hostname="localhost"
+                loop,
+                client,
+                certificates.client_context(),
+                None,
+                server_hostname="localhost",
+                **options,
             ),
             TLSProtocol(loop, server, certificates.server_context(), None, server_side=True),
         )
@@ -288,6 +295,75 @@ def test_close_drops_what_was_held_back_by_a_pause(run: Run) -> None:
         assert client.data == b""
         assert client.lost.result() is None
         assert server.lost.result() is None
+
+    run(main)
+
+
+def test_a_peer_that_ends_and_reads_no_more_is_given_up(run: Run) -> None:
+    async def main() -> None:
+        client, server = Recorder(), Recorder()
+        talk = Conversation(client, server, shutdown_timeout=0.02)
+        await talk.begin()
+        client.transport.write(b"the wire does not carry this")
+        server.transport.close()
+        talk.wires[1].carry(1 << 20)
+        assert client.eof.done()
+        assert not client.lost.done()
+        assert isinstance(await client.lost, TimeoutError)
+        await talk.end()
+
+    run(main)
+
+
+def test_a_transport_that_fails_while_it_is_written_to_is_written_to_no_more(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client = talk.applications[0]
+        wire = talk.wires[0]
+        wire.sends.clear()
+        write = wire.write
+
+        def fail(data: Any) -> None:
+            write(data)
+            wire.abort()
+
+        wire.write = fail  # type: ignore[method-assign]
+        client.transport.write(bytes(1_000_000))
+        assert len(wire.sends) == 1
+        assert client.transport.get_write_buffer_size() == 0
+        assert client.transport.is_closing()
+        assert client.calls == ["connection_made"]
+        await talk.end()
+
+    run(main)
+
+
+@pytest.mark.parametrize("what", ["close", "abort", "write"])
+def test_a_protocol_that_is_told_to_pause_may_do_anything(run: Run, what: str) -> None:
+    buffer = bytearray(b"x" * 2_000_000)
+
+    class Strange(Recorder):
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if what == "write":
+                self.transport.write(b"and more")
+            else:
+                getattr(self.transport, what)()
+
+    async def main() -> None:
+        talk = await conversation(client=Strange())
+        client, server = talk.applications
+        client.transport.write(buffer)
+        buffer[:] = bytes(len(buffer))  # it was to be copied by now, whatever was written after it
+        assert "pause_writing" in client.calls
+        if what == "write":
+            await talk.carry_all()
+            client.transport.close()
+        await talk.end()
+        if what != "abort":
+            end = b"and more" if what == "write" else b""
+            assert server.data == b"x" * 2_000_000 + end
+        assert set(server.data) <= set(b"xand more")
 
     run(main)
 
