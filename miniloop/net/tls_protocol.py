@@ -278,7 +278,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         """Encrypt and send `data`, which is not empty, now or as soon as there is room."""
         if type(data) is not bytes:
             if len(data) > RECORD:
-                self._write_lent(data)
+                self._write_much(data)
                 return
             data = bytes(data)
         outbox = self.outbox
@@ -300,15 +300,22 @@ class TLSProtocol(asyncio.BufferedProtocol):
             except Exception as exc:
                 self.fail(exc, "TLS connection is broken")
                 return
-        outbox.add(data)
-        self.flush()
+        self._write_much(data)
 
-    def _write_lent(self, data: bytes | bytearray | memoryview) -> None:
-        # It is not ours to keep. As much of it as there is room for is encrypted where it lies; the
-        # rest is copied before anybody is told of it, who could write more.
-        self.outbox.lend(data)
-        self._encrypt()
-        self.outbox.own()
+    def _write_much(self, data: bytes | bytearray | memoryview) -> None:
+        if self.transport.is_closing():
+            self.transport.count_lost_write()  # the transport below is, and we do not know yet
+            return
+        outbox = self.outbox
+        if type(data) is bytes:
+            outbox.add(data)
+            self._encrypt()
+        else:
+            # It is not ours to keep. As much of it as there is room for is encrypted where it lies;
+            # the rest is copied before anybody is told of it, who could write more.
+            outbox.lend(data)
+            self._encrypt()
+            outbox.own()
         self._note_what_is_left()
 
     def flush(self) -> None:
@@ -319,11 +326,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def _encrypt(self) -> None:
         if self._state is OPEN or self._state is FLUSHING:
             outbox, below = self.outbox, self.below
+            closing = below.is_closing()  # somebody has closed it, but it sends what we have
             try:
                 while outbox.size and not self._below_full:
                     outbox.encrypt(self.ssl_object.write)
                     below.write(self._outgoing.read())
-                    if outbox.size and below.is_closing():
+                    if outbox.size and not closing and below.is_closing():
                         outbox.clear()  # it has failed; one write of the application's is lost
             except ssl.SSLWantReadError:
                 pass  # the peer must speak first; when it has, we are called again

@@ -201,7 +201,7 @@ class SSLTransport(asyncio.Transport):
         if not data:
             return
         if self._closing:
-            self._count_lost_write()
+            self.count_lost_write()
             return
         self._tls.write(data)
 
@@ -212,8 +212,8 @@ class SSLTransport(asyncio.Transport):
         for data in pieces:
             if not isinstance(data, BYTES_LIKE):
                 raise refusal(data)
-        if self._closing:
-            self._count_lost_write()
+        if self.is_closing():
+            self.count_lost_write()
             return
         outbox = self._tls.outbox
         for data in pieces:
@@ -221,7 +221,8 @@ class SSLTransport(asyncio.Transport):
                 outbox.add(data)
         self._tls.flush()
 
-    def _count_lost_write(self) -> None:
+    def count_lost_write(self) -> None:
+        """Something was written too late: drop it, and say so if that goes on."""
         self._lost_writes += 1
         if self._lost_writes > LOST_WRITES_TOLERATED:
             logger.warning("SSL connection is closed: what was written to %r is lost", self)

@@ -389,3 +389,21 @@ def test_a_protocol_may_go_over_to_tls_while_its_buffer_is_full(run: Run) -> Non
     with listening(serve) as address:
         run(main, address)
     assert messages == [b"x" * 1_000_000]
+
+
+def test_what_was_written_is_sent_even_if_the_old_transport_is_closed(run: Run) -> None:
+    # As Server.close_clients() does, which knows of no other.
+    async def main() -> None:
+        async with joined() as (client, server):
+            plain = server.transport
+            await upgrade(loops_start_tls, client, server)
+            client.transport.pause_reading()
+            server.transport.write(bytes(5_000_000))
+            plain.close()
+            assert plain.is_closing()
+            client.transport.resume_reading()
+            assert await client.received(5_000_000) == bytes(5_000_000)
+            assert await client.lost is None
+            assert await server.lost is None
+
+    run(main)
