@@ -377,6 +377,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._resume_below()
         if not self._peer_done:
             self._discard()
+        if self._below_eof:
+            self._note_peer_done()  # it hung up without a word, while the application paused
         self.flush()
 
     def _discard(self) -> None:

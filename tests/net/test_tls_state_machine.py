@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import miniloop
@@ -283,6 +283,22 @@ def test_an_end_that_comes_with_the_data_after_which_we_pause_is_told_later(run:
     run(main)
 
 
+def test_close_does_not_wait_for_a_peer_that_hung_up_during_a_pause(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client = talk.applications[0]
+        client.transport.pause_reading()
+        talk.wires[1].abort()
+        await talk.carry_all()
+        assert not client.eof.done()
+        client.transport.close()
+        await talk.end()
+        assert client.lost.result() is None
+        assert client.calls == ["connection_made", "connection_lost"]
+
+    run(main)
+
+
 def test_close_drops_what_was_held_back_by_a_pause(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
@@ -364,6 +380,27 @@ def test_a_protocol_that_is_told_to_pause_may_do_anything(run: Run, what: str) -
             end = b"and more" if what == "write" else b""
             assert server.data == b"x" * 2_000_000 + end
         assert set(server.data) <= set(b"xand more")
+
+    run(main)
+
+
+def test_what_is_written_before_the_handshake_is_over_waits_for_it(run: Run) -> None:
+    async def main() -> None:
+        client, server = Recorder(), Recorder()
+        talk = Conversation(client, server)
+        early = talk.tls[0].transport
+        early.write(b"before there is anything below, ")
+        talk.wires[0].attach(talk.tls[0])
+        early.write(b"and in the handshake, ")
+        assert early.get_write_buffer_size() == 54
+        talk.wires[1].attach(talk.tls[1])
+        while not client.calls:
+            await talk.carry_all()
+        early.write(b"and after it")
+        await talk.carry_all()
+        assert server.data == b"before there is anything below, and in the handshake, and after it"
+        client.transport.close()
+        await talk.end()
 
     run(main)
 
@@ -464,6 +501,114 @@ def test_any_conversation_loses_nothing_and_ends_once(
             check_calls(application)
             assert application.lost.result() is None
             assert other.lost.done()
+
+    with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+REACTIONS = st.dictionaries(
+    st.sampled_from(
+        ["connection_made", "data_received", "eof_received", "pause_writing", "resume_writing"]
+    ),
+    st.lists(
+        st.sampled_from(
+            ["write", "write much", "writelines", "pause", "resume", "close", "abort", "limits"]
+        ),
+        max_size=3,
+    ),
+)
+
+
+class Reacting(Recorder):
+    """Does something, a few times, whenever it is told something."""
+
+    def __init__(self, reactions: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.reactions = reactions
+        self.written = bytearray()
+        self.left = 10
+        self.gone = False
+
+    def react(self, call: str) -> None:
+        for reaction in self.reactions.get(call, ()):
+            self.left -= 1
+            if self.left >= 0:
+                self.do(reaction)
+
+    def do(self, reaction: str) -> None:
+        data = bytes([len(self.written) % 251])
+        if reaction.startswith("write"):
+            data *= 100_000 if reaction == "write much" else 10
+            if not self.transport.is_closing():
+                self.written += data  # before: writing may call back, and so write
+            if reaction == "writelines":
+                self.transport.writelines([data[:4], data[4:]])
+            else:
+                self.transport.write(data)
+        elif reaction == "limits":
+            self.transport.set_write_buffer_limits(high=1000)
+        else:
+            self.gone = self.gone or reaction in ("close", "abort")
+            getattr(
+                self.transport,
+                {"pause": "pause_reading", "resume": "resume_reading"}.get(reaction, reaction),
+            )()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.react("connection_made")
+
+    def data_received(self, data: bytes) -> None:
+        assert not self.gone, "there is nothing to tell after close"
+        super().data_received(data)
+        self.react("data_received")
+
+    def eof_received(self) -> None:
+        super().eof_received()
+        self.react("eof_received")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.react("pause_writing")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.react("resume_writing")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    reactions=st.tuples(REACTIONS, REACTIONS),
+    script=st.lists(ACTIONS, max_size=15),
+    high=st.sampled_from([0, 100, 65_536]),
+)
+def test_a_protocol_may_do_anything_whenever_it_is_called(
+    reactions: tuple[dict[str, list[str]], dict[str, list[str]]],
+    script: list[tuple[str, int, int]],
+    high: int,
+) -> None:
+    async def main() -> None:
+        errors: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        applications = [Reacting(each) for each in reactions]
+        # Who aborts as soon as it is connected ends a handshake of which it owes the last part.
+        assume("abort" not in reactions[0].get("connection_made", ()))
+        talk = Conversation(*applications, high=high)
+        await talk.begin()
+        written = [application.written for application in applications]
+        for action, who, amount in script:
+            if not (action == "write" and applications[who].transport.is_closing()):
+                await act(talk, written, action, who, amount)
+        for application in applications:
+            application.reactions = {}
+            application.transport.resume_reading()
+        applications[0].transport.close()
+        await talk.end()
+        for application, other in zip(applications, applications[::-1], strict=True):
+            assert other.written.startswith(application.data), "data were changed"
+            check_calls(application)
+            assert application.lost.result() is None
+        assert errors == []
 
     with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
         runner.run(main())
