@@ -617,9 +617,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> Any:
         """Go over to TLS on an open connection."""
-        from miniloop.net import tls  # which an interpreter built without ssl cannot import
-
-        return await tls.start_tls(
+        return await connect.tls_module().start_tls(
             self,
             transport,
             protocol,

@@ -22,6 +22,13 @@ from miniloop.net.ownership import discard, refuse_owned
 from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
 
+# Here and not where it is used: with no descriptor to spare, a process can accept, but not import.
+_tls: Any
+try:
+    from miniloop.net import tls as _tls
+except ImportError:
+    _tls = None  # an interpreter that was built without the ssl module can do all the rest
+
 __all__ = [
     "TLSOptions",
     "attach",
@@ -54,7 +61,7 @@ def tls_options(
 ) -> TLSOptions | None:
     """Check the `ssl...` arguments of a call; None if the connection is to be in the clear.
 
-    Raises ValueError for timeouts without TLS.
+    Raises ValueError for timeouts without TLS, RuntimeError if this interpreter cannot do it.
     """
     if not context:
         if handshake_timeout is not None:
@@ -62,7 +69,15 @@ def tls_options(
         if shutdown_timeout is not None:
             raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
         return None
+    tls_module()
     return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
+
+
+def tls_module() -> Any:
+    """`miniloop.net.tls`. Raises RuntimeError if this interpreter has no ssl module."""
+    if _tls is None:
+        raise RuntimeError("Python ssl module is not available")
+    return _tls
 
 
 def attach(
@@ -81,10 +96,7 @@ def attach(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    # An interpreter that was built without the ssl module can do all the rest.
-    from miniloop.net.tls import TLSProtocol
-
-    between = TLSProtocol(
+    between = tls_module().TLSProtocol(
         loop,
         protocol,
         tls.context,

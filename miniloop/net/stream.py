@@ -105,6 +105,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
         super().set_protocol(protocol)
+        self._ended = False  # this one does not know, and is told if it reads on after a pause
         self._buffered_protocol = isinstance(protocol, asyncio.BufferedProtocol)
 
     # Reading.
@@ -363,6 +364,10 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def abort(self) -> None:
         """Close at once; what is buffered is lost."""
         self._drop(None)
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        """Close at once, because of `exc`: asyncio's own TLS, put on this transport, calls it."""
+        self._drop(exc)
 
     def _fail(self, exc: BaseException, message: str) -> None:
         if isinstance(exc, OSError):
