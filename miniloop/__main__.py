@@ -1,8 +1,8 @@
-"""python -m miniloop script.py args… | -m module args… | -c code args… | - : a program on this loop.
+"""python -m miniloop script.py args… | -m module args… | -c code args… | -: a program on this loop.
 
-The program is not changed and need not know: however it makes its loop, by `asyncio.run`, by the name
-of a class, by uvloop, it gets a miniloop, and so do the processes that it starts. It sees its own
-`sys.argv`, and its exit code and tracebacks are its own. `miniloop.swap` says how.
+The program is not changed and need not know: however it makes its loop, by `asyncio.run`, by the
+name of a class, by uvloop, it gets a miniloop, and so do the processes that it starts. It sees its
+own `sys.argv`, and its exit code and tracebacks are its own. `miniloop.swap` says how.
 """
 
 from __future__ import annotations

@@ -61,4 +61,4 @@ def _after(announce: Callable[[], None], install: Callable[[], Any]) -> Callable
 
 
 def _announce(library: str) -> None:
-    report.object_to(f"the program asks for {library}, and gets a miniloop")
+    report.object_to(f"the program asks for {library}", "it gets a miniloop")

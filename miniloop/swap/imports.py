@@ -1,11 +1,11 @@
 """Act as soon as a module has been imported, and not before.
 
-`AfterImport` stands first in `sys.meta_path`. It finds nothing by itself: it has the others find the
-few modules that it waits for, and puts a loader around theirs that calls the action once the module
-is complete. By then the module has its own loader again, so that nobody sees a difference.
+`AfterImport` stands first in `sys.meta_path`. It finds nothing by itself: it has the others find
+the few modules that it waits for, and puts a loader around theirs that calls the action once the
+module is complete. By then the module has its own loader again, so that nobody sees a difference.
 
-`inherited/sitecustomize.py` runs this file in every interpreter that a program starts, most of which
-never import asyncio. So it imports nothing that an interpreter does not have anyway.
+`inherited/sitecustomize.py` runs this file in every interpreter that a program starts, most of
+which never import asyncio. So it imports nothing that an interpreter does not have anyway.
 """
 
 from __future__ import annotations
@@ -19,10 +19,39 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["LIBRARIES", "AfterImport"]
+__all__ = ["LIBRARIES", "AfterImport", "follow_parent"]
 
 # Event loops that a program may ask for by name.
 LIBRARIES = ("uvloop", "winloop", "rloop", "zuvloop")
+
+
+def follow_parent(package: str) -> None:
+    """In a process whose parent runs on miniloop: do the same, once asyncio is imported.
+
+    `package` is the folder of miniloop.
+    """
+
+    def follow(module: ModuleType) -> None:
+        if "miniloop" not in sys.modules:
+            _import_from(package)
+        from miniloop.swap import imported
+
+        imported(module)
+
+    sys.meta_path.insert(0, AfterImport(follow, ("asyncio", *LIBRARIES)))
+    if "asyncio" in sys.modules:  # by a .pth file
+        follow(sys.modules["asyncio"])
+
+
+def _import_from(package: str) -> None:
+    """Import miniloop by its place, and not by the path, where another of that name may be."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("miniloop", f"{package}/__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["miniloop"] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["miniloop"])
 
 
 class AfterImport:

@@ -4,9 +4,10 @@ On POSIX `asyncio.SelectorEventLoop`, `asyncio.EventLoop` (from 3.13 on) and wha
 makes are one class, and one class of ours takes its place under all of these names. It takes a
 selector as that one does, and uses it.
 
-A subclass of it is a subclass of our loop, unless it overrides what is private in asyncio's: such a
-class knows that loop from the inside, and ours would never call its methods. It keeps asyncio's loop
-for its base, and one line on standard error says so; with `--strict` that is an error.
+A subclass of it is a subclass of our loop, unless it overrides a method that is private to
+asyncio's: such a class knows that loop from the inside, and ours would never call it. It keeps
+asyncio's loop for its base, and one line on standard error says so; with `--strict` that is an
+error.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = ["SelectorEventLoop", "replace"]
 
 _UNIX = sys.modules["asyncio.unix_events"]
 _STOCK: type = vars(_UNIX)["_UnixSelectorEventLoop"]
+_PARTS = frozenset(EventLoop.__mro__)
 
 
 def replace() -> None:
@@ -47,12 +49,15 @@ class _AsyncioName(type):
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
     ) -> Any:
         if private := _overridden(bases, namespace):
-            report.object_to(
-                f"{namespace['__module__']}.{name} overrides {', '.join(private)}, which is "
-                "private to asyncio's loop; it keeps that loop"
+            what = (
+                f"{namespace['__module__']}.{name} overrides {', '.join(private)} of asyncio's loop"
             )
-            bases = tuple(_STOCK if base is SelectorEventLoop else base for base in bases)
-            return type(_STOCK)(name, bases, namespace, **options)
+            if SelectorEventLoop in bases:
+                report.object_to(what, "it keeps that loop")
+                bases = tuple(_STOCK if base is SelectorEventLoop else base for base in bases)
+                return type(_STOCK)(name, bases, namespace, **options)
+            # What it derives from is a miniloop already.
+            report.object_to(what, "miniloop does not call that")
         return super().__new__(cls, name, bases, namespace, **options)
 
     def __subclasscheck__(cls, other: type) -> bool:
@@ -66,11 +71,10 @@ class _AsyncioName(type):
 
 def _overridden(bases: tuple[type, ...], namespace: dict[str, Any]) -> list[str]:
     """The private methods of asyncio's loop that a class, or what it mixes in, overrides."""
-    if "SelectorEventLoop" not in globals():
-        return []  # the stand-in itself is being made
-    mixed_in = [one for base in bases for one in base.__mro__ if not issubclass(one, EventLoop)]
-    known = {one for one in EventLoop.__mro__}
-    names = set(namespace).union(*(vars(one) for one in mixed_in if one not in known))
+    if bases == (EventLoop,):
+        return []  # the stand-in itself, as it is made
+    mixed_in = {one for base in bases for one in base.__mro__}.difference(_PARTS)
+    names = set(namespace).union(*map(vars, mixed_in))
     return sorted(
         name
         for name in names

@@ -1,8 +1,8 @@
 """Run a script, a module or a piece of code as `python` itself does.
 
-The program is `__main__`: a module of its own in `sys.modules`, for as long as the interpreter lives,
-so that threads, exit handlers, `pickle` and `multiprocessing` find it there. Its arguments and its
-path are what they are without us, and tracebacks begin with its first line.
+The program is `__main__`, a module of its own that stays in `sys.modules`, so that threads, exit
+handlers, `pickle` and `multiprocessing` find it there. Its arguments and its path are what they are
+without us, and tracebacks begin with its first line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
-from types import CodeType, ModuleType, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 __all__ = ["run_code", "run_module", "run_script", "run_standard_input"]
@@ -29,7 +29,7 @@ def run_script(words: list[str]) -> None:
     script = words[0]
     sys.argv = words
     if pkgutil.get_importer(script) is not None:  # a folder or a zip file
-        sys.path.insert(0, script)
+        sys.path.insert(0, os.path.abspath(script))
         _new_main()
         with _TracebackOfTheProgram():
             _run_as_main("__main__", False)

@@ -1,7 +1,7 @@
 """What `python -m miniloop` has to say on standard error, and with `-v`, which loops ran.
 
-Each process appends a line to one file whenever a loop runs for the first time, and the process that
-was started first shows them all at its exit. So a child is counted however it ends.
+Each process appends a line to one file whenever a loop runs for the first time, and the process
+that was started first shows them all at its exit. So a child is counted however it ends.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def say(what: str) -> None:
             sys.stderr.write(f"python -m miniloop: {what}\n")
 
 
-def object_to(what: str) -> None:
-    """Say it; with `--strict`, raise RuntimeError."""
+def object_to(what: str, answer: str) -> None:
+    """Say what the program did, and what it gets; with `--strict`, raise RuntimeError."""
     if settings.in_force().strict:
-        raise RuntimeError(f"{what}; --strict forbids that")
-    say(what)
+        raise RuntimeError(f"{what}; --strict allows nothing but miniloop")
+    say(f"{what}; {answer}")
 
 
 def new_file() -> str:
@@ -46,7 +46,7 @@ def new_file() -> str:
 
 
 def count_if_wanted() -> None:
-    """With `-v`: note the loops that this process runs; in the first one, show all notes at exit."""
+    """With `-v`: note the loops that this process runs, and in the first one, show all at exit."""
     wanted = settings.in_force()
     if wanted.report is None:
         return

@@ -1,4 +1,4 @@
-"""What the user of `python -m miniloop` asked for, and how the processes that it starts learn of it."""
+"""What the user of `python -m miniloop` asked for, and how child processes learn of it."""
 
 from __future__ import annotations
 

@@ -7,44 +7,25 @@ over to the `sitecustomize` that the interpreter would have had without us, or t
 It may be any interpreter, Python 2 included. So this file is written in what they all understand,
 and does nothing in one that is too old for miniloop.
 """
+# mypy: ignore-errors
+# ruff: noqa: UP031, UP036
 
 import os
 import sys
 
-
-def _wait_for_asyncio(swap):
-    # The file is run, and not imported: that would import the package, and so asyncio.
-    name = "miniloop.swap.imports"
-    space = {"__name__": name}
-    exec(type(__loader__)(name, os.path.join(swap, "imports.py")).get_code(name), space)
-
-    def follow(module):
-        if "miniloop" not in sys.modules:
-            # By its place, and not by the path: there may be another package of that name.
-            from importlib.util import module_from_spec, spec_from_file_location
-
-            init = os.path.join(os.path.dirname(swap), "__init__.py")
-            spec = spec_from_file_location("miniloop", init)
-            sys.modules["miniloop"] = module_from_spec(spec)
-            spec.loader.exec_module(sys.modules["miniloop"])
-        from miniloop.swap import imported
-
-        imported(module)
-
-    names = ("asyncio",) + space["LIBRARIES"]  # noqa: RUF005  # in Python 2, too
-    sys.meta_path.insert(0, space["AfterImport"](follow, names))
-    if "asyncio" in sys.modules:  # by a .pth file
-        follow(sys.modules["asyncio"])
-
-
 _here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _here]
 if sys.version_info >= (3, 11):
+    _swap, _name = os.path.dirname(_here), "miniloop.swap.imports"
+    _space = {"__name__": _name}
     try:
-        _wait_for_asyncio(os.path.dirname(_here))
+        # The file is run, and not imported: that would import the package, and so asyncio.
+        _loader = type(__loader__)(_name, os.path.join(_swap, "imports.py"))
+        exec(_loader.get_code(_name), _space)
+        _space["follow_parent"](os.path.dirname(_swap))
     except Exception as error:
         sys.stderr.write("python -m miniloop: not in process %d: %r\n" % (os.getpid(), error))
 
-# If there is no other, `site` is to see the very error that tells it so.
-del sys.modules["sitecustomize"]
-import sitecustomize  # noqa: E402, F401
+# Now for the other one. If there is none, `site` is to see the very error that tells it so.
+del sys.modules[__name__]
+__import__(__name__)
