@@ -27,5 +27,5 @@ if sys.version_info >= (3, 11):
         sys.stderr.write("python -m miniloop: not in process %d: %r\n" % (os.getpid(), error))
 
 # Now for the other one. If there is none, `site` is to see the very error that tells it so.
-del sys.modules[__name__]
+_self = sys.modules.pop(__name__)  # kept, or Python 2 would empty it here
 __import__(__name__)
