@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import NoReturn
 
 import miniloop
@@ -82,7 +83,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _take_over(strict: bool, verbose: bool) -> None:
-    take_over(settings.Settings(strict, report.new_file() if verbose else None, os.getpid()))
+    wanted = settings.in_force()  # by whoever started this program, if that runs under us too
+    if strict:
+        wanted = replace(wanted, strict=True)
+    if verbose:
+        wanted = replace(wanted, report=report.new_file(), main=os.getpid())
+    take_over(wanted)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -21,6 +21,7 @@ from miniloop.swap import settings
 __all__ = ["count_if_wanted", "new_file", "object_to", "say"]
 
 _said: set[tuple[int, str]] = set()
+_noted_in: set[str] = set()
 
 
 def say(what: str) -> None:
@@ -48,8 +49,9 @@ def new_file() -> str:
 def count_if_wanted() -> None:
     """With `-v`: note the loops that this process runs, and in the first one, show all at exit."""
     wanted = settings.in_force()
-    if wanted.report is None:
+    if wanted.report is None or wanted.report in _noted_in:
         return
+    _noted_in.add(wanted.report)
     for kind in (EventLoop, vars(sys.modules["asyncio.base_events"])["BaseEventLoop"]):
         _note_when_run(kind, wanted.report)
     if os.getpid() == wanted.main:

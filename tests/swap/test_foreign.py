@@ -5,6 +5,7 @@ The library of these tests is shaped as uvloop is, and small; uvloop itself is m
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,7 @@ ASKED = {
 
 
 def ask(folder: Path, how: str, name: str = "uvloop") -> str:
-    library = (
-        LIBRARY.replace("Loop(", "RLoop(").replace("Loop)", "RLoop)")
-        if name == "rloop"
-        else LIBRARY
-    )
+    library = re.sub(r"\bLoop\b", "RLoop", LIBRARY) if name == "rloop" else LIBRARY
     (folder / f"{name}.py").write_text(library)
     return program(folder, f"import {name} as uvloop\nprint({ASKED[how]})\nprint({ASKED[how]})")
 
@@ -86,7 +83,7 @@ def test_strictly_each_of_them_is_an_error(tmp_path: Path, how: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["winloop", "zuvloop"])
+@pytest.mark.parametrize("name", ["winloop", "zuvloop", "rloop"])
 def test_its_relatives_are_answered_alike(tmp_path: Path, name: str) -> None:
     result = launch(ask(tmp_path, "new_event_loop", name), cwd=tmp_path)
     assert (result.stdout, result.stderr) == ("miniloop\nminiloop\n", SAID.format(name))

@@ -70,6 +70,21 @@ for factory in (Own, Insider, None):
     ]
 
 
+@pytest.mark.parametrize("more", [[], ["-v"]])
+def test_a_child_that_is_started_as_we_were_is_counted_with_its_children(
+    tmp_path: Path, more: list[str]
+) -> None:
+    inner = "import subprocess, sys\nif len(sys.argv) > 1:\n"
+    inner += "    subprocess.run([sys.executable, *sys.argv[1:]])\nkind()"
+    name = program(tmp_path, inner)
+    words = ["-m", "miniloop", *more, name, name]
+    result = launch("-v", name, *words, cwd=tmp_path)
+    counted = [(count, kind) for _, count, kind in lines(result.stderr)]
+    # The one in the middle with a `-v` of its own tells of itself and of its child, and is known
+    # to the first one.
+    assert counted == [(1, "miniloop.EventLoop")] * (4 if more else 3)
+
+
 def test_that_no_loop_ran_is_said_as_well(tmp_path: Path) -> None:
     result = launch("-v", "-c", "print('no loop')", cwd=tmp_path)
     assert result.stderr == "python -m miniloop: no event loop ran\n"
