@@ -45,7 +45,8 @@ def run_script(words: list[str]) -> None:
     space = _new_main(SourceFileLoader("__main__", path), path)
     with io.open_code(path) as file:
         source = file.read()
-    _execute(source, path, space)
+    with _TracebackOfTheProgram():
+        exec(compile(source, path, "exec", dont_inherit=True), space)
 
 
 def run_module(words: list[str]) -> None:
@@ -61,9 +62,14 @@ def run_code(text: str, arguments: list[str]) -> None:
     """`python -c text arguments…`."""
     sys.argv = ["-c", *arguments]
     _put_on_path("")
-    if sys.version_info >= (3, 13):  # where tracebacks show the lines of such a text
-        linecache.cache["<string>"] = (len(text), None, text.splitlines(True), "<string>")
-    _execute(text, "<string>", _new_main(BuiltinImporter))
+    space = _new_main(BuiltinImporter)
+    with _TracebackOfTheProgram():
+        code = compile(text, "<string>", "exec", dont_inherit=True)
+        # From 3.13 on the interpreter does this, and tracebacks show the lines.
+        register = vars(linecache).get("_register_code")
+        if register is not None:
+            register(code, text, "<string>")
+        exec(code, space)
 
 
 def run_standard_input(arguments: list[str]) -> None:
@@ -75,17 +81,14 @@ def run_standard_input(arguments: list[str]) -> None:
         import code
 
         code.interact(local=space, exitmsg="")
-    else:
-        _execute(sys.stdin.buffer.read(), "<stdin>", space)
+        return
+    source = sys.stdin.buffer.read()
+    with _TracebackOfTheProgram():
+        exec(compile(source, "<stdin>", "exec", dont_inherit=True), space)
 
 
 # What the interpreter itself calls for `-m`, for a folder and for a zip file.
 _run_as_main: Callable[[str, bool], object] = vars(runpy)["_run_module_as_main"]
-
-
-def _execute(source: str | bytes, name: str, space: dict[str, Any]) -> None:
-    with _TracebackOfTheProgram():
-        exec(compile(source, name, "exec", dont_inherit=True), space)
 
 
 def _new_main(loader: Any = None, file: str | None = None) -> dict[str, Any]:

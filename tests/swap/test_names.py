@@ -33,7 +33,8 @@ since_3_13 = pytest.mark.skipif(sys.version_info < (3, 13), reason="from Python 
     ],
 )
 def test_however_a_program_gets_its_loop_it_gets_a_miniloop(tmp_path: Path, get: str) -> None:
-    result = launch(program(tmp_path, get), cwd=tmp_path)
+    quiet = ("-W", "ignore::DeprecationWarning")  # policies are, from Python 3.14 on
+    result = launch(program(tmp_path, get), cwd=tmp_path, before=quiet)
     assert (result.stdout, result.stderr, result.returncode) == ("miniloop\n", "", 0)
 
 
