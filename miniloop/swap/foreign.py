@@ -21,17 +21,26 @@ from miniloop.swap import report
 
 __all__ = ["replace"]
 
-# What they call their loop: uvloop and its two relatives, and rloop.
-_CLASSES = ("Loop", "RLoop")
+# What they call their loop: uvloop and winloop, rloop, zuvloop.
+_CLASSES = ("Loop", "RLoop", "EventLoop")
 
 
 def replace(library: ModuleType) -> None:
-    """Put our loop in the place of the library's."""
+    """Put our loop in the place of the library's, wherever the library has it."""
     announce = functools.partial(_announce, library.__name__)
-    for module in (library, sys.modules.get(f"{library.__name__}.loop", library)):
-        for name in _CLASSES:
-            if isinstance(getattr(module, name, None), type):
-                setattr(module, name, _stand_in(library.__name__, name, announce))
+    ours: dict[Any, type[EventLoop]] = {}
+    for name in _CLASSES:
+        theirs = getattr(library, name, None)
+        if isinstance(theirs, type) and not issubclass(theirs, EventLoop):
+            ours[theirs] = _stand_in(library.__name__, name, announce)
+    inside = library.__name__ + "."
+    for module in [
+        library,
+        *(sys.modules[name] for name in sys.modules if name.startswith(inside)),
+    ]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, type) and value in ours:
+                setattr(module, name, ours[value])
     with warnings.catch_warnings():
         # What is deprecated may say so when it is looked up; it says so again when it is called.
         warnings.simplefilter("ignore", DeprecationWarning)

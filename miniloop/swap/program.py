@@ -16,7 +16,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 __all__ = ["run_code", "run_module", "run_script", "run_standard_input"]
@@ -65,10 +65,7 @@ def run_code(text: str, arguments: list[str]) -> None:
     space = _new_main(BuiltinImporter)
     with _TracebackOfTheProgram():
         code = compile(text, "<string>", "exec", dont_inherit=True)
-        # From 3.13 on the interpreter does this, and tracebacks show the lines.
-        register = vars(linecache).get("_register_code")
-        if register is not None:
-            register(code, text, "<string>")
+        _show_lines_of(code, text)
         exec(code, space)
 
 
@@ -89,6 +86,14 @@ def run_standard_input(arguments: list[str]) -> None:
 
 # What the interpreter itself calls for `-m`, for a folder and for a zip file.
 _run_as_main: Callable[[str, bool], object] = vars(runpy)["_run_module_as_main"]
+
+
+def _show_lines_of(code: CodeType, text: str) -> None:
+    """Have tracebacks show the lines of a text, as they do from Python 3.13 on."""
+    if "_interactive_cache" in vars(linecache):
+        vars(linecache)["_register_code"](code, text, "<string>")
+    elif sys.version_info >= (3, 13):  # its first releases
+        linecache.cache["<string>"] = (len(text), None, text.splitlines(True), "<string>")
 
 
 def _new_main(loader: Any = None, file: str | None = None) -> dict[str, Any]:

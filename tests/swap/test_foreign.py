@@ -83,10 +83,30 @@ def test_strictly_each_of_them_is_an_error(tmp_path: Path, how: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["winloop", "zuvloop", "rloop"])
+@pytest.mark.parametrize("name", ["winloop", "rloop"])
 def test_its_relatives_are_answered_alike(tmp_path: Path, name: str) -> None:
     result = launch(ask(tmp_path, "new_event_loop", name), cwd=tmp_path)
     assert (result.stdout, result.stderr) == ("miniloop\nminiloop\n", SAID.format(name))
+
+
+def test_a_relative_that_is_a_package_is_answered_alike(tmp_path: Path) -> None:
+    package = tmp_path / "zuvloop"
+    package.mkdir()
+    loop, rest = re.sub(r"\bLoop\b", "EventLoop", LIBRARY).split("def new_event_loop", 1)
+    (package / "_loop.py").write_text(loop)
+    runner = f"import asyncio\nfrom ._loop import EventLoop\ndef new_event_loop{rest}"
+    (package / "_runner.py").write_text(runner)
+    (package / "__init__.py").write_text(
+        "from ._loop import EventLoop\nfrom ._runner import new_event_loop, run\n"
+    )
+    source = """
+import zuvloop
+print(zuvloop.run(find_kind()), kind(loop_factory=zuvloop.new_event_loop))
+print(kind(loop_factory=zuvloop.EventLoop))
+"""
+    result = launch(program(tmp_path, source), cwd=tmp_path)
+    assert result.stdout == "miniloop miniloop\nminiloop\n"
+    assert result.stderr == SAID.format("zuvloop")
 
 
 def test_who_only_imports_it_hears_nothing(tmp_path: Path) -> None:
