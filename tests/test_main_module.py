@@ -15,6 +15,8 @@ import miniloop
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.timeout(120)  # interpreters are slow to start on a busy machine
+
 KIND = """
 import asyncio
 async def kind():

@@ -13,6 +13,8 @@ import pytest
 from miniloop import swap
 from tests.swap.launch import ROOT, environment, launch, plain, program
 
+pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
+
 ASK = "import asyncio; print(type(asyncio.new_event_loop()).__module__.partition('.')[0])"
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.swap.launch import launch, program
 
+pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
+
 LIBRARY = """
 import asyncio
 

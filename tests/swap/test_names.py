@@ -9,6 +9,8 @@ import pytest
 
 from tests.swap.launch import launch, program
 
+pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
+
 since_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="from Python 3.12 on")
 since_3_13 = pytest.mark.skipif(sys.version_info < (3, 13), reason="from Python 3.13 on")
 

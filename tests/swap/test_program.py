@@ -12,6 +12,8 @@ import pytest
 
 from tests.swap.launch import PATIENCE, environment, launch, plain
 
+pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
+
 WHO_AM_I = """
 import sys, __main__
 print(__name__, sys.argv, sys.path[0])

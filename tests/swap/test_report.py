@@ -14,6 +14,8 @@ import pytest
 
 from tests.swap.launch import PATIENCE, environment, launch, program
 
+pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
+
 LINE = re.compile(r"python -m miniloop: process (\d+) ran (\d+) loops? of (.*)")
 
 
