@@ -95,6 +95,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         # Which transport owns a file descriptor, so that users are kept off it.
         self.transports: dict[int, weakref.ref[Any]] = {}
 
+    @classmethod
+    def new_event_loop(cls) -> EventLoop:
+        """A new loop: the factory for `asyncio.Runner` and `asyncio.run`."""
+        return cls()
+
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} "
@@ -808,6 +813,7 @@ def _fileno(file: Any) -> int:
     return fd
 
 
-def new_event_loop() -> EventLoop:
-    """A new loop: the factory for `asyncio.Runner` and `asyncio.run`."""
-    return EventLoop()
+# The factory for `asyncio.run`, `Runner` and whoever else asks for one. A bound method, and not a
+# function: as an attribute of a class (`loop_factory = miniloop.new_event_loop` in a test case), it
+# does not take the instance for an argument.
+new_event_loop = EventLoop.new_event_loop

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import pickle
 import subprocess
 import sys
+import unittest
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -140,6 +142,17 @@ def test_a_runner_takes_the_factory() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="a keyword since CPython 3.12")
 def test_asyncio_run_takes_the_factory() -> None:
     assert asyncio.run(kind_of_loop(), loop_factory=miniloop.new_event_loop) is miniloop.EventLoop  # type: ignore[call-arg, unused-ignore]
+
+
+def test_the_factory_may_be_an_attribute_of_a_class_and_be_pickled() -> None:
+    class Case(unittest.IsolatedAsyncioTestCase):
+        loop_factory = miniloop.new_event_loop
+
+    loop = Case().loop_factory()
+    assert type(loop) is miniloop.EventLoop
+    loop.close()
+    assert pickle.loads(pickle.dumps(miniloop.new_event_loop)) == miniloop.new_event_loop
+    assert miniloop.new_event_loop.__name__ == "new_event_loop"
 
 
 def test_a_new_loop_is_an_asyncio_loop() -> None:
