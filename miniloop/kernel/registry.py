@@ -73,9 +73,9 @@ class _AllTasks(weakref.WeakSet[Any]):
 
 
 def _find_tables() -> list[Any]:
-    """The tables of tasks that asyncio has: the one of its Python code, and the one of its C code."""
+    """The tables of tasks that asyncio has: one of its Python code, one of its C code."""
     found = [getattr(asyncio.tasks, name, None) for name in ("_all_tasks", "_scheduled_tasks")]
-    # Up to 3.13 they are the same; from 3.14 on only the module in C itself refers to its own.
+    # Up to 3.13 they are the same. From 3.14 on only the module in C itself refers to its own.
     found += gc.get_referents(sys.modules.get("_asyncio"))
     return [table for table in found if type(table) is weakref.WeakSet]
 
