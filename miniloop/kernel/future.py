@@ -35,6 +35,7 @@ from contextvars import Context, copy_context
 from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from miniloop.kernel.awaiters import awaiters
 from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
@@ -285,6 +286,11 @@ class Future(_Base[T]):
             for entry in self._everybody()
         ]
         return pairs or None
+
+    @property
+    def _asyncio_awaited_by(self) -> frozenset[Any] | None:
+        """The tasks that wait for this future: `asyncio.print_call_graph` asks."""
+        return awaiters(self._everybody()) or None
 
     def _wake_waiting(self) -> None:
         """Queue everybody who waits."""

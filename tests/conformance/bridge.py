@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import mmap
 import selectors
 import socket
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, MutableSequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from pathlib import Path
@@ -65,9 +66,12 @@ def subject() -> Subject:
     )
 
 
-def count_loops() -> list[int]:
-    """A count of all loops, however they are made, that goes up by itself."""
-    made = [0]
+def count_loops() -> MutableSequence[int]:
+    """A count of all loops, however they are made, that goes up by itself.
+
+    It is in memory that forked processes share: some tests make their loop in one.
+    """
+    made: Any = memoryview(mmap.mmap(-1, 8)).cast("q")
     initialise = miniloop.EventLoop.__init__
 
     @functools.wraps(initialise)
