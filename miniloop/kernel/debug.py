@@ -21,7 +21,7 @@ from typing import Any
 
 from miniloop.kernel.describe import STACK_DEPTH, capture_stack, describe_callback
 from miniloop.kernel.future import Future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, SharedHandle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
 
@@ -78,6 +78,12 @@ class DebugHandle(_Traced):
     __slots__ = ("_cancelled_call", "_source_traceback")
 
 
+class DebugSharedHandle(_Traced, SharedHandle):
+    """One that another thread may cancel."""
+
+    __slots__ = ("_cancelled_call", "_source_traceback")
+
+
 class DebugTimerHandle(_Traced, TimerHandle):
     """A timer that does the same."""
 
@@ -98,7 +104,7 @@ class DebugTask(Task[Any]):
 
 
 # In a repr they go by the names of what they stand in for.
-DebugHandle.__name__ = Handle.__name__
+DebugHandle.__name__ = DebugSharedHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
 DebugTask.__name__ = Task.__name__
 
@@ -110,11 +116,16 @@ def _warn_if_slow(loop: Any, started: float, what: object) -> None:
 
 
 def new_debug_handle(
-    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context,
+    kind: type[Handle] = Handle,
 ) -> Handle:
     """Make a handle."""
     _check_callback(callback)
-    handle = new_handle(callback, args, loop, context, DebugHandle)
+    kind = DebugHandle if kind is Handle else DebugSharedHandle
+    handle = new_handle(callback, args, loop, context, kind)
     handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
     return handle
 

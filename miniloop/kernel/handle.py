@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["Handle", "TimerHandle", "new_handle", "new_timer"]
+__all__ = ["Handle", "SharedHandle", "TimerHandle", "new_handle", "new_timer", "shared_kind"]
 
 # As in CPython: from 3.13 on the arguments, which may be secret, are shown in debug mode only.
 _SHOW_ARGUMENTS = sys.version_info < (3, 13)
@@ -80,10 +81,12 @@ class Handle(_Base):
         return self._context
 
     def _run(self) -> None:
+        # In this order: without a GIL another thread may cancel in between, and `cancel` drops the
+        # callback first.
+        args = self._args
         callback = self._callback
         if callback is None:
             return
-        args = self._args
         count = len(args)
         try:
             # `run(callback, *args)` builds a list and a tuple for each call; spelled out, the
@@ -134,6 +137,40 @@ class Handle(_Base):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+class SharedHandle(Handle):
+    """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
+
+    `cancel` waits for the end of a call that has begun, unless it is the call that cancels: when it
+    returns, the callback does not run, now or later. So asyncio does from CPython 3.14 on.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def cancel(self) -> None:
+        """Make the call not happen, or wait for its end."""
+        with self._lock:
+            super().cancel()
+
+    def cancelled(self) -> bool:
+        """True once `cancel` was called."""
+        with self._lock:
+            return super().cancelled()
+
+    def _run(self) -> None:
+        with self._lock:
+            super()._run()
+        self = None  # type: ignore[assignment]  # as in Handle._run
+
+
+SharedHandle.__name__ = Handle.__name__  # in a repr
+
+# What other threads get.
+shared_kind: type[Handle] = SharedHandle if sys.version_info >= (3, 14) else Handle
 
 
 def new_handle(

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 from weakref import WeakSet
 
 from miniloop.kernel.future import Future, new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer, shared_kind
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.registry import task_set
 from miniloop.kernel.task import Task, new_task
@@ -190,7 +190,7 @@ class Scheduler(_Base):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = self.make_handle(
-            callback, args, self, copy_context() if context is None else context
+            callback, args, self, copy_context() if context is None else context, shared_kind
         )
         self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread
         if self.asleep:

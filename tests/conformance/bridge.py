@@ -24,7 +24,7 @@ from unittest import mock
 import miniloop
 from miniloop.kernel import debug
 from miniloop.kernel.describe import capture_stack
-from miniloop.kernel.handle import new_handle, new_timer
+from miniloop.kernel.handle import SharedHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
 from miniloop.net.server import Server
@@ -97,6 +97,8 @@ def give_private_names() -> None:
     for owner, attributes in names.items():
         for name, meaning in attributes.items():
             setattr(owner, name, property(meaning))
+    # From CPython 3.14 on: what call_soon_threadsafe gives back.
+    vars(asyncio.events)["_ThreadSafeHandle"] = SharedHandle
     let_servers_count_connections()
 
 
