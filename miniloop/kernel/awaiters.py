@@ -7,9 +7,9 @@ future is done, so it is found when somebody asks, and costs nothing until then.
 
 * A task that awaits the future is told as itself.
 * A task of another make has its wake-up method called, which is bound to the task.
-* A task group, `gather`, `wait`, `shield`, `as_completed` have a callback of asyncio's called, which
+* A task group, `gather`, `wait`, `shield`, `as_completed` have a callback of asyncio's called. It
   holds on to the task that they work for, or to a future for which that task waits. The names by
-  which they do are `TASK_NAMES` and `FUTURE_NAMES`; a test asks for each of these tools.
+  which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
 
 The trap: a callback of `gather` stays with a future that lives longer than the `gather`. What it
 holds is then a future that is done, and nobody waits by way of it.

@@ -102,6 +102,8 @@ class Future(_Base[T]):
         return future
 
     def __init__(self, *, loop: Any = None) -> None:
+        if hasattr(self, "_loop"):
+            raise RuntimeError(f"{self!r} is already initialized")
         fill_future(self, loop)
         if loop is None:
             loop = events.get_event_loop()
