@@ -33,6 +33,7 @@ __all__ = [
     "new_debug_eager_task",
     "new_debug_future",
     "new_debug_handle",
+    "new_debug_shared_handle",
     "new_debug_task",
     "new_debug_timer",
 ]
@@ -116,16 +117,21 @@ def _warn_if_slow(loop: Any, started: float, what: object) -> None:
 
 
 def new_debug_handle(
-    callback: Callable[..., object],
-    args: tuple[Any, ...],
-    loop: Any,
-    context: Context,
-    kind: type[Handle] = Handle,
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
 ) -> Handle:
     """Make a handle."""
     _check_callback(callback)
-    kind = DebugHandle if kind is Handle else DebugSharedHandle
-    handle = new_handle(callback, args, loop, context, kind)
+    handle = new_handle(callback, args, loop, context, DebugHandle)
+    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    return handle
+
+
+def new_debug_shared_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+) -> Handle:
+    """Make a handle for another thread."""
+    _check_callback(callback)
+    handle = new_handle(callback, args, loop, context, DebugSharedHandle)
     handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
     return handle
 

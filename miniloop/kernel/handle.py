@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["Handle", "SharedHandle", "TimerHandle", "new_handle", "new_timer", "shared_kind"]
+__all__ = [
+    "Handle",
+    "SharedHandle",
+    "TimerHandle",
+    "new_handle",
+    "new_shared_handle",
+    "new_timer",
+]
 
 # As in CPython: from 3.13 on the arguments, which may be secret, are shown in debug mode only.
 _SHOW_ARGUMENTS = sys.version_info < (3, 13)
@@ -139,38 +146,38 @@ class Handle(_Base):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
-class SharedHandle(Handle):
-    """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
+if sys.version_info >= (3, 14):
 
-    `cancel` waits for the end of a call that has begun, unless it is the call that cancels: when it
-    returns, the callback does not run, now or later. So asyncio does from CPython 3.14 on.
-    """
+    class SharedHandle(Handle):
+        """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
 
-    __slots__ = ("_lock",)
+        `cancel` waits for the end of a call that has begun, unless it is that call which cancels:
+        when it returns, the callback does not run, now or later.
+        """
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
+        __slots__ = ("_lock",)
 
-    def cancel(self) -> None:
-        """Make the call not happen, or wait for its end."""
-        with self._lock:
-            super().cancel()
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
 
-    def cancelled(self) -> bool:
-        """True once `cancel` was called."""
-        with self._lock:
-            return super().cancelled()
+        def cancel(self) -> None:
+            """Make the call not happen, or wait for its end."""
+            with self._lock:
+                super().cancel()
 
-    def _run(self) -> None:
-        with self._lock:
-            super()._run()
-        self = None  # type: ignore[assignment]  # as in Handle._run
+        def cancelled(self) -> bool:
+            """True once `cancel` was called."""
+            with self._lock:
+                return super().cancelled()
 
+        def _run(self) -> None:
+            with self._lock:
+                super()._run()
+            self = None  # type: ignore[assignment]  # as in Handle._run
 
-SharedHandle.__name__ = Handle.__name__  # in a repr
-
-# What other threads get.
-shared_kind: type[Handle] = SharedHandle if sys.version_info >= (3, 14) else Handle
+    SharedHandle.__name__ = Handle.__name__  # in a repr
+else:
+    SharedHandle = Handle  # asyncio's do not wait either
 
 
 def new_handle(
@@ -191,6 +198,13 @@ def new_handle(
     handle._loop = loop
     handle._context = context
     return handle
+
+
+def new_shared_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Scheduler, context: Context
+) -> Handle:
+    """Make a handle for `call_soon_threadsafe`."""
+    return new_handle(callback, args, loop, context, SharedHandle)
 
 
 if TYPE_CHECKING:
