@@ -252,6 +252,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
                 debug.new_debug_timer,
                 debug.new_debug_future,
                 task,
+                debug.new_debug_shared_handle,
             )
         else:
             self.use_makers(Handle, new_handle, new_timer, new_future, task)

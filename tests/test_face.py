@@ -30,6 +30,10 @@ def interpret(program: str, *options: str) -> str:
     return result.stdout.strip()
 
 
+# Policies are deprecated from CPython 3.14 on, and here asked for.
+ignore_deprecation = pytest.mark.filterwarnings("ignore:.*event_loop_policy:DeprecationWarning")
+
+
 @pytest.fixture
 def _policy() -> Iterator[None]:
     before = asyncio.get_event_loop_policy()
@@ -162,6 +166,7 @@ def test_a_new_loop_is_an_asyncio_loop() -> None:
     loop.close()
 
 
+@ignore_deprecation
 @pytest.mark.usefixtures("_policy")
 def test_installing_makes_every_later_loop_a_miniloop() -> None:
     miniloop.install()
@@ -171,6 +176,7 @@ def test_installing_makes_every_later_loop_a_miniloop() -> None:
     assert asyncio.run(kind_of_loop()) is miniloop.EventLoop
 
 
+@ignore_deprecation
 @pytest.mark.usefixtures("_policy")
 def test_the_policy_can_be_set_by_hand() -> None:
     asyncio.set_event_loop_policy(miniloop.EventLoopPolicy())

@@ -22,7 +22,7 @@ from typing import Any
 
 from miniloop.kernel.describe import describe_callback
 from miniloop.kernel.future import Future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, SharedHandle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.origin import STACK_DEPTH, capture_stack, entrance
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
@@ -36,6 +36,7 @@ __all__ = [
     "new_debug_eager_task",
     "new_debug_future",
     "new_debug_handle",
+    "new_debug_shared_handle",
     "new_debug_task",
     "new_debug_timer",
 ]
@@ -79,6 +80,12 @@ class DebugHandle(_Traced):
     __slots__ = ("_cancelled_call", "_source_traceback")
 
 
+class DebugSharedHandle(_Traced, SharedHandle):
+    """One that another thread may cancel."""
+
+    __slots__ = ("_cancelled_call", "_source_traceback")
+
+
 class DebugTimerHandle(_Traced, TimerHandle):
     """A timer that does the same."""
 
@@ -99,7 +106,7 @@ class DebugTask(Task[Any]):
 
 
 # In a repr they go by the names of what they stand in for.
-DebugHandle.__name__ = Handle.__name__
+DebugHandle.__name__ = DebugSharedHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
 DebugTask.__name__ = Task.__name__
 
@@ -116,6 +123,16 @@ def new_debug_handle(
     """Make a handle."""
     frame = check_callback(callback)
     handle = new_handle(callback, args, loop, context, DebugHandle)
+    handle._source_traceback = capture_stack(frame)
+    return handle
+
+
+def new_debug_shared_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+) -> Handle:
+    """Make a handle for another thread."""
+    frame = check_callback(callback)
+    handle = new_handle(callback, args, loop, context, DebugSharedHandle)
     handle._source_traceback = capture_stack(frame)
     return handle
 

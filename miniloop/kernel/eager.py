@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from miniloop.kernel.future import FINISHED, PENDING, Future
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
-from miniloop.kernel.task import Task
+from miniloop.kernel.task import Task, check_context
 
 if TYPE_CHECKING:
     from miniloop.kernel.scheduler import Scheduler
@@ -62,7 +62,7 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
     task._asyncio_future_blocking = False
     task._coro = coro
     task._send = send = coro.send
-    task._context = context = copy_context() if context is None else context
+    task._context = context = copy_context() if context is None else check_context(context, True)
     task._name = None if name is None else str(name)
     task._fut_waiter = None
     task._throw = None

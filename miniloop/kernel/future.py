@@ -34,6 +34,7 @@ from contextvars import Context, copy_context
 from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from miniloop.kernel.awaiters import awaiters
 from miniloop.kernel.describe import describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
@@ -101,6 +102,8 @@ class Future(_Base[T]):
         return future
 
     def __init__(self, *, loop: Any = None) -> None:
+        if hasattr(self, "_loop"):
+            raise RuntimeError(f"{self!r} is already initialized")
         fill_future(self, loop)
         if loop is None:
             loop = events.get_event_loop()
@@ -292,6 +295,11 @@ class Future(_Base[T]):
             for entry in self._everybody()
         ]
         return pairs or None
+
+    @property
+    def _asyncio_awaited_by(self) -> frozenset[Any] | None:
+        """The tasks that wait for this future: `asyncio.print_call_graph` asks."""
+        return awaiters(self._everybody()) or None
 
     def _wake_waiting(self) -> None:
         """Queue everybody who waits."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["Handle", "TimerHandle", "new_handle", "new_timer"]
+__all__ = [
+    "Handle",
+    "SharedHandle",
+    "TimerHandle",
+    "new_handle",
+    "new_shared_handle",
+    "new_timer",
+]
 
 # As in CPython: from 3.13 on the arguments, which may be secret, are shown in debug mode only.
 _SHOW_ARGUMENTS = sys.version_info < (3, 13)
@@ -84,10 +92,12 @@ class Handle(_Base):
         return self._context
 
     def _run(self) -> None:
+        # In this order: without a GIL another thread may cancel in between, and `cancel` drops the
+        # callback first.
+        args = self._args
         callback = self._callback
         if callback is None:
             return
-        args = self._args
         count = len(args)
         try:
             # `run(callback, *args)` builds a list and a tuple for each call; spelled out, the
@@ -140,6 +150,42 @@ class Handle(_Base):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
+if sys.version_info >= (3, 14):
+
+    class SharedHandle(Handle):
+        """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
+
+        `cancel` waits for the end of a call that has begun, unless it is that call which cancels:
+        when it returns, the callback does not run, now or later.
+        """
+
+        __slots__ = ("_lock",)
+
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
+
+        def cancel(self) -> None:
+            """Make the call not happen, or wait for its end."""
+            with self._lock:
+                super().cancel()
+
+        def cancelled(self) -> bool:
+            """True once `cancel` was called."""
+            with self._lock:
+                return super().cancelled()
+
+        def _run(self) -> None:
+            run = super()._run
+            with self._lock:
+                _begun = True  # what comes before may be interrupted, and is done again: `recovery`
+                run()
+            self = run = None  # type: ignore[assignment]  # as in Handle._run
+
+    SharedHandle.__name__ = Handle.__name__  # in a repr
+else:
+    SharedHandle = Handle  # asyncio's do not wait either
+
+
 def new_handle(
     callback: Callable[..., object],
     args: tuple[Any, ...],
@@ -158,6 +204,13 @@ def new_handle(
     handle._loop = loop
     handle._context = context
     return handle
+
+
+def new_shared_handle(
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Scheduler, context: Context
+) -> Handle:
+    """Make a handle for `call_soon_threadsafe`."""
+    return new_handle(callback, args, loop, context, SharedHandle)
 
 
 if TYPE_CHECKING:

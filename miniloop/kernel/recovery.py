@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from miniloop.kernel.debug import DebugHandle
 from miniloop.kernel.future import PENDING, Future
-from miniloop.kernel.handle import Handle
+from miniloop.kernel.handle import Handle, SharedHandle
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
@@ -100,7 +100,11 @@ def _has_begun(trace: TracebackType | None) -> bool:
 
 
 # The functions that run a handle, and the variable that each sets last before it goes on.
-_LAST_BEFORE_CALLBACK = {Handle._run.__code__: "count", DebugHandle._run.__code__: "started"}
+_LAST_BEFORE_CALLBACK = {
+    SharedHandle._run.__code__: "_begun",  # where it is not the same as the next
+    Handle._run.__code__: "count",
+    DebugHandle._run.__code__: "started",
+}
 
 
 def _take_off(ready: deque[Any], entries: list[Any]) -> None:

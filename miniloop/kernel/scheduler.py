@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.clock import monotonic
 from miniloop.kernel.future import Future, new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_shared_handle, new_timer
 from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
@@ -107,6 +107,7 @@ class Scheduler(_Base):
         "horizon",
         "make_future",
         "make_handle",
+        "make_shared_handle",
         "make_task",
         "make_timer",
         "needs_recovery",
@@ -181,14 +182,16 @@ class Scheduler(_Base):
         timer: Callable[..., TimerHandle],
         future: Callable[[Any], Future[Any]],
         task: Callable[..., Task[Any]],
+        shared_handle: Callable[..., Handle] = new_shared_handle,
     ) -> None:
         """Say who makes handles, timers, futures and tasks: the joint that debug mode uses.
 
         `call_soon` makes its handles itself, of `handle_type`; what else there is to do to them can
-        be done in `enqueue`.
+        be done in `enqueue`. `shared_handle` makes those of `call_soon_threadsafe`.
         """
         self.handle_type = handle_type
         self.make_handle = handle
+        self.make_shared_handle = shared_handle
         self.make_timer = timer
         self.make_future = future
         self.make_task = task
@@ -231,7 +234,7 @@ class Scheduler(_Base):
         """
         if self._closed:
             raise RuntimeError("Event loop is closed")
-        handle = self.make_handle(
+        handle = self.make_shared_handle(
             callback, args, self, copy_context() if context is None else context
         )
         self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread

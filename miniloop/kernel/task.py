@@ -49,7 +49,7 @@ from miniloop.kernel.registry import current_tasks
 if TYPE_CHECKING:
     from miniloop.kernel.scheduler import Scheduler
 
-__all__ = ["Task", "new_task"]
+__all__ = ["Task", "check_context", "new_task"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -112,8 +112,11 @@ class Task(_Base[T]):
         _check_coroutine(coro)
         if not hasattr(self._loop, "tasks"):
             raise TypeError(f"a task of miniloop needs a loop of miniloop, got {self._loop!r}")
-        _begin(self, coro, name, copy_context() if context is None else context)
-        if eager_start and self._loop.is_running():
+        eager = eager_start and self._loop.is_running()
+        _begin(
+            self, coro, name, copy_context() if context is None else check_context(context, eager)
+        )
+        if eager:
             self._run_eagerly()
         else:
             _schedule(self)
@@ -447,6 +450,22 @@ def _check_coroutine(coro: Any) -> None:
         raise TypeError(f"a coroutine was expected, got {coro!r}")
 
 
+def check_context(context: Any, enter_now: bool = False) -> Context:
+    """The context that a task was given, if it is one and, for an eager task, can be entered.
+
+    Raises TypeError and RuntimeError: before there is a task, for which nobody would wait.
+    """
+    if not isinstance(context, Context):
+        raise TypeError(f"a contextvars.Context was expected, got {context!r}")
+    if enter_now:
+        context.run(_nothing)
+    return context
+
+
+def _nothing() -> None:
+    pass
+
+
 def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     """The state of a task that has not yet run."""
     task._coro = coro
@@ -481,7 +500,7 @@ def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) 
     task._asyncio_future_blocking = False
     task._coro = coro
     task._send = coro.send
-    task._context = copy_context() if context is None else context
+    task._context = copy_context() if context is None else check_context(context)
     task._name = None if name is None else str(name)
     task._fut_waiter = None
     task._throw = None

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import mmap
 import selectors
 import socket
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, MutableSequence
 from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from unittest import mock
 
 import miniloop
 from miniloop.kernel import debug
-from miniloop.kernel.handle import new_handle, new_timer
+from miniloop.kernel.handle import SharedHandle, new_handle, new_timer
 from miniloop.kernel.origin import capture_stack
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
@@ -65,9 +66,12 @@ def subject() -> Subject:
     )
 
 
-def count_loops() -> list[int]:
-    """A count of all loops, however they are made, that goes up by itself."""
-    made = [0]
+def count_loops() -> MutableSequence[int]:
+    """A count of all loops, however they are made, that goes up by itself.
+
+    It is in memory that forked processes share: some tests make their loop in one.
+    """
+    made: Any = memoryview(mmap.mmap(-1, 8)).cast("q")
     initialise = miniloop.EventLoop.__init__
 
     @functools.wraps(initialise)
@@ -92,6 +96,8 @@ def give_private_names() -> None:
     for owner, attributes in names.items():
         for name, meaning in attributes.items():
             setattr(owner, name, property(meaning))
+    # From CPython 3.14 on: what call_soon_threadsafe gives back.
+    vars(asyncio.events)["_ThreadSafeHandle"] = SharedHandle
     let_servers_count_connections()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Subject:
     """Code that puts the loop into a new interpreter, for tests that look at one from outside."""
     variants: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Patchers, as ``mock.patch`` makes them, by module and class: in force during its tests."""
-    made: list[int] = field(default_factory=lambda: [0])
+    made: MutableSequence[int] = field(default_factory=lambda: [0])
 
     @property
     def is_control(self) -> bool:

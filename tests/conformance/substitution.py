@@ -94,8 +94,8 @@ def _replace_loops(subject: Subject) -> None:
         subject.loop_class_without_sendfile or subject.loop_class
     )
     # new_event_loop(), run() and Runner all ask the policy, and the policy asks this.
-    policy: Any = asyncio.DefaultEventLoopPolicy
-    policy._loop_factory = subject.loop_class
+    unix_events: Any = asyncio.unix_events
+    unix_events._UnixDefaultEventLoopPolicy._loop_factory = subject.loop_class
 
 
 def _replace_classes(subject: Subject) -> None:
@@ -130,13 +130,16 @@ def _replace_named_classes(subject: Subject, name: str, module: types.ModuleType
         "DefaultEventLoopPolicy": subject.policy,
     }
     for (module_name, class_name), replaced in NAMED_CLASSES.items():
-        if module_name != name:
+        if module_name != name or not hasattr(module, class_name):
             continue
         case = getattr(module, class_name)
         for attribute in replaced:
             if ours[attribute] is not None:
+                # From CPython 3.14 on the tests take the policy, which is deprecated, from utils.
+                tools = sys.modules["test.test_asyncio.utils"]
+                owner = tools if hasattr(tools, attribute) else asyncio
                 # As a decorator of a class it wraps each test of it.
-                mock.patch.object(asyncio, attribute, ours[attribute])(case)
+                mock.patch.object(owner, attribute, ours[attribute])(case)
                 case.conformance_names_our_class = True
 
 
@@ -147,6 +150,10 @@ def _add_pairs(subject: Subject, module: Any, c_task: type[Any], c_future: type[
     ):
         bases = (module.BaseTaskTests, module.test_utils.TestCase)
         namespace = {"Task": task, "Future": future, "__module__": module.__name__}
+        for tool in ("all_tasks", "current_task"):
+            # From CPython 3.14 on each class says which of the two implementations it asks.
+            if hasattr(asyncio.tasks, f"_c_{tool}"):
+                namespace[tool] = staticmethod(getattr(asyncio.tasks, f"_c_{tool}"))
         setattr(module, class_name, type(class_name, bases, namespace))
 
 

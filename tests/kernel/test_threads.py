@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import errno
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -279,3 +280,52 @@ def test_a_broken_wake_up_is_reported_once_and_replaced(mini: miniloop.EventLoop
     assert [report["message"] for report in reports] == [
         "the wake-up descriptor of the loop failed and was replaced"
     ]
+
+
+# Cancelling from another thread: since CPython 3.14 it waits for a call that has begun.
+
+waits = pytest.mark.skipif(sys.version_info < (3, 14), reason="since CPython 3.14")
+
+
+@waits
+@pytest.mark.parametrize("debug", [False, True])
+def test_cancelling_a_call_that_runs_waits_for_its_end(
+    loop: asyncio.AbstractEventLoop, debug: bool
+) -> None:
+    loop.set_debug(debug)
+    began, end = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def callback() -> None:
+        began.set()
+        end.wait()
+        seen.append("ended")
+
+    def cancel() -> None:
+        handle = loop.call_soon_threadsafe(callback)
+        began.wait()
+        threading.Timer(0.05, end.set).start()  # most likely while we wait
+        handle.cancel()
+        seen.append("cancelled")
+        assert handle.cancelled()
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = in_thread(cancel)
+    loop.run_forever()
+    thread.join()
+    assert seen == ["ended", "cancelled"]
+
+
+@waits
+def test_a_call_from_a_thread_may_cancel_itself(loop: asyncio.AbstractEventLoop) -> None:
+    handles: list[asyncio.Handle] = []
+    seen: list[bool] = []
+
+    def callback() -> None:
+        handles[0].cancel()
+        seen.append(handles[0].cancelled())
+        loop.stop()
+
+    handles.append(loop.call_soon_threadsafe(callback))
+    loop.run_forever()
+    assert seen == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -132,6 +133,10 @@ def test_all_kinds_of_bytes_can_be_written(run: Run, data: Any) -> None:
 @pytest.mark.parametrize("wrong", ["text", 42, None, [1, 2]], ids=repr)
 def test_what_is_not_bytes_is_refused_and_nothing_is_sent(run: Run, wrong: Any) -> None:
     async def main() -> None:
+        if sys.version_info >= (3, 14) and not isinstance(
+            asyncio.get_running_loop(), miniloop.EventLoop
+        ):
+            pytest.skip("asyncio of CPython 3.14 takes None, and sends what comes before the rest")
         async with connected(Recorder) as (transport, _, peer):
             with pytest.raises(TypeError):
                 transport.write(wrong)

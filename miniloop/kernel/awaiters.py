@@ -1,0 +1,87 @@
+"""Which tasks wait for a future: the upward edge of asyncio's call graph.
+
+From CPython 3.14 on `asyncio.print_call_graph()` and its relatives ask a future for its
+`_asyncio_awaited_by`. asyncio keeps that set up to date all the time, at each `await`, in each task
+group, `gather` and `wait`. Here nothing is kept: who waits is among those who are told when the
+future is done, so it is found when somebody asks, and costs nothing until then.
+
+* A task that awaits the future is told as itself.
+* A task of another make has its wake-up method called, which is bound to the task.
+* A task group, `gather`, `wait`, `shield`, `as_completed` have a callback of asyncio's called. It
+  holds on to the task that they work for, or to a future for which that task waits. The names by
+  which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
+
+The trap: a callback of `gather` stays with a future that lives longer than the `gather`. What it
+holds is then a future that is done, and nobody waits by way of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from miniloop.kernel.handle import Handle
+
+__all__ = ["awaiters"]
+
+TASK_NAMES = {"cur_task", "parent_task", "_cur_task", "_parent_task"}
+FUTURE_NAMES = {"outer", "waiter", "destination", "_on_completed_fut"}
+
+
+def awaiters(entries: Iterable[Any]) -> frozenset[Any]:
+    """The tasks among those, entries and callbacks, that are to be told of the end of a future."""
+    tasks: set[Any] = set()
+    for entry in entries:
+        if _is_task(entry):
+            tasks.add(entry)
+        else:
+            tasks.update(_behind(entry._callback if isinstance(entry, Handle) else entry))
+    return frozenset(tasks)
+
+
+def _is_task(candidate: Any) -> bool:
+    return asyncio.isfuture(candidate) and hasattr(candidate, "get_coro")
+
+
+def _behind(callback: Any) -> frozenset[Any]:
+    """The tasks that have `callback` called so that they can go on."""
+    owner = getattr(callback, "__self__", None)
+    if _is_task(owner):
+        return frozenset([owner])
+    function = callback.func if isinstance(callback, functools.partial) else callback
+    if not str(getattr(function, "__module__", "")).startswith("asyncio."):
+        return frozenset()
+    tasks, futures = set(), []
+    for name, thing in _held(callback):
+        if name in TASK_NAMES and thing is not None:
+            tasks.add(thing)
+        elif name in FUTURE_NAMES and asyncio.isfuture(thing):
+            futures.append(thing)
+    if futures and all(future.done() for future in futures):
+        return frozenset()
+    for future in futures:
+        callbacks = getattr(future, "_callbacks", None) or ()
+        tasks |= awaiters(pair[0] if isinstance(pair, tuple) else pair for pair in callbacks)
+    return frozenset(tasks)
+
+
+def _held(callback: Any) -> Iterator[tuple[str, Any]]:
+    """What a callback refers to, by name: of its object, its defaults, its closure."""
+    if isinstance(callback, functools.partial):
+        # `_release_waiter`, the only one that asyncio adds to a future.
+        yield from (("waiter", argument) for argument in callback.args)
+        return
+    yield from getattr(getattr(callback, "__self__", None), "__dict__", {}).items()
+    code = getattr(callback, "__code__", None)
+    if code is None:
+        return
+    defaults = callback.__defaults__ or ()
+    last = code.co_argcount
+    yield from zip(code.co_varnames[last - len(defaults) : last], defaults, strict=True)
+    for name, cell in zip(code.co_freevars, callback.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            pass  # it has no value yet
