@@ -215,8 +215,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
             self.fail(exc, "TLS handshake failed")
         elif self._state is not OPEN:
             self._note_peer_done()
-        elif not self.transport.reading_paused:  # or else, what came before the end comes first
-            self._peer_ends()
+        elif not self.transport.reading_paused:
+            # What was kept during a pause comes first, if nobody has been told of it yet.
+            if self._inbox.holds_something():
+                self._deliver()
+            else:
+                self._peer_ends()
         return self._state is not CLOSED
 
     def _deliver(self) -> None:

@@ -283,6 +283,27 @@ def test_an_end_that_comes_with_the_data_after_which_we_pause_is_told_later(run:
     run(main)
 
 
+@pytest.mark.parametrize("factory", [Recorder, lambda: BufferedRecorder(10)])
+def test_an_end_that_comes_just_after_a_pause_does_not_pass_the_data(
+    run: Run, factory: Callable[[], Recorder]
+) -> None:
+    async def main() -> None:
+        talk = await conversation(factory())
+        client, server = talk.applications
+        client.transport.pause_reading()
+        server.transport.write(b"kept during the pause")
+        talk.wires[1].carry(1 << 20)
+        server.transport.abort()
+        client.transport.resume_reading()
+        talk.wires[1].carry(1)  # the end, in the same turn
+        assert client.data == b"kept during the pause"
+        assert client.eof.done()
+        await talk.end()
+        assert client.lost.result() is None
+
+    run(main)
+
+
 def test_close_does_not_wait_for_a_peer_that_hung_up_during_a_pause(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
