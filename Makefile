@@ -4,7 +4,7 @@
 #   make test PYTHON=python3.13     with that one; each Python has an environment of its own
 #   make test VENV=~/my-env          with an environment of yours, in which nothing is installed
 
-CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.15 python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # Full version and ABI, such as 3.13.0 or 3.13.0t: an upgraded Python gets a new environment.
 IDENTITY   := import sys; print("%d.%d.%d" % sys.version_info[:3] + sys.abiflags)

@@ -50,9 +50,16 @@ def open_many_files() -> int:
 
 
 def _optimised() -> str:
-    """How the interpreter was built, as far as it says so itself."""
+    """How the interpreter was built, as far as it says so itself.
+
+    Distributions build with profiles too, and by other means than the option of `configure`.
+    """
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    return ", with" + ("" if "--enable-optimizations" in arguments else "out") + " profiles (PGO)"
+    if "--enable-optimizations" in arguments:
+        return ", with profiles (PGO)"
+    if "'--prefix=/usr'" in arguments:
+        return ", as its distribution builds it"
+    return ", without profiles (PGO)"
 
 
 def _places() -> str:

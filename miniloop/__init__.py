@@ -16,8 +16,8 @@ or from outside, with a program that does not:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from miniloop.kernel.eager import eager_task_factory
 from miniloop.kernel.future import Future
@@ -67,7 +67,8 @@ def run(
             "miniloop.run() cannot be called from a running event loop; await the coroutine instead"
         )
     with asyncio.Runner(debug=debug, loop_factory=loop_factory or new_event_loop) as runner:
-        return runner.run(main)  # type: ignore[arg-type]  # an awaitable, from 3.14 on
+        # Before CPython 3.14 the runner wants a coroutine, and type checkers say so.
+        return runner.run(cast("Coroutine[Any, Any, T]", main))
 
 
 def __getattr__(name: str) -> Any:

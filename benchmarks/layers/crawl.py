@@ -93,7 +93,7 @@ async def with_aiohttp(urls: Path, found: Path) -> int:
     far_end=True,
     program="aiohttp + aiofiles",
     reference=True,
-    requires=("aiohttp", "aiofiles", "selectolax"),
+    requires=("aiohttp", "aiofiles", "can_ada", "selectolax"),
 )
 async def crawl_with_aiohttp(job: Job) -> int:
     """Crawlers: fetch the pages of a list, find their links, write them down."""
@@ -107,7 +107,7 @@ async def crawl_with_aiohttp(job: Job) -> int:
     step=whole_site,
     far_end=True,
     program="crawler",
-    requires=("h11", "aiofiles", "selectolax"),
+    requires=("h11", "aiofiles", "can_ada", "selectolax"),
 )
 async def crawl_with_ours(job: Job) -> int:
     """Our crawler on the same list."""
@@ -122,7 +122,7 @@ async def crawl_with_ours(job: Job) -> int:
     far_end=True,
     program="Scrapy",
     loops=("asyncio",),
-    requires=("scrapy", "selectolax"),
+    requires=("scrapy", "can_ada", "selectolax"),
 )
 async def crawl_with_scrapy(job: Job) -> int:
     """Scrapy on the same list, in a process of its own and on its own reactor."""

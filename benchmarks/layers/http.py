@@ -77,7 +77,7 @@ async def client_aiohttp(job: Job) -> int:
     step=per_connection,
     far_end=True,
     program="crawler.http",
-    requires=("h11",),
+    requires=("can_ada", "h11"),
 )
 async def client_ours(job: Job) -> int:
     """The crawler's own client."""

@@ -22,7 +22,14 @@ from typing import Any
 
 from miniloop.kernel.describe import describe_callback
 from miniloop.kernel.future import Future
-from miniloop.kernel.handle import Handle, SharedHandle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import (
+    Handle,
+    SharedHandle,
+    TimerHandle,
+    new_handle,
+    new_shared_handle,
+    new_timer,
+)
 from miniloop.kernel.origin import STACK_DEPTH, capture_stack, entrance
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
@@ -132,7 +139,7 @@ def new_debug_shared_handle(
 ) -> Handle:
     """Make a handle for another thread."""
     frame = check_callback(callback)
-    handle = new_handle(callback, args, loop, context, DebugSharedHandle)
+    handle = new_shared_handle(callback, args, loop, context, DebugSharedHandle)
     handle._source_traceback = capture_stack(frame)
     return handle
 

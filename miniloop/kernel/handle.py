@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -150,42 +150,6 @@ class Handle(_Base):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
-if sys.version_info >= (3, 14):
-
-    class SharedHandle(Handle):
-        """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
-
-        `cancel` waits for the end of a call that has begun, unless it is that call which cancels:
-        when it returns, the callback does not run, now or later.
-        """
-
-        __slots__ = ("_lock",)
-
-        def __init__(self) -> None:
-            self._lock = threading.RLock()
-
-        def cancel(self) -> None:
-            """Make the call not happen, or wait for its end."""
-            with self._lock:
-                super().cancel()
-
-        def cancelled(self) -> bool:
-            """True once `cancel` was called."""
-            with self._lock:
-                return super().cancelled()
-
-        def _run(self) -> None:
-            run = super()._run
-            with self._lock:
-                _begun = True  # what comes before may be interrupted, and is done again: `recovery`
-                run()
-            self = run = None  # type: ignore[assignment]  # as in Handle._run
-
-    SharedHandle.__name__ = Handle.__name__  # in a repr
-else:
-    SharedHandle = Handle  # asyncio's do not wait either
-
-
 def new_handle(
     callback: Callable[..., object],
     args: tuple[Any, ...],
@@ -206,11 +170,56 @@ def new_handle(
     return handle
 
 
-def new_shared_handle(
-    callback: Callable[..., object], args: tuple[Any, ...], loop: Scheduler, context: Context
-) -> Handle:
-    """Make a handle for `call_soon_threadsafe`."""
-    return new_handle(callback, args, loop, context, SharedHandle)
+if sys.version_info >= (3, 14):
+
+    class SharedHandle(Handle):
+        """A call from `call_soon_threadsafe`, which another thread may cancel at any moment.
+
+        `cancel` waits for the end of a call that has begun, unless it is that call which cancels:
+        when it returns, the callback does not run, now or later.
+        """
+
+        __slots__ = ("_lock",)
+
+        _lock: RLock
+
+        def cancel(self) -> None:
+            """Make the call not happen, or wait for its end."""
+            with self._lock:
+                super().cancel()
+
+        def cancelled(self) -> bool:
+            """True once `cancel` was called."""
+            with self._lock:
+                return super().cancelled()
+
+        def _run(self) -> None:
+            with self._lock:
+                _begun = True  # what comes before may be interrupted, and is done again: `recovery`
+                Handle._run(self)
+            self = None  # type: ignore[assignment]  # as in Handle._run
+
+    SharedHandle.__name__ = Handle.__name__  # in a repr
+
+    def new_shared_handle(
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: Scheduler,
+        context: Context,
+        kind: type[SharedHandle] = SharedHandle,
+    ) -> Handle:
+        """Make a handle for `call_soon_threadsafe`."""
+        handle = kind()
+        handle._callback = callback
+        handle._args = args
+        handle._loop = loop
+        handle._context = context
+        handle._lock = RLock()
+        return handle
+
+else:  # asyncio's do not wait either
+    SharedHandle = Handle
+    new_shared_handle = new_handle
 
 
 if TYPE_CHECKING:

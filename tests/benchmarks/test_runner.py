@@ -24,6 +24,7 @@ from benchmarks.runner import (
     contestants,
     run_row,
 )
+from tests.crawler import needs_crawler
 
 ROW = "callbacks/sleep-0/1"
 
@@ -142,6 +143,7 @@ def test_limits_run_only_where_they_can() -> None:
     assert "epoll-python" not in [one.label for one in here]
 
 
+@needs_crawler
 def test_each_program_runs_on_each_loop_it_can_run_on() -> None:
     site = row("crawl/site/1000")
     names = [loops.find("asyncio"), loops.find("miniloop")]
