@@ -355,8 +355,8 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         left = MOST_DRAINED
         try:
             # Not to the first short read: the room that we make is filled as soon as it is there.
-            while left > 0 and (data := self._file.recv(DRAIN_SIZE)):
-                left -= len(data)
+            while left > 0 and (count := len(self._file.recv(DRAIN_SIZE))):
+                left -= count
         except OSError:
             pass  # there is no more, or no connection
 
