@@ -81,7 +81,7 @@ class Listener:
         self._burst = Burst(PATIENCE, max(0, backlog) + 1)  # of connections to accept in a turn
         self._tls = tls
         self._context = context
-        self._fd = -1  # of the socket, while we listen
+        self._fd: int | None = None  # of the socket, while we listen
 
     def refuse_second(self) -> None:
         """Raise RuntimeError if the socket is served already, by whatever in this loop."""
@@ -101,8 +101,8 @@ class Listener:
 
     def stop(self) -> None:
         """Accept no more; the socket stays open."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
+        fd, self._fd = self._fd, None
+        if fd is not None:
             self._loop.unwatch(fd)
 
     def _accept(self) -> None:
@@ -119,7 +119,7 @@ class Listener:
                 self._pause(exc)
                 return
             self._context.copy().run(self._serve, connection, address)
-            if self._fd < 0:
+            if self._fd is None:
                 return  # the protocol, or whoever made it, has closed the server
         self._burst.was_full()
 
@@ -161,7 +161,7 @@ class Listener:
         self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume)
 
     def _resume(self) -> None:
-        if self._fd < 0:
+        if self._fd is None:
             return
         try:
             self.start()

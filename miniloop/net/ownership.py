@@ -32,14 +32,13 @@ def take(loop: Any, fd: int, owner: Any) -> None:
     loop.transports[fd] = weakref.ref(owner)
     watch = loop.poller.watches.get(fd)
     if watch is not None and watch.socket_is_open():
-        waiters = watch.read_waiters + watch.write_waiters
-        watch.read_waiters, watch.write_waiters = [], []
+        for waiter in watch.read_waiters + watch.write_waiters:
+            loop.poller.forget_waiter(watch, waiter)
+            if not waiter.done():
+                waiter.set_result(None)
         # What those methods know of it will not be true any more.
         watch.socket = None
         watch.drained = watch.full = False
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
 
 def discard(sock: Any) -> None:

@@ -191,7 +191,10 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
         )
 
     def _peer_has_written(self) -> bool:
-        peer = socket.socket(fileno=os.dup(self._fd))
+        try:
+            peer = socket.socket(fileno=os.dup(self._fd))
+        except OSError:
+            return True  # there is no descriptor to spare: we cannot know
         try:
             return bool(peer.recv(1, socket.MSG_PEEK))
         except _WOULD_BLOCK:

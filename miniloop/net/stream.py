@@ -43,7 +43,7 @@ SMALLEST_READ = 16 * 1024
 LARGEST_READ = 128 * 1024
 
 # Bytes: what is read and dropped at most when a connection is closed, and how much of it at a time.
-# It is what asyncio reads at once: there a close seldom leaves less than that unread.
+# It is what asyncio reads at once; see docs/decisions/closing-with-data-unread.md.
 MOST_DRAINED = 256 * 1024
 DRAIN_SIZE = 64 * 1024
 
@@ -356,8 +356,8 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         left = MOST_DRAINED
         try:
             # Not to the first short read: the room that we make is filled as soon as it is there.
-            while left > 0 and (data := self._file.recv(DRAIN_SIZE)):
-                left -= len(data)
+            while left > 0 and (count := len(self._file.recv(DRAIN_SIZE))):
+                left -= count
         except OSError:
             pass  # there is no more, or no connection
 

@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Callable, Generator, Iterable, MutableSequence
 from contextvars import Context, copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -162,13 +163,15 @@ class LoopUnderTest(miniloop.EventLoop):
         finally:
             self.poller.wait = wait  # type: ignore[method-assign]
 
-    def watch_reader(self, *args: Any) -> Any:  # type: ignore[override]
+    def watch_reader(self, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         """As ever; but if a test has replaced what adds readers (its sockets are mocks), that."""
-        return self._replacement("_add_reader", "_start_serving", super().watch_reader)(*args)
+        usual = partial(super().watch_reader, context=context)
+        return self._replacement("_add_reader", "_start_serving", usual)(*args)
 
-    def watch_writer(self, *args: Any) -> Any:  # type: ignore[override]
+    def watch_writer(self, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         """Like `watch_reader`."""
-        return self._replacement("_add_writer", super().watch_writer)(*args)
+        usual = partial(super().watch_writer, context=context)
+        return self._replacement("_add_writer", usual)(*args)
 
     def _replacement(self, *names: Any) -> Any:
         *private, usual = names

@@ -44,6 +44,28 @@ def test_a_reset_while_reading_is_told_to_the_protocol_alone(run: Run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("then", ["resume", "write"])
+def test_a_reset_while_reading_is_paused_is_told_when_the_socket_is_used_again(
+    run: Run, then: str
+) -> None:
+    """Until then nobody looks, so that what came before the reset is not lost."""
+
+    async def main() -> None:
+        async with connected(Recorder) as (transport, protocol, peer):
+            transport.pause_reading()
+            reset(peer)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not transport.is_closing()
+            if then == "resume":
+                transport.resume_reading()
+            else:
+                transport.write(b"x")
+            assert isinstance(await protocol.lost, ConnectionError)
+
+    run(main)
+
+
 def test_a_reset_while_writing_is_told_to_the_protocol_alone(run: Run) -> None:
     async def main() -> None:
         reports = collect_reports()
