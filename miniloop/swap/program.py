@@ -105,7 +105,9 @@ def _new_main(loader: Any = None, file: str | None = None) -> dict[str, Any]:
     if sys.version_info < (3, 14):
         space["__annotations__"] = {}
     if file is not None:
-        space.update(__file__=file, __cached__=None)
+        space["__file__"] = file
+        if sys.version_info < (3, 15):
+            space["__cached__"] = None
     return space
 
 
