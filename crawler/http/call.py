@@ -120,6 +120,8 @@ def _request(method: str, url: str | URL, options: Options) -> Request:
     if params := options.get("params"):
         before, mark, fragment = url.href.partition("#")
         joint = "&" if "?" in before else "?"
+        if before.endswith(("?", "&")):
+            joint = ""
         url = URL(f"{before}{joint}{query_of(params)}{mark}{fragment}")
     content = content_of(
         options.get("content"), options.get("json"), options.get("data"), options.get("files")

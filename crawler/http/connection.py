@@ -96,6 +96,7 @@ class Connection:
         "_timer",
         "_total_deadline",
         "_trace",
+        "_upload_ends",
         "_upload_error",
         "_write_limit",
         "_writing",
@@ -123,6 +124,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._sender: asyncio.Task[None] | None = None
         self._upload_error: BaseException | None = None
+        self._upload_ends = False
         self._deadline = self._total_deadline = 0.0
         self._busy = self._expired = self._writing = False
         self.exchanges = 0
@@ -257,14 +259,16 @@ class Connection:
 
     async def _upload(self, content: Content) -> None:
         content.begin()
+        self._upload_ends = False
         source = frames(content)
         try:
             while True:
                 # How long the caller takes to make a piece is not the server's fault.
                 self._move_deadline(float("inf"))
-                data = await anext(source, None)
-                if data is None:
+                piece = await anext(source, None)
+                if piece is None:
                     break
+                data, self._upload_ends = piece
                 self._move_deadline(self._write_limit)
                 try:
                     await self._stream.send_all(data)
@@ -283,10 +287,13 @@ class Connection:
         sender, self._sender = self._sender, None
         if sender is None:
             return
+        if not sender.done() and self._upload_ends:
+            # The server has had the last piece, and the sender is about to notice that it was that.
+            await asyncio.wait({sender}, timeout=DRAIN_SECONDS)
         if not sender.done():
             sender.cancel()
             self.reusable = False
-        await asyncio.wait({sender})
+            await asyncio.wait({sender})
         if self._upload_error is not None:
             raise self._upload_error
 

@@ -8,9 +8,10 @@ from .request import Content
 PIECE = 128 * 1024
 
 
-async def frames(content: Content) -> AsyncGenerator[bytes, None]:
+async def frames(content: Content) -> AsyncGenerator[tuple[bytes, bool], None]:
     """The pieces of ``content``, with their chunk sizes if the length is not known beforehand.
 
+    With each piece comes whether it is the last: a server may reply as soon as it has that one.
     Raises ValueError if the pieces are not as long as they were said to be: the server would wait
     for the rest, or take what is left over for another request.
     """
@@ -20,13 +21,13 @@ async def frames(content: Content) -> AsyncGenerator[bytes, None]:
             continue  # an empty chunk would be the last one
         sent += len(piece)
         if content.length is None:
-            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+            yield b"%x\r\n%b\r\n" % (len(piece), piece), False
         elif sent > content.length:
             raise ValueError(f"the body is longer than its {content.length:,} bytes")
         else:
-            yield piece
+            yield piece, sent == content.length
     if content.length is None:
-        yield b"0\r\n\r\n"
+        yield b"0\r\n\r\n", True
     elif sent < content.length:
         raise ValueError(f"the body has {sent:,} bytes, {content.length:,} were announced")
 
