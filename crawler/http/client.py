@@ -98,7 +98,7 @@ class Client:
         self._cookies = None if cookies is False else _kept(cookies)
         self._proxies = Proxies(proxy, environment=proxy_from_environment)
         self._retry = retry
-        self._budgets = Budgets(0.0 if retry is None else retry.budget)
+        self._budgets = Budgets(0 if retry is None else retry.budget)
         # Whether there is nothing that depends on the URL to be added to a request.
         self._bare = self._auth is None and self._cookies is None and not self._proxies
         self._downgrade = downgrade

@@ -61,7 +61,8 @@ class _Bounded(DefaultCookiePolicy):
     """The usual policy, and no more cookies than a browser would keep."""
 
     def __init__(self) -> None:
-        super().__init__(strict_domain=True)
+        # A cookie without a domain is for the host that set it, and none below it (section 5.3).
+        super().__init__(strict_domain=True, strict_ns_domain=self.DomainStrictNonDomain)
         self._known: set[tuple[str, str, str]] = set()
         self._per_domain: Counter[str] = Counter()
 

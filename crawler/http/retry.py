@@ -19,8 +19,8 @@ from .reply import Reply
 
 # How many hosts' budgets are remembered.
 _HOSTS = 4096
-# What a good reply gives back: one retry for ten of them.
-_EARNED = 0.1
+# How many good replies give a retry back.
+_REPLIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Retry:
     wait: float = 0.5
     longest: float = 30.0
     statuses: frozenset[int] = field(default=frozenset({429, 502, 503, 504}))
-    budget: float = 20.0
+    budget: int = 20
 
     def after(self, attempt: int, retry_after: str | None = None) -> float | None:
         """Seconds to wait before repetition number ``attempt``, from 1; None for no repetition."""
@@ -62,17 +62,17 @@ class Retry:
 class Budgets:
     """What each host has left."""
 
-    def __init__(self, full: float) -> None:
-        self._full = full
-        # Only of hosts that have spent something.
-        self._left: OrderedDict[str, float] = OrderedDict()
+    def __init__(self, full: int) -> None:
+        self._full = full * _REPLIES
+        # Only of hosts that have spent something, in good replies.
+        self._left: OrderedDict[str, int] = OrderedDict()
 
     def spend(self, host: str) -> bool:
         """Take one retry of ``host``; False if there is none left."""
         left = self._left.get(host, self._full)
-        if left < 1.0:
+        if left < _REPLIES:
             return False
-        self._left[host] = left - 1.0
+        self._left[host] = left - _REPLIES
         self._left.move_to_end(host)
         if len(self._left) > _HOSTS:
             self._left.popitem(last=False)
@@ -83,11 +83,10 @@ class Budgets:
         left = self._left.get(host)
         if left is None:
             return
-        left += _EARNED
-        if left >= self._full:
+        if left + 1 >= self._full:
             del self._left[host]
         else:
-            self._left[host] = left
+            self._left[host] = left + 1
 
 
 def _seconds(retry_after: str | None) -> float | None:
