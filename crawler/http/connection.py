@@ -98,6 +98,7 @@ class Connection:
         "_trace",
         "_upload_ends",
         "_upload_error",
+        "_uploaded",
         "_write_limit",
         "_writing",
         "exchanges",
@@ -124,7 +125,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._sender: asyncio.Task[None] | None = None
         self._upload_error: BaseException | None = None
-        self._upload_ends = False
+        self._upload_ends = self._uploaded = False
         self._deadline = self._total_deadline = 0.0
         self._busy = self._expired = self._writing = False
         self.exchanges = 0
@@ -259,7 +260,7 @@ class Connection:
 
     async def _upload(self, content: Content) -> None:
         content.begin()
-        self._upload_ends = False
+        self._upload_ends = self._uploaded = False
         source = frames(content)
         try:
             while True:
@@ -267,6 +268,7 @@ class Connection:
                 self._move_deadline(float("inf"))
                 piece = await anext(source, None)
                 if piece is None:
+                    self._uploaded = True
                     break
                 data, self._upload_ends = piece
                 self._move_deadline(self._write_limit)
@@ -292,8 +294,8 @@ class Connection:
             await asyncio.wait({sender}, timeout=DRAIN_SECONDS)
         if not sender.done():
             sender.cancel()
-            self.reusable = False
             await asyncio.wait({sender})
+        self.reusable = self.reusable and self._uploaded
         if self._upload_error is not None:
             raise self._upload_error
 

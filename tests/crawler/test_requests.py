@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -280,34 +281,43 @@ def test_files_are_sent_with_the_fields_of_a_form(run: Run, tmp_path: Path) -> N
     ]
 
 
-def test_a_reply_that_comes_before_the_body_was_sent_ends_the_sending(run: Run) -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_reply_that_comes_before_the_body_was_sent_ends_the_sending(
+    run: Run, stays: bool
+) -> None:
     """A server that does not want a body says so, and need not read the rest of it."""
-    ended: list[int] = []
+    begun: list[bool] = []
+    ended: list[bool] = []
+    left = threading.Event()
 
     async def endless() -> AsyncIterator[bytes]:
-        count = 0
+        begun.append(True)
         try:
             while True:
-                count += 1
                 yield bytes(100_000)
         finally:
-            ended.append(count)
+            ended.append(True)
 
     def script(peer: Peer) -> None:
         peer.request()
+        exactly(peer, 100)
         peer.reply(b"too much", status="413 Content Too Large")
-        peer.server.gone.wait(5)
+        if stays:
+            left.wait(10)
+        else:
+            peer.sock.shutdown(socket.SHUT_WR)
+            peer.until_gone()
 
     async def main(url: str) -> None:
         async with Client() as client:
             response = await client.post(url, content=endless())
             assert (response.status, response.body) == (413, b"too much")
             assert client.pool.open_connections == 0
-            assert len(ended) == 1
+            assert begun == ended == [True]
 
     with serving(script) as server:
-        server.gone.set()
         run(main, server.url)
+        left.set()
 
 
 def test_an_error_of_the_one_who_makes_the_body_is_raised_and_the_connection_closed(
@@ -375,7 +385,8 @@ def test_the_time_that_the_caller_takes_for_a_body_is_not_the_server_s_fault(run
 def test_a_cancelled_upload_leaves_nothing(run: Run) -> None:
     ended = []
 
-    async def endless() -> AsyncIterator[bytes]:
+    async def endless(begun: asyncio.Event) -> AsyncIterator[bytes]:
+        begun.set()
         try:
             while True:
                 yield bytes(100_000)
@@ -383,9 +394,10 @@ def test_a_cancelled_upload_leaves_nothing(run: Run) -> None:
             ended.append(True)
 
     async def main(url: str) -> None:
+        begun = asyncio.Event()
         async with Client() as client:
-            task = asyncio.create_task(client.post(url, content=endless()))
-            await asyncio.sleep(0.05)
+            task = asyncio.create_task(client.post(url, content=endless(begun)))
+            await begun.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -303,7 +303,8 @@ def test_a_reply_that_says_later_is_asked_for_again(run: Run) -> None:
     assert server.connections == 1
     assert [event for event, _ in events] == ["retry.started", "retry.complete"] * 2
     assert [info["attempt"] for _, info in events] == [1, 1, 2, 2]
-    assert events[1][1]["seconds"] >= events[1][1]["wait"] > 0
+    assert all(info["wait"] > 0 for _, info in events)
+    assert events[1][1]["seconds"] > 0
 
 
 def test_a_reply_that_says_later_too_often_stands(run: Run) -> None:
