@@ -8,7 +8,8 @@ machine instructions for a request and its reply, which was two thirds of the wh
 things keep it at two thirds of that. The request of an origin is validated once and its target
 exchanged (RequestTemplate). Each exchange has a state machine of its own, which need not be led
 through the end of a request and round to the next cycle. And a body that has a length and is there
-in full when the head is, as most are, is taken as it is. All other bodies are h11's.
+in full when the head is, as most are, is taken as it is; chunks are undone in :mod:`.chunks`. All
+other bodies are h11's.
 
 Time limits. A timer per read would be made and cancelled several times a page. Instead there is a
 deadline, a number that each step moves, and one timer that looks at it: if the deadline has moved
@@ -29,6 +30,7 @@ from collections.abc import Callable
 import h11
 
 from .body import decoded, decoded_whole, finish, inflater
+from .chunks import BadChunk, Chunks
 from .errors import (
     ConnectionLost,
     HTTPError,
@@ -85,6 +87,7 @@ class Connection:
 
     __slots__ = (
         "_busy",
+        "_chunks",
         "_deadline",
         "_expired",
         "_http",
@@ -96,6 +99,7 @@ class Connection:
         "_timer",
         "_total_deadline",
         "_trace",
+        "_unread",
         "_upload_ends",
         "_upload_error",
         "_uploaded",
@@ -128,6 +132,9 @@ class Connection:
         self._upload_ends = self._uploaded = False
         self._deadline = self._total_deadline = 0.0
         self._busy = self._expired = self._writing = False
+        # The chunks of a reply that has some, and what came with its head and is not fed to them.
+        self._chunks: Chunks | None = None
+        self._unread = b""
         self.exchanges = 0
         self.idle_since = 0.0
         self.reusable = False
@@ -183,25 +190,31 @@ class Connection:
 
     async def next_piece(self, url: URL, reply: Reply) -> bytes | bytearray | None:
         """The next piece of the body as it was sent, or None at its end."""
+        piece: bytes | bytearray | None
         self._busy = True
         try:
-            event = await self._next_event(url)
+            if self._chunks is not None:
+                piece = await self._next_chunk(url, self._chunks)
+            else:
+                piece = await self._next_data(url)
         finally:
             self._busy = False
-        if type(event) is h11.Data:
-            reply.wire_bytes += len(event.data)
-            return event.data
-        if not isinstance(event, h11.EndOfMessage):
-            raise ProtocolError(url.href, f"expected the end of the body, got {event!r}")
+        if piece is not None:
+            reply.wire_bytes += len(piece)
+            return piece
         if reply.endless and self._stream.truncated:
             reply.flag(NO_FAREWELL)
         # Bytes after the end of the reply were not asked for: whatever they are, they must not be
         # taken for the reply to the next request. Nor is a connection trusted on which the two
         # ways to say where a body ends came together (RFC 9112, section 6.3), or whose head had to
         # be mended.
+        chunks = self._chunks
+        if chunks is None:
+            whole = self._http.their_state is h11.DONE and not self._http.trailing_data[0]
+        else:
+            whole = chunks.ended and not chunks.odd and not chunks.rest and reply.keeps_alive
         self.reusable = (
-            self._http.their_state is h11.DONE
-            and not self._http.trailing_data[0]
+            whole
             and MENDED_HEAD not in reply.flags
             and not ("transfer-encoding" in reply.headers and "content-length" in reply.headers)
         )
@@ -338,6 +351,10 @@ class Connection:
         if mended:
             reply.flag(MENDED_HEAD)
             reply.simple = False
+        self._chunks = None
+        if reply.length is None and not reply.endless:
+            self._chunks = Chunks()
+            self._unread, _ = self._http.trailing_data
         if reply.status == 408 and self.exchanges:
             lost = ConnectionLost(request.url.href, "given up by the server while it was idle")
             raise Stale(lost, sent=True)
@@ -435,8 +452,27 @@ class Connection:
         except HTTPError:
             self.reusable = False
 
-    async def _next_event(self, url: URL) -> h11.Event | type[h11.PAUSED]:
-        """The next event of the reply; reads from the stream when h11 has none."""
+    async def _next_chunk(self, url: URL, chunks: Chunks) -> bytes | None:
+        """What the next bytes hold of a chunked body; None at its end."""
+        data, self._unread = self._unread, b""
+        while not chunks.ended:
+            if not data:
+                data = await self._more_of_the_body(url)
+                if not data:
+                    if chunks.end():
+                        break
+                    raise _cut_short(url)
+            try:
+                content = chunks.feed(data)
+            except BadChunk as error:
+                raise ProtocolError(url.href, str(error)) from error
+            if content:
+                return content
+            data = b""
+        return None
+
+    async def _next_data(self, url: URL) -> bytes | bytearray | None:
+        """The next bytes of a body that has a length, or ends with the connection."""
         http = self._http
         while True:
             try:
@@ -446,16 +482,23 @@ class Connection:
                 if closed_by_server:
                     raise _cut_short(url) from error
                 raise ProtocolError(url.href, str(error)) from error
+            if type(event) is h11.Data:
+                return event.data
+            if type(event) is h11.EndOfMessage:
+                return None
             if event is not h11.NEED_DATA:
-                return event  # type: ignore[return-value]
-            self._move_deadline(self._read_limit)
-            try:
-                data = await self._stream.recv()
-            except OSError as error:
-                raise self._interrupted(url) or _broken(url, error) from error
-            if (interrupted := self._interrupted(url)) is not None:
-                raise interrupted
-            http.receive_data(data)
+                raise ProtocolError(url.href, f"expected the end of the body, got {event!r}")
+            http.receive_data(await self._more_of_the_body(url))
+
+    async def _more_of_the_body(self, url: URL) -> bytes:
+        self._move_deadline(self._read_limit)
+        try:
+            data = await self._stream.recv()
+        except OSError as error:
+            raise self._interrupted(url) or _broken(url, error) from error
+        if (interrupted := self._interrupted(url)) is not None:
+            raise interrupted
+        return data
 
     # ---- the clock -----------------------------------------------------------------------------
 

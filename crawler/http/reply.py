@@ -65,6 +65,12 @@ class Reply:
         if self.status == 206:
             self.flags = (PARTIAL,)
 
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the server says that another request may follow (RFC 9112, section 9.3)."""
+        said = self.headers.get("connection", "").lower()
+        return self.version >= "1.1" and "close" not in [part.strip() for part in said.split(",")]
+
     def flag(self, name: str) -> None:
         """Note something odd."""
         if name not in self.flags:
