@@ -6,7 +6,6 @@ from typing import Any, TypedDict
 from .auth import Auth, as_auth
 from .forms import Body, Files, Form, content_of, query_of
 from .limits import Limits
-from .redirects import Trail
 from .reply import Reply
 from .request import Fields, Request
 from .url import URL
@@ -58,35 +57,32 @@ class Call:
         "bare",
         "cookies",
         "deadline",
+        "downgrade",
         "follow",
         "inspect",
         "limits",
-        "origin",
         "request",
-        "trail",
+        "urls",
     )
 
     def __init__(
         self,
         request: Request,
         limits: Limits,
-        *,
-        auth: Auth | None = None,
-        cookies: str = "",
-        follow: bool = True,
-        inspect: Inspect | None = None,
-        downgrade: bool = False,
+        auth: Auth | None,
+        downgrade: bool,
+        inspect: Inspect | None,
     ) -> None:
         self.request = request
         self.limits = limits
         self.auth = auth
-        self.cookies = cookies
-        self.follow = follow
+        self.downgrade = downgrade
         self.inspect = inspect
-        self.trail = Trail(request.url, limits.redirects, downgrade=downgrade)
-        self.origin = request.url.origin
+        self.urls = [request.url]
         self.deadline: float | None = None
         self.attempts = 0
+        self.cookies = ""
+        self.follow = True
         self.bare = False
 
 
@@ -102,16 +98,12 @@ def call_of(
     limits = options.get("limits") or limits
     if (seconds := options.get("timeout")) is not None:
         limits = limits.within(seconds)
-    cookies = options.get("cookies")
-    return Call(
-        _request(method, url, options),
-        limits,
-        auth=as_auth(options.get("auth")) or auth,
-        cookies="; ".join(f"{name}={value}" for name, value in (cookies or {}).items()),
-        follow=options.get("follow_redirects", True),
-        inspect=options.get("inspect"),
-        downgrade=downgrade,
-    )
+    auth = as_auth(options.get("auth")) or auth
+    call = Call(_request(method, url, options), limits, auth, downgrade, options.get("inspect"))
+    call.follow = options.get("follow_redirects", True)
+    cookies = options.get("cookies") or {}
+    call.cookies = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return call
 
 
 def _request(method: str, url: str | URL, options: Options) -> Request:

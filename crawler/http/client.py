@@ -41,6 +41,7 @@ from .opening import Opener
 from .pool import Origin, Pool
 from .proxy import Proxies
 from .redirects import STATUSES as REDIRECT_STATUSES
+from .redirects import Trail
 from .reply import Reply
 from .request import Request, RequestTemplate
 from .response import Response, StreamedResponse
@@ -136,12 +137,10 @@ class Client:
             return await self.request("GET", url, **options)
         # Nothing special, which is all that a crawl asks for: straight on.
         request = Request("GET", url if isinstance(url, URL) else URL(url))
-        call = Call(
-            request, self.limits, auth=self._auth, inspect=inspect, downgrade=self._downgrade
-        )
+        call = Call(request, self.limits, self._auth, self._downgrade, inspect)
         call.bare = self._bare
         reply, _, _ = await self._open(call, True)
-        return Response(call.trail, reply)
+        return Response(call.urls, reply)
 
     async def request(self, method: str, url: str | URL, **options: Unpack[Options]) -> Response:
         """Send a request, follow redirects, and return whatever status it ends with.
@@ -151,7 +150,7 @@ class Client:
         """
         call = call_of(method, url, options, self.limits, self._auth, self._downgrade)
         reply, _, _ = await self._open(call, True)
-        return Response(call.trail, reply)
+        return Response(call.urls, reply)
 
     async def head(self, url: str | URL, **options: Unpack[Options]) -> Response:
         """HEAD; see :meth:`request`."""
@@ -202,7 +201,7 @@ class Client:
             self._release(origin, connection)
 
         response = StreamedResponse(
-            call.trail, reply, connection, release, limit=call.limits.body, max_body=max_body
+            call.urls, reply, connection, release, limit=call.limits.body, max_body=max_body
         )
         try:
             yield response
@@ -224,6 +223,7 @@ class Client:
         if call.limits is not self.limits and call.limits.pool is not None:
             call.deadline = asyncio.get_running_loop().time() + call.limits.total
         request, cookies = (call.request, "") if call.bare else self._dress(call)
+        trail: Trail | None = None
         while True:
             wait: float | None
             try:
@@ -238,14 +238,17 @@ class Client:
                     self._cookies.take(request.url, reply.headers)
                 refusal = reply.refusal
                 if refusal is None:
-                    self._budgets.earn(origin.key)
+                    if self._retry is not None:
+                        self._budgets.earn(origin.key)
                     return reply, connection, origin
                 if isinstance(refusal, _Redirected):
                     with span(self._trace, "redirect", url=request.url.href, status=reply.status):
-                        call.trail.sent(request, cookies)
-                        call.request = call.trail.follow(reply, call.request)
+                        if trail is None:
+                            trail = Trail(call.urls, call.limits.redirects, call.downgrade)
+                        trail.sent(request, cookies)
+                        call.request = trail.follow(reply, call.request)
                         request, cookies = self._dress(call)
-                        call.trail.check(request, cookies)
+                        trail.check(request, cookies)
                     continue
                 if not isinstance(refusal, _ToRepeat):
                     raise refusal
@@ -261,7 +264,7 @@ class Client:
         """The request as it is sent this time: with cookies, credentials and the proxy's form."""
         request = call.request
         url = request.url
-        at_home = url.origin == call.origin
+        at_home = url.origin == call.urls[0].origin
         extra = []
         cookies = self._cookies.header(url) if self._cookies is not None else ""
         if call.cookies and at_home:

@@ -26,15 +26,15 @@ _Sent = tuple[str, bytes, str, str]
 
 
 class Trail:
-    """The URLs that one fetch has been sent through, the first one included."""
+    """The way of one fetch; ``urls``, which grows, begins with the URL that was asked for."""
 
-    __slots__ = ("_downgrade", "_limit", "_sent", "urls")
+    __slots__ = ("_downgrade", "_limit", "_sent", "_urls")
 
-    def __init__(self, start: URL, limit: int, *, downgrade: bool = True) -> None:
+    def __init__(self, urls: list[URL], limit: int, downgrade: bool) -> None:
         self._limit = limit
         self._downgrade = downgrade
         self._sent: list[_Sent] = []
-        self.urls = [start]
+        self._urls = urls
 
     def sent(self, request: Request, cookies: str) -> None:
         """Note a request that was redirected."""
@@ -47,14 +47,14 @@ class Trail:
         """
         if _as_sent(request, cookies) in self._sent:
             text = f"redirected in a circle, back to {request.url}"
-            raise RedirectError(self.urls[0].href, text)
+            raise RedirectError(self._urls[0].href, text)
 
     def follow(self, reply: Reply, request: Request) -> Request:
         """What to ask for next; raises RedirectError for what cannot or must not be followed."""
-        here = self.urls[-1]
-        start = self.urls[0].href
+        here = self._urls[-1]
+        start = self._urls[0].href
         location = _location(start, here, reply.status, reply.headers)
-        if len(self.urls) > self._limit:
+        if len(self._urls) > self._limit:
             raise RedirectError(start, f"more than {self._limit} redirects, the last to {location}")
         try:
             there = URL(location, base=here)
@@ -67,7 +67,7 @@ class Trail:
             raise RedirectError(start, f"{there} wants the body again, which can be read once only")
         if "#" in here.href and "#" not in there.href:
             there.href += here.href[here.href.index("#") :]
-        self.urls.append(there)
+        self._urls.append(there)
         return following
 
 

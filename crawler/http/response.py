@@ -9,8 +9,9 @@ from .body import decoded, finish, inflater
 from .charset import decode, to_utf8
 from .connection import Connection
 from .errors import BadStatus, TooLarge
-from .redirects import STATUSES, Trail
+from .redirects import STATUSES
 from .reply import Reply
+from .url import URL
 
 T = TypeVar("T")
 
@@ -20,9 +21,9 @@ class _Head:
 
     __slots__ = ("flags", "headers", "history", "phrase", "status", "url", "version", "wire_bytes")
 
-    def __init__(self, trail: Trail, reply: Reply) -> None:
-        self.url = trail.urls[-1]
-        self.history = trail.urls[:-1]
+    def __init__(self, urls: list[URL], reply: Reply) -> None:
+        self.url = urls[-1]
+        self.history = urls[:-1]
         self.status = reply.status
         self.phrase = reply.phrase
         self.version = reply.version
@@ -59,8 +60,8 @@ class Response(_Head):
 
     __slots__ = ("body",)
 
-    def __init__(self, trail: Trail, reply: Reply) -> None:
-        super().__init__(trail, reply)
+    def __init__(self, urls: list[URL], reply: Reply) -> None:
+        super().__init__(urls, reply)
         self.body = reply.body
 
     def text(self) -> str:
@@ -88,7 +89,7 @@ class StreamedResponse(_Head):
 
     def __init__(
         self,
-        trail: Trail,
+        urls: list[URL],
         reply: Reply,
         connection: Connection,
         release: Callable[[], None],
@@ -96,7 +97,7 @@ class StreamedResponse(_Head):
         limit: int,
         max_body: int | None,
     ) -> None:
-        super().__init__(trail, reply)
+        super().__init__(urls, reply)
         self._reply = reply
         self._connection = connection
         self._release = release
