@@ -16,7 +16,7 @@ or from outside, with a program that does not:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from miniloop.kernel.eager import eager_task_factory
@@ -46,10 +46,28 @@ __version__ = "0.1.0.dev0"
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
-    """`asyncio.run` on a miniloop: run `main` in a new loop, clean up, and give its result."""
-    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
-        return runner.run(main)
+def run(
+    main: Awaitable[T],
+    *,
+    debug: bool | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
+    """`asyncio.run` on a miniloop: run `main` in a new loop, clean up, and give its result.
+
+    `main` is a coroutine; from CPython 3.14 on any awaitable will do, as for `asyncio.run`.
+    `debug` switches debug mode on or off; None leaves it to the interpreter (`-X dev`).
+    `loop_factory` makes the loop (default: `miniloop.new_event_loop`), as in
+    `run(main(), loop_factory=lambda: miniloop.EventLoop(poller=...))`.
+
+    Raises RuntimeError if a loop is running in this thread already, as in a notebook: await the
+    coroutine there.
+    """
+    if asyncio.events._get_running_loop() is not None:
+        raise RuntimeError(
+            "miniloop.run() cannot be called from a running event loop; await the coroutine instead"
+        )
+    with asyncio.Runner(debug=debug, loop_factory=loop_factory or new_event_loop) as runner:
+        return runner.run(main)  # type: ignore[arg-type]  # an awaitable, from 3.14 on
 
 
 def __getattr__(name: str) -> Any:

@@ -1,45 +1,52 @@
-"""python -m miniloop [--debug] script.py args… | -m module args…: a program on this loop.
+"""python -m miniloop script.py args… | -m module args… | -c code args… | -: a program on this loop.
 
-The program is not changed and need not know: whether it gets its loop by `asyncio.run`, `Runner`,
-`new_event_loop` or `get_event_loop`, it gets a miniloop. It sees its own `sys.argv`, and its exit
-code and tracebacks are its own. Only a program that makes a loop by the name of its class, as
-uvicorn does with `asyncio.SelectorEventLoop` unless told `--loop none`, keeps the one it has named.
-
-Up to Python 3.15 the event loop policy decides what all of these make. From 3.16 on there are no
-policies, and `asyncio.new_event_loop`, which they all call, is replaced instead.
+The program is not changed and need not know: however it makes its loop, by `asyncio.run`, by the
+name of a class, by uvloop, it gets a miniloop, and so do the processes that it starts. It sees its
+own `sys.argv`, and its exit code and tracebacks are its own. `miniloop.swap` says how.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import runpy
 import sys
+from dataclasses import replace
 from typing import NoReturn
 
 import miniloop
+from miniloop.swap import program, report, settings, take_over
 
 USAGE = """\
-usage: python -m miniloop [--debug] script.py [argument ...]
-       python -m miniloop [--debug] -m module [argument ...]
+usage: python -m miniloop [option ...] script.py [argument ...]
+       python -m miniloop [option ...] -m module [argument ...]
+       python -m miniloop [option ...] -c code [argument ...]
+       python -m miniloop [option ...] - [argument ...]
 
-Run an asyncio program, unchanged, on miniloop.
+Run an asyncio program, unchanged, on miniloop: a script, a module, a piece of code, or what comes
+from standard input. Processes that it starts run on miniloop as well.
 
-  --debug    run the loop in asyncio's debug mode
-  -m module  run a module, as python -m does
-  --version  print the version and exit
-  --help     print this text and exit
+  --strict       to ask for another loop by its name, such as uvloop, is an error
+  -v, --verbose  tell at exit which loops ran, in which process
+  --debug        run the loop in asyncio's debug mode
+  --version      print the version and exit
+  -h, --help     print this text and exit
+
+Options of the interpreter itself, such as -X and -W, stand before -m miniloop.
 """
 
 
 def main(arguments: list[str]) -> None:
     """Run what the arguments name. Raises SystemExit(2) for bad usage."""
     rest = list(arguments)
-    while rest and rest[0].startswith("-"):
+    strict = verbose = False
+    while rest and rest[0].startswith("-") and rest[0] != "-":
         option = rest.pop(0)
         if option == "--debug":
             # asyncio and everything below it read this when a loop is made.
             os.environ["PYTHONASYNCIODEBUG"] = "1"
+        elif option == "--strict":
+            strict = True
+        elif option in ("-v", "--verbose"):
+            verbose = True
         elif option in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return
@@ -48,11 +55,16 @@ def main(arguments: list[str]) -> None:
                 f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
             )
             return
-        elif option == "-m":
+        elif option[:2] in ("-m", "-c"):
+            if len(option) > 2:  # -mmodule, as python has it
+                rest.insert(0, option[2:])
             if not rest:
-                _refuse("-m wants the name of a module")
-            use_miniloop_everywhere()
-            _run_module(rest)
+                _refuse("-m wants the name of a module" if option == "-m" else "-c wants code")
+            _take_over(strict, verbose)
+            if option[:2] == "-m":
+                program.run_module(rest)
+            else:
+                program.run_code(rest[0], rest[1:])
             return
         elif option == "--":
             break
@@ -60,33 +72,23 @@ def main(arguments: list[str]) -> None:
             _refuse(f"unknown option {option}")
     if not rest:
         _refuse("nothing to run")
-    use_miniloop_everywhere()
-    _run_script(rest)
+    if rest[0] == "-":
+        _take_over(strict, verbose)
+        program.run_standard_input(rest[1:])
+        return
+    if not os.path.exists(rest[0]):
+        _refuse(f"can't open file {rest[0]!r}: no such file")
+    _take_over(strict, verbose)
+    program.run_script(rest)
 
 
-def use_miniloop_everywhere() -> None:
-    """Have every way to get a loop in this process give a miniloop."""
-    if sys.version_info < (3, 16):
-        miniloop.install()
-    else:
-        asyncio.new_event_loop = asyncio.events.new_event_loop = miniloop.new_event_loop
-
-
-def _run_module(words: list[str]) -> None:
-    sys.argv = words
-    sys.path.insert(0, os.getcwd())
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
-
-
-def _run_script(words: list[str]) -> None:
-    script = words[0]
-    if not os.path.exists(script):
-        _refuse(f"can't open file {script!r}: no such file")
-    sys.argv = words
-    # A script finds the modules beside it; a directory or a zip file is put on the path by runpy.
-    if os.path.isfile(script):
-        sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-    runpy.run_path(script, run_name="__main__")
+def _take_over(strict: bool, verbose: bool) -> None:
+    wanted = settings.in_force()  # by whoever started this program, if that runs under us too
+    if strict:
+        wanted = replace(wanted, strict=True)
+    if verbose:
+        wanted = replace(wanted, report=report.new_file(), main=os.getpid())
+    take_over(wanted)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -13,26 +13,29 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-import time
+import sys
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import Context
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
-from miniloop.kernel.clock import ReplaceableClock
+from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.eager import eager_task_factory, new_eager_task
 from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import Handle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
+from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
 from miniloop.net import pipe as net_pipe
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
@@ -51,6 +54,9 @@ _PIPE = subprocess.PIPE
 # asyncio's own is there from 3.12 on.
 _EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", eager_task_factory))
 
+# From 3.14 on a task factory is told the name; before, the task is given it afterwards.
+_FACTORIES_NAME = sys.version_info >= (3, 14)
+
 
 class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     """An asyncio event loop.
@@ -66,24 +72,33 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self,
         *,
         poller: Poller | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
     ) -> None:
         super().__init__(poller=poller, clock=clock, ready=ready)
-        self.own_clock = clock
-        if type(self).time is not EventLoop.time:  # a subclass tells the time in its own way
-            self.use_clock(self.time)
-        self._debug = False
-        self._task_factory: Callable[..., Any] | None = None
-        self._asyncgens = AsyncGenerators(self)
-        self._origins = debug.OriginTracking()
-        self._reporter = ExceptionReporter()
-        self._executor = DefaultExecutor(self)
-        self._signals = SignalHandlers(self)
-        self._sockets = Sockets(self)
+        try:
+            self.own_clock = clock
+            if type(self).time is not EventLoop.time:  # a subclass tells the time in its own way
+                self.use_clock(self.time)
+            self._debug = False
+            self._task_factory: Callable[..., Any] | None = None
+            self._asyncgens = AsyncGenerators(self)
+            self._origins = debug.OriginTracking()
+            self._reporter = ExceptionReporter()
+            self._executor = DefaultExecutor(self)
+            self._signals = SignalHandlers(self)
+            self._sockets = Sockets(self)
+            self.set_debug(debug.debug_by_default())
+        except BaseException:
+            super().close()
+            raise
         # Which transport owns a file descriptor, so that users are kept off it.
         self.transports: dict[int, weakref.ref[Any]] = {}
-        self.set_debug(debug.debug_by_default())
+
+    @classmethod
+    def new_event_loop(cls) -> EventLoop:
+        """A new loop: the factory for `asyncio.Runner` and `asyncio.run`."""
+        return cls()
 
     def __repr__(self) -> str:
         return (
@@ -112,9 +127,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Run until `stop` is called."""
         self._check_closed()
         self._check_can_run()
-        self._origins.switch(self._debug)
-        self._asyncgens.install()
         try:
+            self._origins.switch(self._debug)
+            self._asyncgens.install()
             super().run_forever()
         finally:
             self._asyncgens.uninstall()
@@ -132,15 +147,17 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if is_ours:
             # Whoever called us gets the exception; there is no need to log it as well.
             task._log_destroy_pending = False
-        task.add_done_callback(_stop_loop_of)
+        end = _EndOfRun(self)
+        task.add_done_callback(end)
         try:
             self.run_forever()
         except BaseException:
+            end.loop = None
             if is_ours and task.done() and not task.cancelled():
                 task.exception()  # the same one that we are raising
             raise
         finally:
-            task.remove_done_callback(_stop_loop_of)
+            task.remove_done_callback(end)
         if not task.done():
             raise RuntimeError("Event loop stopped before Future completed.")
         try:
@@ -176,17 +193,36 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         *,
         name: object = None,
         context: Context | None = None,
-        eager_start: bool | None = None,
+        **kwargs: Any,
     ) -> Task[T]:
         """Run a coroutine in a task of its own. Raises RuntimeError if the loop is closed.
 
-        `eager_start`, which asyncio has from 3.14 on, says whether the first step is taken at once.
+        `eager_start=True`, which asyncio has from 3.14 on, takes the first step at once, and
+        `eager_start=False` does not, whatever the task factory. A factory that was set gets this
+        and all further arguments.
         """
         if self._closed:
             raise RuntimeError("Event loop is closed")
-        if eager_start is None:
-            return self.make_task(self, coro, name, context)
-        return Task(coro, loop=self, name=name, context=context, eager_start=eager_start)
+        if kwargs:
+            task: Task[T] = self._create_special_task(coro, name, context, **kwargs)
+            return task
+        return self.make_task(self, coro, name, context)
+
+    def _create_special_task(
+        self,
+        coro: Any,
+        name: object,
+        context: Context | None,
+        **kwargs: Any,
+    ) -> Any:
+        """Make a task of which more is wanted than a name and a context."""
+        if self.make_task is _make_by_factory:
+            return _make_by_factory(self, coro, name, context, **kwargs)
+        eager = kwargs.pop("eager_start", None)
+        if kwargs:
+            raise TypeError(f"create_task() got unexpected arguments: {', '.join(kwargs)}")
+        make = self.make_task if eager is None else self._own_task_maker(eager)
+        return make(self, coro, name, context)
 
     def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
         """Have `factory(loop, coro, **kwargs)` make the tasks; None for the loop's own.
@@ -204,12 +240,10 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     def _choose_makers(self) -> None:
         """Put those in place that the debug mode and the task factory ask for."""
-        eager = self._task_factory in _EAGER_FACTORIES
-        if self._debug:
-            task: Callable[..., Any] = debug.new_debug_eager_task if eager else debug.new_debug_task
+        factory = self._task_factory
+        if factory is None or factory in _EAGER_FACTORIES:
+            task = self._own_task_maker(factory is not None)
         else:
-            task = new_eager_task if eager else new_task
-        if self._task_factory is not None and not eager:
             task = _make_by_factory
         if self._debug:
             self.use_makers(
@@ -221,6 +255,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             )
         else:
             self.use_makers(Handle, new_handle, new_timer, new_future, task)
+
+    def _own_task_maker(self, eager: bool) -> Callable[..., Any]:
+        """What makes our own tasks, in this mode."""
+        if self._debug:
+            return debug.new_debug_eager_task if eager else debug.new_debug_task
+        return new_eager_task if eager else new_task
 
     # Exceptions: kernel/report.py.
 
@@ -318,17 +358,15 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             return self._free_fileno(file)
         except ValueError:
             for watch in self.poller.watches.values():
-                if watch.file is file:
+                # None is what the watches of bare numbers have there.
+                if watch.file is file and file is not None:
                     return watch.fd
             raise
 
     def _free_fileno(self, file: Any) -> int:
         """The descriptor of a file that no transport owns."""
         fd = _fileno(file)
-        known = self.transports.get(fd)
-        owner = None if known is None else known()
-        if owner is not None and not owner.is_closing():
-            raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
+        refuse_owned(self, fd, file)
         return fd
 
     # Names and addresses: net/resolver.py.
@@ -402,7 +440,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Send a file over a socket."""
         # asyncio's loops fall back unless they are told not to; its abstract class says None.
         return await sendfile.send_over_socket(
-            self, sock, file, offset, count, fallback is None or fallback
+            self, self._sockets, sock, file, offset, count, fallback is None or fallback
         )
 
     # Connections and servers: net/connect.py, net/listen.py, net/server.py, net/stream.py,
@@ -584,9 +622,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> Any:
         """Go over to TLS on an open connection."""
-        from miniloop.net import tls  # which an interpreter built without ssl cannot import
-
-        return await tls.start_tls(
+        return await connect.tls_module().start_tls(
             self,
             transport,
             protocol,
@@ -620,7 +656,6 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         family: int = 0,
         proto: int = 0,
         flags: int = 0,
-        reuse_address: bool | None = None,
         reuse_port: bool | None = None,
         allow_broadcast: bool | None = None,
         sock: socket.socket | None = None,
@@ -634,7 +669,6 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             family=family,
             proto=proto,
             flags=flags,
-            reuse_address=reuse_address,
             reuse_port=reuse_port,
             allow_broadcast=allow_broadcast,
             sock=sock,
@@ -686,13 +720,49 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass
 
+    # Private names of asyncio's that libraries read: docs/decisions/types-that-libraries-check.md.
 
-def _make_by_factory(loop: EventLoop, coro: Any, name: object, context: Context | None) -> Any:
+    @property
+    def _selector(self) -> SelectorView:
+        return SelectorView(self.poller)
+
+    @property
+    def _scheduled(self) -> list[TimerHandle]:
+        return [timer for _, _, timer in sorted(self.timers.entries)]
+
+    @property
+    def _signal_handlers(self) -> Mapping[int, Handle]:
+        return MappingProxyType({} if self._closed else self._signals.handlers)
+
+    @property
+    def _default_executor(self) -> Any:
+        return None if self._closed else self._executor.pool
+
+    @property
+    def _executor_shutdown_called(self) -> bool:
+        return self._closed or self._executor.is_shut_down
+
+    @property
+    def _exception_handler(self) -> Callable[..., object] | None:
+        return self._reporter.handler
+
+    @property
+    def _clock_resolution(self) -> float:
+        return self._resolution
+
+
+def _make_by_factory(
+    loop: EventLoop, coro: Any, name: object, context: Context | None, **kwargs: Any
+) -> Any:
     """Make a task by the factory that the user has set."""
     factory = loop.get_task_factory()
     assert factory is not None
-    task = factory(loop, coro) if context is None else factory(loop, coro, context=context)
-    if name is not None and hasattr(task, "set_name"):
+    if context is not None:
+        kwargs["context"] = context
+    if name is not None and _FACTORIES_NAME:
+        kwargs["name"] = name
+    task = factory(loop, coro, **kwargs)
+    if name is not None and not _FACTORIES_NAME and hasattr(task, "set_name"):
         task.set_name(name)
     return task
 
@@ -707,10 +777,26 @@ class _Closed:
 _CLOSED: Any = _Closed()
 
 
-def _stop_loop_of(future: Any) -> None:
-    if not future.cancelled() and isinstance(future.exception(), SystemExit | KeyboardInterrupt):
-        return  # it came out of run_forever, and has stopped the loop by that
-    asyncio.futures._get_loop(future).stop()  # type: ignore[attr-defined]  # private
+class _EndOfRun:
+    """The callback that stops a loop when the future is done for which it runs.
+
+    A run that ends by Ctrl-C or an exit may leave it in the ready queue, and it must not end the
+    next run. So it is left without its loop then.
+    """
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: EventLoop) -> None:
+        self.loop: EventLoop | None = loop
+
+    def __call__(self, future: Any) -> None:
+        if self.loop is None:
+            return
+        if not future.cancelled() and isinstance(
+            future.exception(), SystemExit | KeyboardInterrupt
+        ):
+            return  # it came out of run_forever, and has stopped the loop by that
+        self.loop.stop()
 
 
 def _fileno(file: Any) -> int:
@@ -727,6 +813,7 @@ def _fileno(file: Any) -> int:
     return fd
 
 
-def new_event_loop() -> EventLoop:
-    """A new loop: the factory for `asyncio.Runner` and `asyncio.run`."""
-    return EventLoop()
+# The factory for `asyncio.run`, `Runner` and whoever else asks for one. A bound method, and not a
+# function: as an attribute of a class (`loop_factory = miniloop.new_event_loop` in a test case), it
+# does not take the instance for an argument.
+new_event_loop = EventLoop.new_event_loop

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
+import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+import unittest
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -69,6 +74,66 @@ def test_run_closes_its_loop_and_cancels_what_is_left() -> None:
     assert end == "cancelled"
 
 
+def test_run_takes_a_factory_of_its_callers() -> None:
+    class Mine(miniloop.EventLoop):
+        pass
+
+    assert miniloop.run(kind_of_loop(), loop_factory=Mine) is Mine
+    assert miniloop.run(kind_of_loop(), loop_factory=None) is miniloop.EventLoop
+
+
+def test_run_takes_what_asyncio_run_takes() -> None:
+    theirs = inspect.signature(asyncio.run).parameters
+    ours = inspect.signature(miniloop.run).parameters
+    assert set(theirs) <= set(ours)
+    for name, parameter in theirs.items():
+        assert (ours[name].kind, ours[name].default) == (parameter.kind, parameter.default)
+
+
+RUNS = {"miniloop": miniloop.run, "asyncio": asyncio.run}
+
+
+@pytest.fixture(params=RUNS.values(), ids=RUNS.keys())
+def run_itself(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    run: Callable[[Any], Any] = request.param
+    return run
+
+
+class Awaitable:
+    def __await__(self) -> Generator[Any, None, str]:
+        yield from asyncio.sleep(0).__await__()
+        return "awaited"
+
+
+def test_run_takes_any_awaitable_from_3_14_on(run_itself: Callable[[Any], Any]) -> None:
+    if sys.version_info >= (3, 14):
+        assert run_itself(Awaitable()) == "awaited"
+    else:
+        with pytest.raises(ValueError, match="a coroutine was expected"):
+            run_itself(Awaitable())
+    with pytest.raises((TypeError, ValueError), match="coroutine"):
+        run_itself("text")
+
+
+def test_run_in_a_running_loop_says_what_is_wrong_and_touches_nothing(
+    run_itself: Callable[[Any], Any],
+) -> None:
+    async def main() -> str:
+        coroutine = kind_of_loop()
+        before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+        with pytest.raises(
+            RuntimeError, match=r"run\(\) cannot be called from a running event loop"
+        ) as caught:
+            run_itself(coroutine)
+        assert caught.value.__context__ is None
+        if before:
+            assert len(os.listdir("/proc/self/fd")) == before
+        assert await coroutine is miniloop.EventLoop  # still the caller's
+        return "goes on"
+
+    assert miniloop.run(main()) == "goes on"
+
+
 def test_a_runner_takes_the_factory() -> None:
     with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
         assert runner.run(kind_of_loop()) is miniloop.EventLoop
@@ -77,6 +142,17 @@ def test_a_runner_takes_the_factory() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="a keyword since CPython 3.12")
 def test_asyncio_run_takes_the_factory() -> None:
     assert asyncio.run(kind_of_loop(), loop_factory=miniloop.new_event_loop) is miniloop.EventLoop  # type: ignore[call-arg, unused-ignore]
+
+
+def test_the_factory_may_be_an_attribute_of_a_class_and_be_pickled() -> None:
+    class Case(unittest.IsolatedAsyncioTestCase):
+        loop_factory = miniloop.new_event_loop
+
+    loop = Case().loop_factory()
+    assert type(loop) is miniloop.EventLoop
+    loop.close()
+    assert pickle.loads(pickle.dumps(miniloop.new_event_loop)) == miniloop.new_event_loop
+    assert miniloop.new_event_loop.__name__ == "new_event_loop"
 
 
 def test_a_new_loop_is_an_asyncio_loop() -> None:

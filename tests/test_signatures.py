@@ -10,6 +10,9 @@ import pytest
 
 import miniloop
 
+# What really runs; the abstract class has parameters that no loop takes any more.
+ASYNCIO_LOOP = asyncio.BaseEventLoop
+
 PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -60,7 +63,8 @@ def test_keyword_parameters_are_all_there_with_the_same_defaults(method: str) ->
     takes_more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in found)
     for name, default in theirs.items():
         if name not in ours:
-            assert takes_more, f"{name} is missing"
+            missing_there = name not in inspect.signature(getattr(ASYNCIO_LOOP, method)).parameters
+            assert takes_more or missing_there, f"{name} is missing"
             continue
         assert ours[name] == default, f"{name} has another default"
 

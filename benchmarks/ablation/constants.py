@@ -11,7 +11,7 @@ __all__ = ["reading_256_kib", "visiting_every_turn"]
 
 def visiting_every_turn() -> EventLoop:
     """A loop that asks the kernel for events on every turn."""
-    scheduler.LONGEST_STRIDE = 1
+    scheduler.MOST_TURNS = 1
     return EventLoop()
 
 

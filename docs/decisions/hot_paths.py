@@ -16,8 +16,10 @@ import time
 import timeit
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
+from itertools import islice, repeat
 from typing import Any
 
 import miniloop
@@ -252,6 +254,53 @@ def measure_makers() -> None:
     loop.close()
 
 
+class _Entry:
+    """What the ready queue holds, with nothing to do."""
+
+    __slots__ = ()
+
+    def _run(self) -> None:
+        pass
+
+
+def measure_turns() -> None:
+    """Running what is in the ready queue: taken by a call each, and from an iterator."""
+    ready: deque[_Entry] = deque()
+    take = ready.popleft
+    taken = map(deque.popleft, repeat(ready))
+    entry = _Entry()
+
+    def fill(count: int) -> Callable[[], None]:
+        return lambda: ready.extend([entry] * count)
+
+    def by_calls() -> None:
+        for _ in range(len(ready)):
+            take()._run()
+
+    def counted() -> None:
+        count = len(ready)
+        for entry in taken:
+            entry._run()
+            count -= 1
+            if not count:
+                break
+
+    def sliced() -> None:
+        for entry in islice(taken, len(ready)):
+            entry._run()
+
+    for count, run in ((1, counted), (8, counted), (8, sliced), (1000, sliced)):
+        prepare = fill(count)
+        number = 20_000 // count
+        filling = least(prepare, number=number)
+        ready.clear()
+        row(
+            f"{count} entries by calls, an iterator {run.__name__}",
+            least(lambda prepare=prepare: (prepare(), by_calls()), number=number) - filling,
+            least(lambda prepare=prepare, run=run: (prepare(), run()), number=number) - filling,
+        )
+
+
 def measure_reads() -> None:
     """Reading 1 KiB of a stream, and asking for more or less than that."""
     near, far = socket.socketpair()
@@ -282,4 +331,5 @@ if __name__ == "__main__":
     measure_calls()
     measure_steps()
     measure_makers()
+    measure_turns()
     measure_reads()

@@ -44,8 +44,10 @@ class AsyncGenerators:
         sys.set_asyncgen_hooks(firstiter=self._begun, finalizer=self._dropped)
 
     def uninstall(self) -> None:
-        """Put back the hooks that were there."""
-        sys.set_asyncgen_hooks(*self._outer_hooks)
+        """Put back the hooks that were there, if others were put in their place."""
+        hooks, self._outer_hooks = self._outer_hooks, None
+        if hooks is not None:
+            sys.set_asyncgen_hooks(*hooks)
 
     def _begun(self, generator: AsyncGenerator[Any, Any]) -> None:
         if self._shut_down:

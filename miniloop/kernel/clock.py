@@ -3,15 +3,42 @@
 Tests of programs do so, to see a timeout strike without waiting for it:
 `mock.patch.object(loop, "time", ...)`. On a loop that asks `self.time()` whenever it looks at its
 timers that comes for free. Ours asks the clock itself, since a method in between makes each look
-half as dear again, or more, and looks at its timers only when one can be due. So it must be told.
+take half as long again, or more, and looks at its timers only when one can be due. So it must be
+told.
+
+Other tools freeze time for a whole program, by putting functions of theirs into the `time` module
+(freezegun). A loop that took its clock from there while time stands still would sleep for ever. So
+`monotonic` is the interpreter's own function, whatever stands in the module when we are imported.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from importlib.machinery import BuiltinImporter
+from importlib.util import module_from_spec
+from types import BuiltinFunctionType
 from typing import Any
 
-__all__ = ["ReplaceableClock"]
+__all__ = ["ReplaceableClock", "monotonic"]
+
+
+def _find_monotonic() -> Callable[[], float]:
+    """`time.monotonic` as the interpreter has it."""
+    function: Callable[[], float] = time.monotonic
+    if isinstance(function, BuiltinFunctionType):
+        return function
+    spec = BuiltinImporter.find_spec("time")
+    if spec is None or spec.loader is None:
+        return function  # an interpreter with a `time` of another kind
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function = module.monotonic
+    return function
+
+
+# Seconds from an arbitrary start; never goes backwards.
+monotonic = _find_monotonic()
 
 
 class ReplaceableClock:

@@ -17,17 +17,20 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import Context
+from types import FrameType
 from typing import Any
 
-from miniloop.kernel.describe import STACK_DEPTH, capture_stack, describe_callback
+from miniloop.kernel.describe import describe_callback
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.origin import STACK_DEPTH, capture_stack, entrance
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task
 
 __all__ = [
     "DebugHandle",
     "OriginTracking",
+    "check_callback",
     "checked_enqueue",
     "debug_by_default",
     "new_debug_eager_task",
@@ -36,9 +39,6 @@ __all__ = [
     "new_debug_task",
     "new_debug_timer",
 ]
-
-# Frames between the capture and the code of the user: the maker's and the scheduling method's.
-_OUR_FRAMES = 2
 
 
 def debug_by_default() -> bool:
@@ -61,10 +61,11 @@ class _Traced(Handle):
         super().cancel()
 
     def _run(self) -> None:
+        run = super()._run
         started = self._loop.time()
-        super()._run()
+        run()
         _warn_if_slow(self._loop, started, self)
-        self = None  # type: ignore[assignment]  # as in Handle._run
+        self = run = None  # type: ignore[assignment]  # as in Handle._run
 
     def _describe_call(self) -> str:
         if self._callback is None:
@@ -113,9 +114,9 @@ def new_debug_handle(
     callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
 ) -> Handle:
     """Make a handle."""
-    _check_callback(callback)
+    frame = check_callback(callback)
     handle = new_handle(callback, args, loop, context, DebugHandle)
-    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    handle._source_traceback = capture_stack(frame)
     return handle
 
 
@@ -127,44 +128,38 @@ def new_debug_timer(
     context: Context,
 ) -> TimerHandle:
     """Make a timer."""
-    _check_callback(callback)
+    frame = check_callback(callback)
     _check_thread(loop)
     handle = new_timer(when, callback, args, loop, context, DebugTimerHandle)
-    handle._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+    handle._source_traceback = capture_stack(frame)
     return handle
 
 
 def new_debug_future(loop: Any) -> Future[Any]:
     """Make a future: its own class notes where."""
-    future: Future[Any] = Future(loop=loop)
-    if future._source_traceback:
-        del future._source_traceback[-_OUR_FRAMES:]
-    return future
+    return Future(loop=loop)
 
 
 def new_debug_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a task."""
-    return _trim(DebugTask(coro, loop=loop, name=name, context=context))
+    _check_thread(loop)
+    return DebugTask(coro, loop=loop, name=name, context=context)
 
 
 def new_debug_eager_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a task that takes its first step now."""
-    return _trim(DebugTask(coro, loop=loop, name=name, context=context, eager_start=True))
+    _check_thread(loop)
+    return DebugTask(coro, loop=loop, name=name, context=context, eager_start=True)
 
 
-def _trim(task: Task[Any]) -> Task[Any]:
-    """Leave our own frames out of the place where the task was made."""
-    if task._source_traceback:
-        del task._source_traceback[-_OUR_FRAMES:]
-    return task
-
-
-def _check_callback(callback: Any) -> None:
-    method = sys._getframe(_OUR_FRAMES).f_code.co_name
+def check_callback(callback: Any) -> FrameType:
+    """Raise TypeError for what is no callback; give the frame that brought it."""
+    frame, method = entrance()
     if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
         raise TypeError(f"coroutines cannot be used with {method}()")
     if not callable(callback):
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
+    return frame
 
 
 def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any], None]:
@@ -176,8 +171,7 @@ def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any
     def enqueue(entry: Any) -> None:
         _check_thread(loop)
         if type(entry) is DebugHandle and not hasattr(entry, "_source_traceback"):
-            _check_callback(entry._callback)
-            entry._source_traceback = capture_stack(sys._getframe(_OUR_FRAMES))
+            entry._source_traceback = capture_stack(check_callback(entry._callback))
         append(entry)
 
     return enqueue

@@ -8,36 +8,16 @@ from __future__ import annotations
 import functools
 import inspect
 import reprlib
-import sys
 import traceback
 from collections.abc import Callable, Iterable
-from types import FrameType
 from typing import Any
 
 __all__ = [
-    "capture_stack",
     "describe_callback",
     "describe_callbacks",
     "describe_coroutine",
     "describe_source",
 ]
-
-# How many frames debug mode remembers for each object: enough to find the line, cheap to keep.
-STACK_DEPTH = 10
-
-
-def capture_stack(frame: FrameType | None = None) -> traceback.StackSummary:
-    """The stack that leads to `frame` (the caller's if None), outermost first, kept short.
-
-    Source lines are not read until somebody prints it.
-    """
-    if frame is None:
-        frame = sys._getframe(1)
-    summary = traceback.StackSummary.extract(
-        traceback.walk_stack(frame), limit=STACK_DEPTH, lookup_lines=False
-    )
-    summary.reverse()
-    return summary
 
 
 def _location(function: Callable[..., object]) -> str:

@@ -17,6 +17,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from miniloop.kernel.future import FINISHED, PENDING, Future
+from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 
@@ -29,13 +30,18 @@ _allocate = object.__new__
 
 
 def eager_task_factory(
-    loop: Any, coro: Any, *, name: object = None, context: Context | None = None
+    loop: Any,
+    coro: Any,
+    *,
+    name: object = None,
+    context: Context | None = None,
+    eager_start: bool = True,
 ) -> Task[Any]:
     """A task factory (`loop.set_task_factory`) whose tasks take their first step at once.
 
     Unlike `asyncio.eager_task_factory` it makes tasks of ours, and works on CPython 3.11.
     """
-    return Task(coro, loop=loop, name=name, context=context, eager_start=True)
+    return Task(coro, loop=loop, name=name, context=context, eager_start=eager_start)
 
 
 def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
@@ -61,7 +67,6 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
     loop.tasks.add(task)
     outer = current_tasks.get(loop)
     current_tasks[loop] = task
@@ -78,8 +83,14 @@ def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | 
                 task._wake_waiting()
         loop.tasks.discard(task)
     except BaseException as error:
-        task._end_by(error)
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        task._exception = error  # as in `Task._run`
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            task._end_by(error)
+        elif is_suspended(coro):
+            task._exception = None
+            raise
+        else:
+            task._end_by(error)
             raise
     else:
         task._wait_for(awaited)

@@ -20,24 +20,24 @@ that awaits this future waits as itself; a callback waits as a handle, made when
 wake one is to queue it: no handle, no closure and no copy of a context is made then.
 
 The trap: an exception that nobody looks at must not vanish. A failed future carries an
-`UnseenException`, which whoever looks takes away; if it is still there when the future goes, it
-goes with it, and reports: see `last_words`.
+`UnseenException`, which whoever looks disarms; one that is still armed when the future goes, goes
+with it, and reports: see `last_words`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import reprlib
-import sys
 from asyncio import CancelledError, InvalidStateError, events
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from miniloop.kernel.describe import capture_stack, describe_callbacks, describe_source
+from miniloop.kernel.describe import describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
+from miniloop.kernel.origin import origin
 
 if TYPE_CHECKING:
     from traceback import StackSummary
@@ -90,7 +90,7 @@ class Future(_Base[T]):
 
     # What few need is put into the dictionary of those few.
     _traceback: TracebackType | None = None  # of `_exception`, as it was when it came
-    _log_traceback: Any = False  # an UnseenException, as long as nobody has looked at it
+    _unseen: UnseenException | None = None  # as long as nobody has looked at `_exception`
     _cancel_message: Any = None
     _source_traceback: StackSummary | None = None
 
@@ -106,7 +106,7 @@ class Future(_Base[T]):
             loop = events.get_event_loop()
             self._loop = loop
         if self._loop.get_debug():
-            self._source_traceback = capture_stack(sys._getframe(1))
+            self._source_traceback = origin()
 
     __class_getitem__: Any = classmethod(GenericAlias)
 
@@ -144,7 +144,8 @@ class Future(_Base[T]):
             exception = self._exception
             if exception is None:
                 return self._result  # type: ignore[return-value]  # a T, since it is finished
-            self._log_traceback = False
+            if self._unseen is not None:
+                self._mark_seen()
             try:
                 raise exception.with_traceback(self._traceback)
             finally:
@@ -161,8 +162,8 @@ class Future(_Base[T]):
         """
         if self._state is FINISHED:
             exception = self._exception
-            if exception is not None:
-                self._log_traceback = False
+            if self._unseen is not None:
+                self._mark_seen()
             return exception
         if self._state is CANCELLED:
             raise self._make_cancelled_error()
@@ -179,11 +180,17 @@ class Future(_Base[T]):
         waiting = self._waiting
         if waiting is None:
             return
-        if type(waiting) is list:
-            self._wake_waiting()
-        else:  # as `_wake_waiting` does, without a call
-            self._waiting = None
-            waiting._wake(self)
+        # As `_wake_waiting` does, without a call.
+        self._waiting = None
+        try:
+            if type(waiting) is list:
+                for entry in waiting:
+                    entry._wake(self)
+            else:
+                waiting._wake(self)
+        except (KeyboardInterrupt, SystemExit):
+            self._wake_rest(waiting)
+            raise
 
     def set_exception(self, exception: type[BaseException] | BaseException, /) -> None:
         """Finish with an exception, given as an instance or a class.
@@ -206,15 +213,15 @@ class Future(_Base[T]):
         self._exception = exception
         self._traceback = exception.__traceback__
         self._state = FINISHED
-        self._log_traceback = UnseenException(self)
+        self._unseen = UnseenException(self)
         if self._waiting is not None:
             self._wake_waiting()
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel, with an optional message for the CancelledError. False if it was done already."""
         if self._state is not PENDING:
-            if self._exception is not None:
-                self._log_traceback = False
+            if self._unseen is not None:
+                self._mark_seen()
             return False
         if msg is not self._cancel_message:
             self._cancel_message = msg
@@ -289,10 +296,20 @@ class Future(_Base[T]):
     def _wake_waiting(self) -> None:
         """Queue everybody who waits."""
         waiting, self._waiting = self._waiting, None
-        if type(waiting) is not list:
-            waiting._wake(self)
-        else:
-            for entry in waiting:
+        try:
+            for entry in waiting if type(waiting) is list else (waiting,):
+                entry._wake(self)
+        except (KeyboardInterrupt, SystemExit):
+            self._wake_rest(waiting)
+            raise
+
+    def _wake_rest(self, waiting: Any) -> None:
+        """Queue those who are not yet: Ctrl-C has struck while they were woken."""
+        if waiting is None:
+            return
+        queued = set(map(id, self._loop._ready))
+        for entry in waiting if type(waiting) is list else [waiting]:
+            if id(entry) not in queued:
                 entry._wake(self)
 
     # Awaiting.
@@ -314,6 +331,24 @@ class Future(_Base[T]):
     __iter__ = __await__  # for `yield from` in generators of `types.coroutine`
 
     # Reporting.
+
+    def _mark_seen(self) -> None:
+        """Somebody has got hold of the exception: it need not be reported when we go."""
+        unseen = self._unseen
+        if unseen is not None:
+            unseen.disarm()
+            self._unseen = None
+
+    @property
+    def _log_traceback(self) -> bool:
+        """What asyncio calls it: true while nobody has looked. Libraries set it to False."""
+        return self._unseen is not None
+
+    @_log_traceback.setter
+    def _log_traceback(self, value: bool) -> None:
+        if value:
+            raise ValueError("_log_traceback can only be set to False")
+        self._mark_seen()
 
     def _twin(self) -> Future[Any]:
         """A future in the same state, to be reported in place of one that is no more."""

@@ -75,6 +75,10 @@ class Handle(_Base):
         """True once `cancel` was called."""
         return self._callback is None
 
+    @property  # what asyncio calls it, and libraries read
+    def _cancelled(self) -> bool:  # type: ignore[override]  # writable in asyncio's stubs
+        return self._callback is None
+
     def get_context(self) -> Context:
         """The context in which the callback runs (`contextvars`, PEP 567)."""
         return self._context

@@ -5,13 +5,25 @@ from __future__ import annotations
 import linecache
 import sys
 import traceback
-from types import FrameType, TracebackType
+from types import CoroutineType, FrameType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from miniloop.kernel.task import Task
 
-__all__ = ["get_stack", "print_stack"]
+__all__ = ["get_stack", "is_suspended", "print_stack"]
+
+
+def is_suspended(coro: Any) -> bool:
+    """True for a coroutine or generator that has not come to its end and is not running either.
+
+    Of objects that only behave like one it is not known, and the answer is False.
+    """
+    if isinstance(coro, CoroutineType):
+        return coro.cr_frame is not None and not coro.cr_running
+    if isinstance(coro, GeneratorType):
+        return coro.gi_frame is not None and not coro.gi_running
+    return False
 
 
 def _suspended_frame(coro: Any) -> FrameType | None:

@@ -171,6 +171,10 @@ class Poller:
         """Make the kernel's registration fit what the watch needs, or drop both."""
         raise NotImplementedError
 
+    def _unregister(self, fd: int) -> None:
+        """Have the kernel forget the descriptor, which it may have done by itself."""
+        raise NotImplementedError
+
     # Delivery: phase two of a turn.
 
     def deliver(self, events: Iterable[tuple[int, int]], enqueue: Callable[[Any], object]) -> None:
@@ -179,7 +183,8 @@ class Poller:
         for fd, event in events:
             watch = watches.get(fd)
             if watch is None:
-                continue  # an earlier event of this batch, or its owner, took the watch away
+                self._unregister(fd)  # registered when Ctrl-C struck, and never noted here
+                continue
             if event & NOT_WRITE and watch.reader is not None:
                 enqueue(watch.reader)
             if event & NOT_READ and watch.writer is not None:
@@ -190,18 +195,20 @@ class Poller:
     def _deliver_once(self, watch: Watch, event: int) -> None:
         if event & (HANGUP | URGENT):
             watch.unsure = True
-        woken: list[Waiter] = []
+        woken = False
+        # They are taken off only when all have been told: Ctrl-C may strike between two.
         if event & NOT_WRITE:
             watch.drained = False
             if watch.read_waiters:
-                woken, watch.read_waiters = watch.read_waiters, []
+                _tell(watch.read_waiters)
+                watch.read_waiters = []
+                woken = True
         if event & NOT_READ:
             watch.full = False
             if watch.write_waiters:
-                woken, watch.write_waiters = woken + watch.write_waiters, []
-        for waiter in woken:
-            if not waiter.done():
-                waiter.set_result(None)
+                _tell(watch.write_waiters)
+                watch.write_waiters = []
+                woken = True
         if woken and not watch.mask & EDGE:
             self._apply(watch)
 
@@ -211,14 +218,22 @@ class Poller:
         """Queue `entry` on every turn on which `fd` is readable. Returns the entry it replaces."""
         watch = self._watch_number(fd)
         replaced, watch.reader = watch.reader, entry
-        self._apply(watch)
+        try:
+            self._apply(watch)
+        except BaseException:
+            watch.reader = replaced
+            raise
         return replaced
 
     def watch_writer(self, fd: int, entry: Any) -> Any:
         """Queue `entry` on every turn on which `fd` is writable. Returns the entry it replaces."""
         watch = self._watch_number(fd)
         replaced, watch.writer = watch.writer, entry
-        self._apply(watch)
+        try:
+            self._apply(watch)
+        except BaseException:
+            watch.writer = replaced
+            raise
         return replaced
 
     def unwatch_reader(self, fd: int) -> Any:
@@ -300,6 +315,28 @@ class Poller:
         if not watch.mask & EDGE and self.watches.get(watch.fd) is watch:
             self._apply(watch)
 
+    # Recovery: see `recovery`.
+
+    def rearm(self) -> None:
+        """Have the kernel tell once more of all that is ready now, also where it tells once."""
+        for watch in list(self.watches.values()):
+            watch.drained = watch.full = False
+            try:
+                self._apply(watch)
+            except OSError:
+                # Closed without our being told: there is nothing left to hear of.
+                self._drop(watch)
+
+    def level_entries(self) -> list[Any]:
+        """The entries of all readers and writers."""
+        watches = self.watches.values()
+        entries = [*(watch.reader for watch in watches), *(watch.writer for watch in watches)]
+        return [entry for entry in entries if entry is not None]
+
+    def _drop(self, watch: Watch) -> None:
+        if self.watches.pop(watch.fd, None) is not None:
+            self._unregister(watch.fd)
+
     def _forgetter(self, watch: Watch) -> Callable[[object], None]:
         """What cleans the table when a socket has been collected."""
         watches, fd = self.watches, watch.fd
@@ -309,6 +346,12 @@ class Poller:
                 del watches[fd]
 
         return forget
+
+
+def _tell(waiters: list[Waiter]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 class EpollPoller(Poller):
@@ -352,11 +395,9 @@ class EpollPoller(Poller):
         watch.mask = mask
         self.watches[fd] = watch
 
-    def _drop(self, watch: Watch) -> None:
-        if self.watches.pop(watch.fd, None) is None:
-            return
+    def _unregister(self, fd: int) -> None:
         try:
-            self._epoll.unregister(watch.fd)
+            self._epoll.unregister(fd)
         except OSError:
             # Closed already (EBADF), or closed and reopened (ENOENT): the kernel has forgotten it.
             pass
@@ -387,7 +428,7 @@ class SelectorPoller(Poller):
         if fd in self.watches:
             # Away and back again: the number may stand for another file than it did.
             del self.watches[fd]
-            self._selector.unregister(fd)
+            self._unregister(fd)
         if mask:
             events = (selectors.EVENT_READ if mask & READ else 0) | (
                 selectors.EVENT_WRITE if mask & WRITE else 0
@@ -395,6 +436,12 @@ class SelectorPoller(Poller):
             self._selector.register(fd, events)
             self.watches[fd] = watch
         watch.mask = mask
+
+    def _unregister(self, fd: int) -> None:
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, ValueError, OSError):
+            pass  # as for epoll; a selector that does not know the number raises KeyError
 
 
 def default_poller() -> Poller:

@@ -11,12 +11,9 @@ A turn has four phases, always in this order:
 An entry is a `Handle` or a `Task`; both are run by `_run()`.
 
 While entries are ready there is nothing to sleep for, and the first two phases cost a trip into
-the kernel that mostly brings nothing. So they are skipped for a few turns, the *stride*. After
-each busy visit the stride doubles, up to `LONGEST_STRIDE`; but when the turns since the last visit
-took longer than `VISIT_INTERVAL`, it falls back to one (also when the loop is about to sleep after
-turns without a visit: work may come in pieces that are shorter than a stride). A loop of short
-callbacks thus visits the kernel every sixteenth turn, and a loop of slow ones on every turn, like
-any other loop.
+the kernel that mostly brings nothing. So a visit to the kernel is followed by several turns without
+one: `MOST_TURNS` at the most, and none that begins later than `VISIT_INTERVAL` after the visit. The
+clock is read after each turn, so one slow turn ends the series, whatever the turns before it took.
 
 Invariants:
 
@@ -26,6 +23,10 @@ Invariants:
    queue. One of them sees the other.
 3. Everything but `call_soon_threadsafe` (and `stop`, `is_running`, `is_closed`, `time`) belongs to
    the thread that runs the loop.
+4. A ready descriptor or a due timer is served after the turn in which it became so, or after at
+   most `VISIT_INTERVAL` of turns and the one turn that was begun within it.
+5. An exception that leaves `run_turns` (Ctrl-C, mostly) leaves nothing behind half done: see
+   `recovery`.
 
 The trap: `clock() <= deadline` is not enough to know that a timer is due. The kernel's timeout is
 rounded, and a wait may end a hair before the deadline; without the clock's resolution as a margin
@@ -40,14 +41,18 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, MutableSet
 from contextvars import Context, copy_context
+from itertools import islice, repeat
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
-from weakref import WeakSet
 
+from miniloop.kernel.clock import monotonic
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
+from miniloop.kernel.recovery import recover
 from miniloop.kernel.registry import task_set
+from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
@@ -63,14 +68,16 @@ __all__ = ["Scheduler"]
 
 Ts = TypeVarTuple("Ts")
 
-# The most turns in a row without a look at the kernel: the visit then costs each turn a sixteenth
-# of itself, and with callbacks that turn slow from one moment to the next, I/O waits for sixteen
-# of them once, and never again.
-LONGEST_STRIDE = 16
+# The most turns in a row without a look at the kernel: a visit, which costs 300 ns, then costs each
+# turn 5 ns. I/O that comes while the shortest of turns are run waits for 20 µs of them.
+MOST_TURNS = 64
 
-# Seconds. A visit costs 300 ns, and that once in 250 µs is not worth saving. tokio visits on every
-# 61st task whatever its length, rloop after 250 µs.
+# Seconds. A visit that costs 300 ns, once in 250 µs, is not worth saving.
 VISIT_INTERVAL = 250e-6
+
+# Beyond so many entries in a turn, an iterator that counts them costs less than counting here:
+# see docs/decisions/hot_paths.py.
+MANY = 8
 
 # `epoll_wait` takes milliseconds in a C int; a day is well within it, and a loop that wakes up
 # once a day for nothing is idle enough.
@@ -102,9 +109,11 @@ class Scheduler(_Base):
         "make_handle",
         "make_task",
         "make_timer",
+        "needs_recovery",
         "poller",
         "tasks",
         "timers",
+        "visit_by",
         "wakeup",
     )
 
@@ -112,7 +121,7 @@ class Scheduler(_Base):
         self,
         *,
         poller: Poller | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
     ) -> None:
         self._ready: deque[Any] = deque() if ready is None else ready
@@ -121,8 +130,6 @@ class Scheduler(_Base):
         # Every one that is not done: nobody else holds them.
         self.tasks: MutableSet[Task[Any]] = task_set(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
-        self.poller = default_poller() if poller is None else poller
-        self.wakeup = Wakeup()
         self.asleep = False
         self.horizon = 0.0  # timers due by then are looked at on every turn
         self.use_clock(clock)
@@ -130,8 +137,42 @@ class Scheduler(_Base):
         self._thread_id: int | None = None
         self._stopping = False
         self._closed = False
-        drain = new_handle(self.wakeup.drain, (), self, Context())
+        self.needs_recovery = False  # an exception has struck in the loop's own code
+        # Last, as it asks the system for what must be given back.
+        self.poller = default_poller() if poller is None else poller
+        try:
+            self.wakeup = Wakeup()
+            try:
+                self._watch_wakeup()
+            except BaseException:
+                self.wakeup.close()
+                raise
+        except BaseException:
+            if poller is None:
+                self.poller.close()
+            raise
+
+    def _watch_wakeup(self) -> None:
+        drain = new_handle(self._drain_wakeup, (), self, Context())
         self.poller.watch_reader(self.wakeup.fileno(), drain)
+
+    def _drain_wakeup(self) -> None:
+        try:
+            self.wakeup.drain()
+        except OSError as error:
+            self._replace_wakeup(error)
+
+    def _replace_wakeup(self, error: OSError) -> None:
+        """The wake-up descriptor is broken, and would be reported as readable on every turn."""
+        message = "the wake-up descriptor of the loop failed and was replaced"
+        self.poller.forget(self.wakeup.fileno())
+        try:
+            self.wakeup.replace()
+            self._watch_wakeup()
+        except OSError as problem:
+            problem.__cause__, error = error, problem
+            message = "the wake-up descriptor of the loop failed: threads cannot wake it any more"
+        self.call_exception_handler({"message": message, "exception": error})
 
     def use_makers(
         self,
@@ -159,7 +200,8 @@ class Scheduler(_Base):
         looked at on every turn.
         """
         self._clock = clock
-        self._outlook = VISIT_INTERVAL if clock is time.monotonic else inf
+        self.visit_by = -inf  # what the next visit waits for was a time of the old clock
+        self._outlook = VISIT_INTERVAL if clock is monotonic else inf
         self.horizon = max(self.horizon, self._outlook)
 
     # Scheduling.
@@ -195,7 +237,9 @@ class Scheduler(_Base):
         self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread
         if self.asleep:
             self.asleep = False  # one wake-up is enough for everybody
-            self.wakeup.wake()
+            if not self.wakeup.wake():
+                self.asleep = True  # the next caller shall try again
+                logger.warning("%r could not be woken: %r waits for what wakes it", self, handle)
         return handle
 
     def call_later(
@@ -214,8 +258,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = delay < VISIT_INTERVAL  # first of all, as it fails for what is no number
         self.timers.add(handle)
-        if delay < VISIT_INTERVAL:
+        if soon:
             # This turn may have lasted beyond the horizon.
             self.horizon = max(self.horizon, when)
         return handle
@@ -235,8 +280,9 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
+        soon = when - self._clock() < VISIT_INTERVAL
         self.timers.add(handle)
-        if when - self._clock() < VISIT_INTERVAL:
+        if soon:
             self.horizon = max(self.horizon, when)
         return handle
 
@@ -244,22 +290,38 @@ class Scheduler(_Base):
         """A future that belongs to this loop."""
         return self.make_future(self)
 
-    def watch_reader(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
+    def watch_reader(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is readable, until `unwatch_reader`.
 
         For transports: `add_reader` is the user's door, and keeps users off transports' sockets.
         """
         self._check_closed()
-        handle = self.make_handle(callback, args, self, copy_context())
+        handle = self.make_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
         replaced = self.poller.watch_reader(fd, handle)
         if replaced is not None:
             replaced.cancel()
         return handle
 
-    def watch_writer(self, fd: int, callback: Callable[[*Ts], object], *args: *Ts) -> Handle:
+    def watch_writer(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> Handle:
         """Call `callback(*args)` on every turn on which `fd` is writable; like `watch_reader`."""
         self._check_closed()
-        handle = self.make_handle(callback, args, self, copy_context())
+        handle = self.make_handle(
+            callback, args, self, copy_context() if context is None else context
+        )
         replaced = self.poller.watch_writer(fd, handle)
         if replaced is not None:
             replaced.cancel()
@@ -310,7 +372,10 @@ class Scheduler(_Base):
         would cost an idle turn a fifth of its time.
         """
         ready = self._ready
-        take = ready.popleft
+        # Takes from the queue without a call, after which Ctrl-C could strike, so that an entry
+        # that was taken is in `entry` and nowhere else. It also makes short turns shorter.
+        taken = map(type(ready).popleft, repeat(ready))
+        entry = None
         timers = self.timers
         entries = timers.entries
         poller = self.poller
@@ -318,23 +383,16 @@ class Scheduler(_Base):
         deliver = poller.deliver
         enqueue = self.enqueue
         resolution = self._resolution
+        turns = range(MOST_TURNS)
 
-        stride, left = 1, 0
-        visited = self._clock()
-        while True:
-            if left and ready:
-                left -= 1
-            else:
+        try:
+            if self.needs_recovery:
+                recover(self, None, KeyboardInterrupt())
+            while True:
                 # 1. Wait.
                 if ready or self._stopping:
                     arrived = wait(0)
-                    now = self._clock()
-                    stride = (
-                        1 if now - visited > VISIT_INTERVAL else min(stride * 2, LONGEST_STRIDE)
-                    )
                 else:
-                    if left < stride - 1 and self._clock() - visited > VISIT_INTERVAL:
-                        stride = 1  # the turns that did without a visit were slow
                     timeout = None
                     if entries and (deadline := timers.next_deadline()) is not None:
                         timeout = min(max(0.0, deadline - self._clock()), LONGEST_WAIT)
@@ -342,22 +400,36 @@ class Scheduler(_Base):
                     # A thread may have enqueued before it could see that we are asleep.
                     arrived = wait(0 if ready else timeout)
                     self.asleep = False
-                    now = self._clock()
-                visited = now
+                now = self._clock()
                 self.horizon = now + self._outlook
-                left = stride - 1  # turns until the next visit, not counting this one
+                self.visit_by = now + VISIT_INTERVAL
                 # 2. Deliver.
                 if arrived:
                     deliver(arrived, enqueue)
-            # 3. Timers. One that is due beyond the horizon can wait for the next visit, which
-            # saves reading the clock on the turns between.
-            if entries and entries[0][0] <= self.horizon:
-                timers.pop_due(self._clock() + resolution, enqueue)
-            # 4. Run.
-            for _ in range(len(ready)):
-                take()._run()
-            if self._stopping:
-                break
+                for _ in turns:
+                    # 3. Timers. One that is due beyond the horizon can wait for the next visit.
+                    # (Not `<=`, as a timer at NaN is due at once and must hold up nobody.)
+                    if entries and not entries[0][0] > self.horizon:
+                        timers.pop_due(self._clock() + resolution, enqueue)
+                    # 4. Run.
+                    count = len(ready)
+                    if count > MANY:
+                        for entry in islice(taken, count):
+                            entry._run()
+                    elif count:
+                        for entry in taken:
+                            entry._run()
+                            count -= 1
+                            if not count:
+                                break
+                    entry = None  # it may be gone now, and not when the next one comes
+                    if self._stopping:
+                        return
+                    if not ready or self._clock() > self.visit_by:
+                        break
+        except BaseException as error:
+            recover(self, entry, error)
+            raise
 
     def run_forever(self) -> None:
         """Run until `stop` is called.
@@ -366,16 +438,15 @@ class Scheduler(_Base):
         """
         self._check_closed()
         self._check_can_run()
-        self._thread_id = threading.get_ident()
-        previous = events._get_running_loop()
-        events._set_running_loop(self)
         try:
+            self._thread_id = threading.get_ident()
+            events._set_running_loop(self)
             self.run_turns()
         finally:
             self.asleep = False
             self._stopping = False
             self._thread_id = None
-            events._set_running_loop(previous)
+            events._set_running_loop(None)  # none ran before: see `_check_can_run`
 
     def stop(self) -> None:
         """Stop `run_forever` at the end of this turn, or of its first one if it is not running."""
@@ -402,9 +473,7 @@ class Scheduler(_Base):
         self.enqueue = _refuse
         self._ready.clear()
         self.timers.clear()
-        for task in self.tasks:
-            task.outlive_loop()
-        self.tasks = WeakSet(self.tasks)  # there is nothing left to hold them for
+        self.tasks = OutlivingTasks(self.tasks)  # there is nothing left to hold them for
         self.poller.unwatch_reader(self.wakeup.fileno())
         self.poller.close()
         self.wakeup.close()

@@ -37,7 +37,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from itertools import count
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
 from miniloop.kernel.describe import describe_coroutine
@@ -80,7 +80,6 @@ class Task(_Base[T]):
         "_context",
         "_coro",
         "_fut_waiter",
-        "_log_destroy_pending",
         "_must_cancel",
         "_name",
         "_send",
@@ -94,17 +93,11 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
-    _log_destroy_pending: bool
 
     # In the dictionary of those that have any.
     _cancel_requests: int = 0
+    _may_vanish: bool = False  # its end before its time is not to be reported
     _last_words: UnfinishedTask | None = None
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """As of `Future`."""
-        task = super().__new__(cls)
-        task._log_destroy_pending = False  # until there is a coroutine to be destroyed
-        return task
 
     def __init__(
         self,
@@ -116,8 +109,6 @@ class Task(_Base[T]):
         eager_start: bool = False,
     ) -> None:
         super().__init__(loop=loop)
-        if self._source_traceback:
-            del self._source_traceback[-1]  # this very line
         _check_coroutine(coro)
         if not hasattr(self._loop, "tasks"):
             raise TypeError(f"a task of miniloop needs a loop of miniloop, got {self._loop!r}")
@@ -160,13 +151,21 @@ class Task(_Base[T]):
                 if waiting is not None:
                     if type(waiting) is list:
                         self._wake_waiting()
-                    else:  # as in `set_result`
-                        self._waiting = None
+                    else:
+                        # Without a call, and with no guard as in `set_result`: should Ctrl-C strike
+                        # here, `recovery` finds the task in `loop.tasks`, done and waited for.
                         waiting._wake(self)
+                        self._waiting = None
             loop.tasks.discard(self)
         except BaseException as error:
-            self._end_by(error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._exception = error  # before any call, in which Ctrl-C could strike: see `recovery`
+            if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                self._end_by(error)
+            elif inspection.is_suspended(self._coro):
+                self._exception = None  # it is not the coroutine that raised it
+                raise
+            else:
+                self._end_by(error)
                 raise
         else:
             # As `_wait_for` does, without a call: every `await` of a future comes by here.
@@ -207,19 +206,19 @@ class Task(_Base[T]):
         )
 
     def _take_throw(self) -> BaseException:
-        throw, self._throw = self._throw, None
+        throw = self._throw
         if isinstance(throw, Future):
             throw = _failure_of(throw)
-        if self._must_cancel:
-            self._must_cancel = False
-            if not isinstance(throw, CancelledError):
-                return self._make_cancelled_error()
+        if self._must_cancel and not isinstance(throw, CancelledError):
+            throw = self._make_cancelled_error()
         assert throw is not None
+        # Only now, when no call comes between this and the step: Ctrl-C may strike in a call.
+        self._throw = None
+        self._must_cancel = False
         return throw
 
     def _end_by(self, error: BaseException) -> None:
         """The coroutine has raised `error`, and so the task is done."""
-        self._loop.tasks.discard(self)
         if isinstance(error, CancelledError):
             # Kept for whoever awaits us: its traceback says where the task was cancelled.
             self._exception = _without_our_frame(error)
@@ -228,6 +227,7 @@ class Task(_Base[T]):
             _fail(self, error)  # as it is: it goes on from here
         else:
             _fail(self, _without_our_frame(error))
+        self._loop.tasks.discard(self)
 
     def _wait_for(self, awaited: Any) -> None:
         """Do what the coroutine asks for that has yielded `awaited`: queue up, or wait for it."""
@@ -273,6 +273,10 @@ class Task(_Base[T]):
         try:
             future.result()
         except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) and (
+                future.cancelled() or future.exception() is not error
+            ):
+                raise  # not the future's failure: Ctrl-C has struck right here
             self._throw = error
         self._run()
 
@@ -309,11 +313,12 @@ class Task(_Base[T]):
         """
         if self._state is not PENDING:
             return Future.cancel(self)
-        self._cancel_requests += 1
         waiter = self._fut_waiter
         if waiter is not None and waiter.cancel(msg=msg):
             # It wakes us with its CancelledError. It may also be a task that ignores the request.
+            self._cancel_requests += 1
             return True
+        self._cancel_requests += 1
         self._must_cancel = True
         if msg is not self._cancel_message:
             self._cancel_message = msg
@@ -372,14 +377,31 @@ class Task(_Base[T]):
 
     def outlive_loop(self) -> None:
         """The loop was closed before the task was done: have it reported when the task goes."""
-        if self._log_destroy_pending:
+        if not self._may_vanish:
             self._last_words = UnfinishedTask(self)
+
+    def have_no_last_words(self) -> None:
+        """It is done after all."""
+        if self._last_words is not None:
+            self._last_words.disarm()
+            self._last_words = None
 
     def report_destroyed(self) -> None:
         """The loop goes without having been closed, and the task with it: report that now."""
-        if self._log_destroy_pending:
-            self._log_destroy_pending = False
+        if not self._may_vanish:
+            self._may_vanish = True
             UnfinishedTask(self).say()
+
+    @property
+    def _log_destroy_pending(self) -> bool:
+        """What asyncio calls it: whether to report a task that goes before it is done."""
+        return not self._may_vanish
+
+    @_log_destroy_pending.setter
+    def _log_destroy_pending(self, value: bool) -> None:
+        self._may_vanish = not value
+        if not value:
+            self.have_no_last_words()
 
     def _twin(self) -> Task[Any]:
         twin: Task[Any] = _allocate(Task)
@@ -409,7 +431,8 @@ def _failure_of(future: Future[Any]) -> BaseException:
     if future._state is CANCELLED:
         return future._make_cancelled_error()
     assert future._exception is not None
-    future._log_traceback = False
+    if future._unseen is not None:
+        future._mark_seen()
     return future._exception.with_traceback(future._traceback)
 
 
@@ -433,13 +456,12 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
 
 
 def _schedule(task: Task[Any]) -> None:
     loop = task._loop
+    loop.enqueue(task)  # which may refuse it
     loop.tasks.add(task)
-    loop.enqueue(task)
 
 
 def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
@@ -464,7 +486,6 @@ def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) 
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
-    task._log_destroy_pending = True
-    loop.tasks.add(task)
     loop.enqueue(task)
+    loop.tasks.add(task)
     return task

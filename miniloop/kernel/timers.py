@@ -24,6 +24,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from miniloop.kernel.handle import TimerHandle
 
 __all__ = ["TimerQueue"]
@@ -58,21 +60,26 @@ class TimerQueue:
             when, _, handle = entries[0]
             if handle._callback is not None:
                 return when
+            if handle._scheduled:
+                handle._scheduled = False
+                self.cancelled -= 1
             heappop(entries)
-            handle._scheduled = False
-            self.cancelled -= 1
         return None
 
     def pop_due(self, deadline: float, enqueue: Callable[[Any], object]) -> None:
         """Hand every timer due at or before `deadline` to `enqueue`, earliest first."""
         entries = self.entries
-        while entries and entries[0][0] <= deadline:
-            handle = heappop(entries)[2]
-            handle._scheduled = False
-            if handle._callback is None:
-                self.cancelled -= 1
-            else:
-                enqueue(handle)
+        while entries and not entries[0][0] > deadline:  # NaN is due at once, as on asyncio
+            handle = entries[0][2]
+            # Queued first and taken from the heap then: should Ctrl-C strike between the two, the
+            # flag says how far it came.
+            if handle._scheduled:
+                handle._scheduled = False
+                if handle._callback is None:
+                    self.cancelled -= 1
+                else:
+                    enqueue(handle)
+            heappop(entries)
         if self.cancelled > SWEEP_MINIMUM:  # and perhaps the larger half of what is left
             self._sweep_if_most()
 
@@ -95,6 +102,16 @@ class TimerQueue:
         heapify(kept)
         self.entries[:] = kept
         self.cancelled = 0
+
+    def repair(self, ready: deque[Any]) -> None:
+        """Finish what was interrupted: a timer is either in the heap or in the queue `ready`."""
+        entries = self.entries
+        while entries and not entries[0][2]._scheduled:
+            handle = entries[0][2]
+            if handle._callback is not None and id(handle) not in set(map(id, ready)):
+                ready.append(handle)
+            heappop(entries)
+        self.cancelled = sum(handle._callback is None for _, _, handle in entries)
 
     def clear(self) -> None:
         """Forget every timer."""

@@ -8,8 +8,18 @@ or the number of a signal, which CPython's C-level signal handler writes there
 
 It is a socket pair and not an `eventfd`, because the signal handler writes single bytes.
 
+Invariants:
+
+1. No signal is lost, whatever came with it. The C-level handler writes a byte for each that comes,
+   until the buffer is full (some 280 bytes on Linux). The Python-level handler, which runs a little
+   later, notes the number (`noted`). What was noted and is not among the bytes has found the buffer
+   full. So of one signal as many calls may come as there was room for, but at least one.
+2. A wake-up that the kernel refuses is told to the caller, so that the next one tries again.
+
 The trap: writing may fail because the buffer is full. That is no error: a full buffer is already
 more than enough to wake the loop.
+
+Source: the CPython documentation, `signal.set_wakeup_fd`; unix(7).
 """
 
 from __future__ import annotations
@@ -19,18 +29,36 @@ from collections.abc import Callable
 
 __all__ = ["Wakeup"]
 
+# How often to ask a kernel that is short of memory, which may be over the next moment.
+TRIES = 3
+
 
 class Wakeup:
-    """A file descriptor that turns readable when somebody wants the loop's attention."""
+    """A file descriptor that turns readable when somebody wants the loop's attention.
 
-    __slots__ = ("_reader", "_writer", "on_signal")
+    Raises OSError if there are no descriptors for it.
+    """
+
+    __slots__ = ("_reader", "_writer", "noted", "on_replaced", "on_signal")
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._make_pair()
         # Called with a signal's number; set by whoever handles signals for the loop.
         self.on_signal: Callable[[int], object] | None = None
+        # Called when `signal_fd` has changed; set by the same.
+        self.on_replaced: Callable[[], object] | None = None
+        self.noted: set[int] = set()  # signals whose Python-level handler has run
+
+    def _make_pair(self) -> None:
+        reader, writer = socket.socketpair()
+        try:
+            reader.setblocking(False)
+            writer.setblocking(False)
+        except BaseException:
+            reader.close()
+            writer.close()
+            raise
+        self._reader, self._writer = reader, writer
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -40,32 +68,67 @@ class Wakeup:
         """The descriptor to give to `signal.set_wakeup_fd`."""
         return self._writer.fileno()
 
-    def wake(self) -> None:
-        """Make `fileno()` readable. Safe from any thread."""
-        try:
-            self._writer.send(b"\0")
-        except BlockingIOError:
-            pass  # full: the loop has been woken, and is not yet up
-        except OSError:
-            # The loop was closed between the caller's look at it and this call. There is nobody
-            # left to wake; a write to a socket that is still open does not fail otherwise.
-            if self._writer.fileno() != -1:
-                raise
+    def wake(self) -> bool:
+        """Make `fileno()` readable. Safe from any thread.
+
+        Returns False if the kernel refused, for want of memory, say.
+        """
+        for _ in range(TRIES):
+            try:
+                self._writer.send(b"\0")
+            except BlockingIOError:
+                return True  # full: the loop has been woken, and is not yet up
+            except OSError:
+                if self._writer.fileno() == -1:
+                    # The loop was closed between the caller's look at it and this call. There is
+                    # nobody left to wake.
+                    return True
+            else:
+                return True
+        return False
 
     def drain(self) -> None:
-        """Read what was written, and pass on the signals found in it."""
-        # Once is enough: what comes meanwhile, or did not fit, makes the poller say so again.
+        """Read what was written, and pass on the signals found in it.
+
+        Raises OSError if the descriptor cannot be read any more: `replace` is of help then.
+        """
         try:
-            data = self._reader.recv(4096)
+            data = self._read()
         except (BlockingIOError, InterruptedError):
             return
+        lost: set[int] = set()
+        if len(data) > 1:
+            # There may have been more than the buffer could hold.
+            while True:
+                noted = set(self.noted)  # whose bytes were written, or lost, before this next look
+                try:
+                    data += self._read()
+                except (BlockingIOError, InterruptedError):
+                    break
+            lost = noted.difference(data)
+        self.noted.clear()
         if self.on_signal is not None:
-            for number in data:
+            for number in [*data, *lost]:
                 if number:
                     self.on_signal(number)
 
+    def _read(self) -> bytes:
+        data = self._reader.recv(4096)
+        if not data:
+            raise ConnectionError("the other end of the wake-up socket was closed")
+        return data
+
+    def replace(self) -> None:
+        """Have another pair of sockets. Raises OSError, and keeps the old one, if there is none."""
+        reader, writer = self._reader, self._writer
+        self._make_pair()
+        if self.on_replaced is not None:
+            self.on_replaced()
+        reader.close()
+        writer.close()
+
     def close(self) -> None:
         """Close both ends."""
-        self.on_signal = None
+        self.on_signal = self.on_replaced = None
         self._reader.close()
         self._writer.close()

@@ -18,8 +18,16 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from miniloop.net import happy_eyeballs, resolver
+from miniloop.net.ownership import discard, refuse_owned
 from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
+
+# Here and not where it is used: with no descriptor to spare, a process can accept, but not import.
+_tls: Any
+try:
+    from miniloop.net import tls as _tls
+except ImportError:
+    _tls = None  # an interpreter that was built without the ssl module can do all the rest
 
 __all__ = [
     "TLSOptions",
@@ -53,7 +61,7 @@ def tls_options(
 ) -> TLSOptions | None:
     """Check the `ssl...` arguments of a call; None if the connection is to be in the clear.
 
-    Raises ValueError for timeouts without TLS.
+    Raises ValueError for timeouts without TLS, RuntimeError if this interpreter cannot do it.
     """
     if not context:
         if handshake_timeout is not None:
@@ -61,7 +69,15 @@ def tls_options(
         if shutdown_timeout is not None:
             raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
         return None
+    tls_module()
     return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
+
+
+def tls_module() -> Any:
+    """`miniloop.net.tls`. Raises RuntimeError if this interpreter has no ssl module."""
+    if _tls is None:
+        raise RuntimeError("Python ssl module is not available")
+    return _tls
 
 
 def attach(
@@ -80,10 +96,7 @@ def attach(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    # An interpreter that was built without the ssl module can do all the rest.
-    from miniloop.net.tls import TLSProtocol
-
-    between = TLSProtocol(
+    between = tls_module().TLSProtocol(
         loop,
         protocol,
         tls.context,
@@ -104,13 +117,18 @@ async def _open(
     protocol_factory: Callable[[], P],
     tls: TLSOptions | None,
 ) -> tuple[asyncio.Transport, P]:
-    """Attach to a non-blocking socket, and wait until the connection is open."""
+    """Attach to a socket, and wait until the connection is open.
+
+    Raises RuntimeError if the socket belongs to another transport.
+    """
+    refuse_owned(loop, sock.fileno(), sock)  # before it is ours to close
     waiter = loop.create_future()
     try:
+        sock.setblocking(False)
         protocol = protocol_factory()
         transport = attach(loop, sock, protocol, tls, waiter=waiter)
     except BaseException:
-        sock.close()  # nobody else has it yet
+        discard(sock)
         raise
     try:
         await waiter
@@ -162,8 +180,6 @@ async def create_connection(
         raise ValueError("host and port was not specified and no sock specified")
     elif sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
-    else:
-        sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 
@@ -220,7 +236,7 @@ async def _connect_one(
                 _bind_local(sock, family, local, errors)
             await loop.sock_connect(sock, address)
         except BaseException:
-            sock.close()
+            discard(sock)
             raise
     except OSError as exc:
         errors.append(exc)
@@ -249,7 +265,10 @@ def _bind_local(
             )
         else:
             return
-    raise failure or OSError(f"no matching local address with family={family!r} found")
+    try:
+        raise failure or OSError(f"no matching local address with family={family!r} found")
+    finally:
+        del failure  # it holds this frame
 
 
 async def create_unix_connection(
@@ -269,14 +288,12 @@ async def create_unix_connection(
             sock.setblocking(False)
             await loop.sock_connect(sock, os.fspath(path))
         except BaseException:
-            sock.close()
+            discard(sock)
             raise
     elif sock is None:
         raise ValueError("no path and sock were specified")
     elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
-    else:
-        sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 
@@ -294,7 +311,6 @@ async def connect_accepted_socket(
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
     refuse_ssl_socket(sock)
-    sock.setblocking(False)
     return await _open(loop, sock, protocol_factory, tls)
 
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import weakref
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +36,7 @@ from typing import Any
 
 from miniloop.net.burst import Burst
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.ownership import take
 from miniloop.net.socket_kind import INTERNET, family_of
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
 
@@ -97,7 +97,7 @@ class DatagramTransport(
         super().__init__(loop, sock, protocol, extra)
         self._connected = extra["peername"] is not None
         self._receive = _receiver(sock)
-        loop.transports[self._fd] = weakref.ref(self)
+        take(loop, self._fd, self)
         self._begin(waiter)
 
     # Receiving.
@@ -151,7 +151,10 @@ class DatagramTransport(
             except _WOULD_BLOCK:
                 if self._lost:
                     return
-                self._loop.watch_writer(self._fd, self._write_ready)
+                self._keep(data, addr)
+                self._watch_writer(self._write_ready)  # this may fail, and drop it all
+                self._marks.grown(self._size)
+                return
             except OSError as exc:
                 self._protocol.error_received(exc)
                 return
@@ -160,10 +163,13 @@ class DatagramTransport(
             except BaseException as exc:
                 self._fail(exc, "Fatal write error on datagram transport")
                 return
+        self._keep(data, addr)
+        self._marks.grown(self._size)
+
+    def _keep(self, data: Any, addr: Any) -> None:
         kept = bytes(data)  # its owner may change it as soon as we return
         self._queue.append((kept, addr))
         self._size += len(kept) + HEADER_SIZE
-        self._marks.grown(self._size)
 
     def _send(self, data: Any, address: Any) -> None:
         if self._connected:
@@ -192,7 +198,7 @@ class DatagramTransport(
         if self._lost:
             return
         if not queue:
-            self._loop.unwatch_writer(self._fd)
+            self._unwatch_writer()
         self._marks.shrunk(self._size)  # may call back, and so send
         if self._closing and not queue:
             self._lose(None)
@@ -213,7 +219,7 @@ class DatagramTransport(
             return
         self._closing = True
         if self._queue:
-            self._loop.unwatch_reader(self._fd)
+            self._unwatch_reader()
         else:
             self._lose(None)
 

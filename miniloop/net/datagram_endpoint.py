@@ -12,6 +12,8 @@ from typing import Any
 from miniloop.kernel.report import logger
 from miniloop.net import connect, resolver, unix_path
 from miniloop.net.datagram import DatagramTransport
+from miniloop.net.ownership import discard, refuse_owned
+from miniloop.net.unix_path import SocketFile
 
 __all__ = ["create_datagram_endpoint"]
 
@@ -27,7 +29,6 @@ async def create_datagram_endpoint(
     family: int,
     proto: int,
     flags: int,
-    reuse_address: bool | None,
     reuse_port: bool | None,
     allow_broadcast: bool | None,
     sock: socket.socket | None,
@@ -36,17 +37,13 @@ async def create_datagram_endpoint(
 
     An address is `(host, port)`, or a path if the family is AF_UNIX. With a remote address the
     socket is connected to it, unless it is to broadcast. Raises ValueError and TypeError for
-    options that do not go together, the first OSError if no pair of addresses works.
+    options that do not go together, the first OSError if no pair of addresses works, RuntimeError
+    if the socket belongs to another transport.
     """
-    if reuse_address:
-        raise ValueError(
-            "reuse_address=True is no longer supported: with it, any process could take over the "
-            "datagrams of another; use reuse_port"
-        )
-    remote = None
+    remote = file = None
     if sock is None:
         pairs = await _address_pairs(loop, local_addr, remote_addr, family, proto, flags)
-        sock, remote = await _open_any(loop, pairs, reuse_port, allow_broadcast)
+        sock, remote, file = await _open_any(loop, pairs, reuse_port, allow_broadcast)
     else:
         _check_socket(
             sock,
@@ -58,14 +55,21 @@ async def create_datagram_endpoint(
             reuse_port=reuse_port,
             allow_broadcast=allow_broadcast,
         )
-        sock.setblocking(False)
-    protocol = protocol_factory()
-    waiter = loop.create_future()
-    transport = DatagramTransport(loop, sock, protocol, remote, waiter)
+        refuse_owned(loop, sock.fileno(), sock)  # before it is ours to close
+    transport = None
     try:
+        sock.setblocking(False)
+        protocol = protocol_factory()
+        waiter = loop.create_future()
+        transport = DatagramTransport(loop, sock, protocol, remote, waiter)
         await waiter
     except BaseException:
-        transport.close()
+        if transport is None:
+            discard(sock)
+        else:
+            transport.close()
+        if file is not None:
+            file.remove()
         raise
     if loop.get_debug():
         logger.debug("made a datagram endpoint: (%r, %r)", transport, protocol)
@@ -126,39 +130,47 @@ async def _address_pairs(
 
 async def _open_any(
     loop: Any, pairs: list[_Pair], reuse_port: bool | None, allow_broadcast: bool | None
-) -> tuple[socket.socket, Any]:
-    """The first socket that could be made, and the address that all its datagrams go to, or None.
+) -> tuple[socket.socket, Any, SocketFile | None]:
+    """The first socket that could be made, where all its datagrams go (or None), and its file.
 
     Raises the error of the first pair if none could.
     """
     first_error: OSError | None = None
-    for family, proto, local, remote in pairs:
+    for pair in pairs:
         try:
-            sock = socket.socket(family=family, type=socket.SOCK_DGRAM, proto=proto)
+            return await _open(loop, pair, reuse_port, allow_broadcast)
         except OSError as exc:
             first_error = first_error or exc
-            continue
-        try:
-            if reuse_port:
-                connect.set_reuse_port(sock)
-            if allow_broadcast:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            sock.setblocking(False)
-            if local:
-                if family == _UNIX:
-                    unix_path.remove_stale_socket(local)
-                sock.bind(local)
-            if remote and not allow_broadcast:
-                await loop.sock_connect(sock, remote)
-            return sock, remote or None
-        except OSError as exc:
-            sock.close()
-            first_error = first_error or exc
-        except BaseException:
-            sock.close()
-            raise
     assert first_error is not None
     try:
         raise first_error
     finally:
         first_error = None  # it holds this frame
+
+
+async def _open(
+    loop: Any, pair: _Pair, reuse_port: bool | None, allow_broadcast: bool | None
+) -> tuple[socket.socket, Any, SocketFile | None]:
+    family, proto, local, remote = pair
+    sock = socket.socket(family=family, type=socket.SOCK_DGRAM, proto=proto)
+    file = None
+    try:
+        if reuse_port:
+            connect.set_reuse_port(sock)
+        if allow_broadcast:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setblocking(False)
+        if local:
+            if family == _UNIX:
+                unix_path.remove_stale_socket(local)
+            sock.bind(local)
+            if family == _UNIX:
+                file = SocketFile.at(local)
+        if remote and not allow_broadcast:
+            await loop.sock_connect(sock, remote)
+    except BaseException:
+        discard(sock)
+        if file is not None:
+            file.remove()
+        raise
+    return sock, remote or None, file

@@ -4,6 +4,11 @@
                                 └──abort, error───────────────────▶ closed
                                                    each ends in connection_lost, once
 
+Whatever the protocol is told by its transport it is told in one context (`contextvars`, PEP 567), a
+copy of that in which the transport was made. So what `connection_made` sets is there later on, and
+what is set by a task that resumes reading, writes or closes is not. asyncio does so from CPython
+3.15 on. Only `pause_writing`, a part of `write`, is called in the context of whoever writes.
+
 Invariants:
 
 1. `connection_made` is called on the turn after the transport was made, and `connection_lost` on
@@ -11,6 +16,8 @@ Invariants:
 2. `_lost` is true from the moment when `connection_lost` is queued. After it nothing is called.
 3. `_file` is None once the descriptor was given back. A transport that is collected before that was
    forgotten by somebody, and says so.
+4. A transport whose descriptor the kernel will not watch is lost: nothing would ever tell it to go
+   on. Its protocol learns the reason in `connection_lost`.
 
 `ReadableTransport` adds what there is to pause, `WritableTransport` what may pile up. A stream is
 both, and so is a datagram endpoint; each end of a pipe is one.
@@ -22,6 +29,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from miniloop.kernel.report import logger
@@ -42,6 +51,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         "__dict__",  # tests of libraries put other methods in the place of ours
         "__weakref__",
         "_closing",
+        "_context",
         "_ended",
         "_fd",
         "_file",
@@ -64,6 +74,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         self._loop = loop
         self._file: Any = file
         self._fd: int = file.fileno()
+        self._context = copy_context()
         self._started = False
         self._closing = False
         self._lost = False
@@ -78,7 +89,7 @@ class DescriptorTransport(asyncio.BaseTransport):
 
     def _begin(self, waiter: Any) -> None:
         """Tell the protocol on the next turn, and finish `waiter`, if there is one."""
-        self._loop.call_soon(self._start, waiter)
+        self._loop.call_soon(self._start, waiter, context=self._context)
 
     def _start(self, waiter: Any) -> None:
         try:
@@ -88,21 +99,45 @@ class DescriptorTransport(asyncio.BaseTransport):
         except BaseException as exc:
             self._report(exc, "protocol.connection_made() call failed.")
         self._started = True
-        try:
-            if not self._closing:
+        if not self._closing:
+            try:
                 self._watch()
-        except Exception as exc:  # the kernel has no room for one more watch
-            if waiter is None or waiter.done():
-                self._lose(exc)  # nobody waits who could close it
-                raise
-            waiter.set_exception(exc)
-        else:
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+            except Exception as exc:
+                self._lose(exc)
+                if waiter is None:
+                    raise  # to be reported: it is the system's failure, and nobody waits
+                if not waiter.done():
+                    waiter.set_exception(exc)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _watch(self) -> None:
-        """Begin to watch the descriptor, once the protocol knows its transport."""
+        """Begin to watch the descriptor, once the protocol knows its transport. Raises OSError."""
         raise NotImplementedError
+
+    # Watching.
+
+    def _watch_reader(self, callback: Callable[[], None]) -> None:
+        self._loop.watch_reader(self._fd, callback, context=self._context)
+
+    def _watch_writer(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when there is room to write. If that fails, so does all of it."""
+        try:
+            self._loop.watch_writer(self._fd, callback, context=self._context)
+        except OSError as exc:
+            self._drop(exc)
+
+    def _unwatch_reader(self) -> None:
+        try:
+            self._loop.unwatch_reader(self._fd)
+        except OSError as exc:
+            self._drop(exc)
+
+    def _unwatch_writer(self) -> None:
+        try:
+            self._loop.unwatch_writer(self._fd)
+        except OSError as exc:
+            self._drop(exc)
 
     # The protocol.
 
@@ -132,6 +167,10 @@ class DescriptorTransport(asyncio.BaseTransport):
         """True once the transport is closing or closed."""
         return self._closing
 
+    def _drop(self, exc: BaseException | None) -> None:
+        """Close at once, because of an error if one is given. What is not sent yet is lost."""
+        self._lose(exc)
+
     def _lose(self, exc: BaseException | None) -> None:
         """Stop all watching, and tell the protocol on the next turn."""
         if self._lost:
@@ -141,7 +180,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         if self._loop.is_closed():
             self._release()  # there is no next turn in which to tell anybody
         else:
-            self._loop.call_soon(self._finish, exc)
+            self._loop.call_soon(self._finish, exc, context=self._context)
 
     def _finish(self, exc: BaseException | None) -> None:
         try:
@@ -150,10 +189,17 @@ class DescriptorTransport(asyncio.BaseTransport):
             self._release()
 
     def _release(self) -> None:
-        """Give the descriptor back, and hold on to nobody."""
-        self._loop.transports.pop(self._fd, None)
-        self._file.close()
-        self._file = None
+        """Give the descriptor back, and hold on to nobody. Never raises an OSError."""
+        transports = self._loop.transports
+        known = transports.get(self._fd)
+        if known is not None and known() in (self, None):
+            del transports[self._fd]
+        file, self._file = self._file, None
+        try:
+            file.close()
+        except OSError as exc:
+            # The descriptor is gone all the same, and others wait to hear that we are, too.
+            self._report(exc, "closing the descriptor of a transport failed")
         self._protocol = None
 
     # Telling.
@@ -191,7 +237,7 @@ class ReadableTransport(DescriptorTransport):
 
     def _watch(self) -> None:
         if self.is_reading() and not self._ended:
-            self._loop.watch_reader(self._fd, self._read_ready)
+            self._watch_reader(self._read_ready)
 
     def is_reading(self) -> bool:
         """True unless reading is paused, or the transport is closing."""
@@ -202,7 +248,7 @@ class ReadableTransport(DescriptorTransport):
         if not self.is_reading():
             return
         self._paused = True
-        self._loop.unwatch_reader(self._fd)
+        self._unwatch_reader()
 
     def resume_reading(self) -> None:
         """Read again."""
@@ -210,7 +256,10 @@ class ReadableTransport(DescriptorTransport):
             return
         self._paused = False
         if self._started:
-            self._watch()
+            try:
+                self._watch()
+            except OSError as exc:
+                self._drop(exc)
 
 
 class WritableTransport(DescriptorTransport):
@@ -255,5 +304,7 @@ class WritableTransport(DescriptorTransport):
         return [*super()._describe(), f"write buffer={self.get_write_buffer_size()}"]
 
     def _release(self) -> None:
-        super()._release()
-        self._marks.forget()
+        try:
+            super()._release()
+        finally:
+            self._marks.forget()

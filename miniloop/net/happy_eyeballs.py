@@ -64,11 +64,15 @@ async def race(loop: Any, attempts: Iterable[Attempt], delay: float) -> socket.s
                     return task.result()
                 except OSError:
                     continue  # whoever made the attempts keeps their errors
+                finally:
+                    del task  # an exception holds this frame, which must not hold it
         return None
     finally:
-        for task in running:
+        while running:
+            task = running.pop()
             task.cancel()
             task.add_done_callback(_discard)
+            del task
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:

@@ -3,6 +3,9 @@
 The trap: a name has several addresses, and two names may have one in common. Every address is bound
 once, or none is: an error on the last of them closes all the others.
 
+Whatever fails, and wherever the caller is cancelled, the sockets that were made here are closed,
+and a file that was made for one of them is removed. A socket that the caller brought is left alone.
+
 Source: the CPython documentation, "Creating network servers"; bind(2), ipv6(7), unix(7).
 """
 
@@ -11,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import operator
 import os
 import socket
 import sys
@@ -20,6 +24,7 @@ from typing import Any
 from miniloop.kernel.report import logger
 from miniloop.net import connect, resolver, unix_path
 from miniloop.net.connect import TLSOptions
+from miniloop.net.ownership import discard
 from miniloop.net.server import Server
 
 __all__ = ["CLEANUP_SOCKET", "create_server", "create_unix_server"]
@@ -46,8 +51,10 @@ async def create_server(
 ) -> Server:
     """Listen on every address of `host` (a name, several names, or None for all), or on `sock`.
 
-    Raises ValueError for contradictory arguments, OSError if an address cannot be bound.
+    Raises ValueError for contradictory arguments, TypeError if `backlog` is no integer, OSError if
+    an address cannot be bound, RuntimeError if `sock` is in use already.
     """
+    backlog = operator.index(backlog)
     if host is not None or port is not None:
         if sock is not None:
             raise ValueError("host/port and sock can not be specified at the same time")
@@ -61,12 +68,33 @@ async def create_server(
         if sock.type != socket.SOCK_STREAM:
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
         sockets = [sock]
-    for listener in sockets:
-        listener.setblocking(False)
     server = Server(loop, sockets, protocol_factory, backlog, tls)
-    if start_serving:
-        await server.start_serving()
+    await _begin(server, sockets, start_serving, is_ours=sock is None)
     return server
+
+
+async def _begin(
+    server: Server,
+    sockets: list[socket.socket],
+    start_serving: bool,
+    *,
+    is_ours: bool,
+    file: str | bytes | None = None,
+) -> None:
+    """Have a new server serve, if it is to. If that fails close it, and the sockets if ours."""
+    try:
+        if file:
+            server.remove_on_close(file)
+        for sock in sockets:
+            sock.setblocking(False)
+        if start_serving:
+            await server.start_serving()
+    except BaseException:
+        if is_ours:
+            server.close()
+        else:
+            server.stop_serving()
+        raise
 
 
 async def _resolve_hosts(
@@ -123,7 +151,7 @@ def _bind_all(
             raise OSError(f"could not bind on any address out of {addresses!r}")
     except BaseException:
         for sock in sockets:
-            sock.close()
+            discard(sock)
         raise
     return sockets
 
@@ -142,24 +170,27 @@ async def create_unix_server(
     """Listen on a Unix socket: a path, an abstract name (it begins with a NUL), or `sock`.
 
     A stale socket file in the way is replaced. With `cleanup_socket` the file is removed when the
-    server closes.
+    server closes. Raises as `create_server` does.
     """
+    backlog = operator.index(backlog)
+    file = None  # of the socket; it is removed when the server closes
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
-        sock = _bind_unix(os.fspath(path))
+        file = os.fspath(path)
+        listener = _bind_unix(file)
     elif sock is None:
         raise ValueError("path was not specified, and no sock specified")
     elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
-    sock.setblocking(False)
-    server = Server(loop, [sock], protocol_factory, backlog, tls)
-    if cleanup_socket:
-        name = sock.getsockname()
-        if name and not unix_path.is_abstract(name):
-            server.remove_on_close(name)
-    if start_serving:
-        await server.start_serving()
+    else:
+        listener = sock
+        if cleanup_socket:
+            file = sock.getsockname()
+    server = Server(loop, [listener], protocol_factory, backlog, tls)
+    await _begin(server, [listener], start_serving, is_ours=sock is None, file=file)
+    if not cleanup_socket:
+        server.leave_socket_files()
     return server
 
 
@@ -169,11 +200,11 @@ def _bind_unix(path: str | bytes) -> socket.socket:
     try:
         sock.bind(path)
     except OSError as exc:
-        sock.close()
+        discard(sock)
         if exc.errno == errno.EADDRINUSE:
             raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
         raise
     except BaseException:
-        sock.close()
+        discard(sock)
         raise
     return sock

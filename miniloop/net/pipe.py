@@ -38,6 +38,7 @@ from miniloop.net.descriptor_transport import (
     ReadableTransport,
     WritableTransport,
 )
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, refusal
 
 __all__ = [
@@ -91,8 +92,12 @@ async def _connected(transport: DescriptorTransport, connected: Any) -> None:
         logger.debug("connected %r", transport)
 
 
-def _take_over(pipe: Any) -> None:
-    """Make the pipe non-blocking. Raises ValueError if it is none."""
+def _take_over(loop: Any, pipe: Any) -> None:
+    """Make the pipe non-blocking. Raises ValueError if it is none, RuntimeError if it has an owner.
+
+    Both directions of a socket may be pipes, so pipes do not own their descriptors.
+    """
+    refuse_owned(loop, pipe.fileno(), pipe)
     mode = os.fstat(pipe.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
         raise ValueError(
@@ -107,7 +112,7 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
 
     def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None) -> None:
         """Take over `pipe`, and tell `protocol` so on the next turn; then finish `waiter`."""
-        _take_over(pipe)
+        _take_over(loop, pipe)
         super().__init__(loop, pipe, protocol, {"pipe": pipe})
         self._begin(waiter)
 
@@ -126,7 +131,7 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
             logger.info("%r: end of file", self)
         # Closed from here on, whatever the protocol answers: nothing flows in the other direction.
         self._closing = True
-        self._loop.call_soon(self._protocol.eof_received)
+        self._loop.call_soon(self._protocol.eof_received, context=self._context)
         self._lose(None)
 
     def _fail(self, exc: OSError) -> None:
@@ -143,14 +148,18 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
             self._lose(None)
 
 
-class WritePipeTransport(WritableTransport, asyncio.WriteTransport):
-    """The writing end of a pipe."""
+class WritePipeTransport(WritableTransport, asyncio.Transport):
+    """The writing end of a pipe.
+
+    As asyncio's it is an `asyncio.Transport`, although there is nothing to read: `pause_reading`,
+    `resume_reading` and `is_reading` raise NotImplementedError.
+    """
 
     _lost_write_warning = "pipe closed by peer or os.write(pipe, data) raised exception."
 
     def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None) -> None:
         """Take over `pipe`, and tell `protocol` so on the next turn; then finish `waiter`."""
-        _take_over(pipe)
+        _take_over(loop, pipe)
         self._buffer = WriteBuffer()
         self._mode = os.fstat(pipe.fileno()).st_mode
         super().__init__(loop, pipe, protocol, {"pipe": pipe})
@@ -160,7 +169,7 @@ class WritePipeTransport(WritableTransport, asyncio.WriteTransport):
 
     def _watch(self) -> None:
         if self._tells_of_its_reader():
-            self._loop.watch_reader(self._fd, self._reader_gone)
+            self._watch_reader(self._reader_gone)
 
     def _tells_of_its_reader(self) -> bool:
         """Whether readability here means that the reader is gone: see the trap, above."""
@@ -173,7 +182,7 @@ class WritePipeTransport(WritableTransport, asyncio.WriteTransport):
     def _reader_gone(self) -> None:
         if stat.S_ISSOCK(self._mode) and self._peer_has_written():
             # Not gone but talking, to nobody. It would be readable for ever; a write will tell.
-            self._loop.unwatch_reader(self._fd)
+            self._unwatch_reader()
             return
         if self._loop.get_debug():
             logger.info("%r was closed by its reader", self)
@@ -218,8 +227,10 @@ class WritePipeTransport(WritableTransport, asyncio.WriteTransport):
             if written == len(view):
                 return
             view = view[written:]
-            self._loop.watch_writer(self._fd, self._write_ready)
-        self._buffer.add(view)
+            self._buffer.add(view)
+            self._watch_writer(self._write_ready)  # this may fail, and drop it all
+        else:
+            self._buffer.add(view)
         self._marks.grown(self._buffer.size)
 
     def _write_ready(self) -> None:
@@ -231,7 +242,7 @@ class WritePipeTransport(WritableTransport, asyncio.WriteTransport):
             self._fail(exc)
             return
         if not self._buffer.size:
-            self._loop.unwatch_writer(self._fd)
+            self._unwatch_writer()
         self._marks.shrunk(self._buffer.size)  # may call back, and so write
         if self._closing and not self._buffer.size:
             self._lose(None)

@@ -23,6 +23,7 @@ _PROTOCOLS: dict[int, int] = {
     socket.SOCK_STREAM: socket.IPPROTO_TCP,
     socket.SOCK_DGRAM: socket.IPPROTO_UDP,
 }
+_TAKEN_PROTOCOLS = (0, *_PROTOCOLS.values())
 
 
 def parse_literal(
@@ -39,7 +40,8 @@ def parse_literal(
     `kind` is the socket type; only streams and datagrams of the internet families are known here.
     """
     wanted = _PROTOCOLS.get(kind)
-    if wanted is None or proto not in (0, wanted) or host is None:
+    # The other protocol of the two is taken to be a slip, as asyncio takes it: a stream is TCP.
+    if wanted is None or proto not in _TAKEN_PROTOCOLS or host is None:
         return None
     if port is None or port in ("", b""):
         number = 0

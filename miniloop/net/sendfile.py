@@ -10,11 +10,12 @@ Rules, the same for both ways:
 1. Reading begins at `offset`, wherever the file's own position is, and ends after `count` bytes, or
    at the end of the file.
 2. Afterwards, and after an error or a cancellation as well, the file's position is where the next
-   byte to send is. If nothing was sent it stays where it was.
+   byte to send is: `offset`, and what was sent.
 3. While a transport's socket is lent to the kernel the transport takes no writes and does not read.
 
 The trap: `os.sendfile` fails on what it cannot do (a pipe, a special file) with an error like any
 other. As long as nothing was sent it is taken to mean "not this way", and the fall-back finds out.
+And the thread that reads for the fall-back cannot be stopped: see `_Source`.
 
 Source: the CPython documentation, `loop.sendfile`, `loop.sock_sendfile`; sendfile(2).
 """
@@ -26,11 +27,14 @@ import errno
 import io
 import os
 import socket
+import threading
 from asyncio import SendfileNotAvailableError
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from miniloop.net.descriptor_transport import DescriptorTransport
+from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
 
@@ -46,6 +50,7 @@ BLOCK_SIZE = 32 * 1024
 
 async def send_over_socket(
     loop: Any,
+    sockets: Sockets,
     sock: socket.socket,
     file: Any,
     offset: int,
@@ -64,15 +69,11 @@ async def send_over_socket(
         raise ValueError(f"only SOCK_STREAM type sockets are supported, got {sock!r}")
     _check(file, offset, count)
     try:
-        return await _send_natively(sock, file, offset, count, partial(_wait_for_room, loop, sock))
+        return await _send_natively(sock, file, offset, count, partial(sockets.wait_for_room, sock))
     except SendfileNotAvailableError:
         if not fallback:
             raise
-
-    async def send(block: memoryview) -> None:
-        await loop.sock_sendall(sock, block)
-
-    return await _send_by_blocks(loop, file, offset, count, send)
+    return await _send_by_blocks(loop, file, offset, count, partial(sockets.send, sock))
 
 
 async def send_over_transport(
@@ -102,9 +103,8 @@ async def send_over_transport(
         raise RuntimeError(
             f"fallback is disabled and native sendfile is not supported for transport {transport!r}"
         )
-    elif not isinstance(transport, asyncio.Transport) or isinstance(
-        transport, asyncio.DatagramTransport
-    ):
+    elif not isinstance(transport, asyncio.Transport) or isinstance(transport, DescriptorTransport):
+        # A pipe, an endpoint for datagrams, or nothing that we know.
         raise RuntimeError(f"sendfile is not supported for transport {transport!r}")
     pump = _Pump(loop, transport)
     try:
@@ -177,7 +177,7 @@ async def _send_natively(
                 # With a fast reader at the other end it might never have to wait.
                 await asyncio.sleep(0)
     finally:
-        if sent:
+        if sent or _seekable(file):
             _set_position(file, source, offset + sent)
     return sent
 
@@ -202,21 +202,6 @@ def _set_position(file: Any, descriptor: int, position: int) -> None:
         os.lseek(descriptor, position, os.SEEK_SET)
 
 
-async def _wait_for_room(loop: Any, sock: socket.socket) -> None:
-    fd = sock.fileno()
-    waiter = loop.create_future()
-
-    def wake() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    loop.watch_writer(fd, wake)
-    try:
-        await waiter
-    finally:
-        loop.unwatch_writer(fd)
-
-
 # The fall-back.
 
 
@@ -225,27 +210,58 @@ async def _send_by_blocks(
     file: Any,
     offset: int,
     count: int | None,
-    send: Callable[[memoryview], Awaitable[None]],
+    send: Callable[[memoryview], Awaitable[int]],
 ) -> int:
-    seekable = _seekable(file)
-    if seekable:
-        file.seek(offset)
-    elif offset:
-        raise ValueError(f"offset must be 0 for a file that cannot seek, got {offset}")
+    source = _Source(file, offset)
     block = memoryview(bytearray(BLOCK_SIZE if count is None else min(count, BLOCK_SIZE)))
     sent = 0
     try:
         while count is None or sent < count:
             wanted = block if count is None else block[: count - sent]
-            read = await loop.run_in_executor(None, file.readinto, wanted)
+            read = await loop.run_in_executor(None, source.read_into, wanted)
             if not read:
                 break  # the end of the file
-            await send(wanted[:read])
-            sent += read
+            rest = wanted[:read]
+            while rest:
+                step = await send(rest)
+                sent += step
+                rest = rest[step:]
     finally:
-        if sent and seekable:
-            file.seek(offset + sent)
+        source.leave_at(offset + sent)
     return sent
+
+
+class _Source:
+    """A file that is read in threads, and left where it shall be.
+
+    A read whose caller was cancelled goes on, or begins only then, and would move the file's
+    position after we have set it. So the position is set between two reads, and is the last thing.
+    """
+
+    def __init__(self, file: Any, offset: int) -> None:
+        """Begin at `offset`. Raises ValueError unless it is 0 for a file that cannot seek."""
+        self._file = file
+        self._can_seek = _seekable(file)
+        self._lock = threading.Lock()
+        self._left = False
+        if self._can_seek:
+            file.seek(offset)
+        elif offset:
+            raise ValueError(f"offset must be 0 for a file that cannot seek, got {offset}")
+
+    def read_into(self, block: memoryview) -> int:
+        """In a thread: read the next bytes. Returns how many there were, 0 at the end."""
+        if not self._can_seek:
+            return int(self._file.readinto(block))  # which may take for ever, for a pipe
+        with self._lock:
+            return 0 if self._left else int(self._file.readinto(block))
+
+    def leave_at(self, position: int) -> None:
+        """Read no more; the next byte that is read, by whomever, is that at `position`."""
+        if self._can_seek:
+            with self._lock:
+                self._left = True
+                self._file.seek(position)
 
 
 def _seekable(file: Any) -> bool:
@@ -271,7 +287,7 @@ class _Pump(asyncio.Protocol):
         transport.pause_reading()
         transport.set_protocol(self)
 
-    async def send(self, block: memoryview) -> None:
+    async def send(self, block: memoryview) -> int:
         if self._room is not None:
             await self._room
         if self._lost is not None:
@@ -279,6 +295,7 @@ class _Pump(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionError("Connection closed by peer")
         self._transport.write(bytes(block))
+        return len(block)
 
     def pause_writing(self) -> None:
         if self._room is None:

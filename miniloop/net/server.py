@@ -1,6 +1,7 @@
 """Server: sockets that listen, and a transport for each connection that arrives.
 
-How the sockets are found, bound and made to listen is told in `listen`.
+How the sockets are found, bound and made to listen is told in `listen`, and how connections are
+taken from their queues in `listener`.
 
 Invariants:
 
@@ -9,44 +10,42 @@ Invariants:
    Weakly, so that a transport that its protocol has dropped without closing is still noticed as
    such; it says goodbye by `detach` even then.
 
-The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
-the queue, so that the listening socket is readable on every turn and the loop would spin. Listening
-then pauses for a second.
-
-Source: the CPython documentation, "Server Objects"; accept(2), listen(2), unix(7).
+Source: the CPython documentation, "Server Objects"; listen(2), unix(7).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 import sys
 import weakref
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
-from miniloop.kernel.report import logger
-from miniloop.net import connect
-from miniloop.net.burst import Burst
 from miniloop.net.connect import TLSOptions
+from miniloop.net.listener import Listener
+from miniloop.net.unix_path import SocketFile
 
 __all__ = ["Server"]
 
-# Seconds to leave a listening socket alone after the system has run out of something.
-ACCEPT_RETRY_DELAY = 1.0
+# From CPython 3.15 on connections see the context in which the server was made; before, that of
+# whoever had it start to serve.
+_KEEPS_CONTEXT = sys.version_info >= (3, 15)
 
-# How many bursts must come back full before a longer one is tried: lone visitors then make the
-# server ask in vain after every ninth, and a crowd of a hundred is let in within thirty turns.
-PATIENCE = 8
-
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# From CPython 3.12 on `wait_closed` waits for the connections. So that a cancelled `serve_forever`
+# does not wait for them for ever, it closes them; asyncio's does so in newer releases of 3.13.
+_WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
 
 
 class Server(asyncio.AbstractServer):
     """Listening sockets and the connections that came from them."""
+
+    # `isinstance(server, asyncio.Server)` holds: see docs/decisions/types-that-libraries-check.md.
+    @property  # type: ignore[misc]  # writable in `object`
+    def __class__(self) -> type:
+        return asyncio.Server
 
     def __init__(
         self,
@@ -58,15 +57,16 @@ class Server(asyncio.AbstractServer):
     ) -> None:
         self._loop = loop
         self._sockets: list[socket.socket] | None = sockets
+        self._listeners: list[Listener] = []  # of the sockets, while the server serves
         self._protocol_factory = protocol_factory
         self._backlog = backlog
-        self._burst = Burst(PATIENCE, backlog + 1)  # of connections to accept in a turn
         self._tls = tls
+        self._context = copy_context() if _KEEPS_CONTEXT else None
         self._clients: dict[int, weakref.ref[Any]] = {}
         self._serving = False
         self._forever: Any = None  # a future, while somebody is in serve_forever
         self._closed_waiters: list[Any] | None = []  # None once closed and without clients
-        self._socket_files: list[tuple[str | bytes, int]] = []  # to remove: path and inode
+        self._socket_files: list[SocketFile] = []  # to remove
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} sockets={self.sockets!r}>"
@@ -96,6 +96,8 @@ class Server(asyncio.AbstractServer):
     async def serve_forever(self) -> None:
         """Accept connections until cancelled, and close the server then.
 
+        From CPython 3.12 on the connections are closed, too, and waited for.
+
         Raises RuntimeError if the server is closed, or somebody waits here already.
         """
         if self._forever is not None:
@@ -108,6 +110,8 @@ class Server(asyncio.AbstractServer):
             await self._forever
         except asyncio.CancelledError:
             self.close()
+            if _WAITS_FOR_CLIENTS:
+                self.close_clients()
             await self.wait_closed()
             raise
         finally:
@@ -118,80 +122,53 @@ class Server(asyncio.AbstractServer):
             return
         if self._sockets is None:
             raise RuntimeError(f"server {self!r} is closed")
-        for sock in self._sockets:
-            sock.listen(self._backlog)  # fails if somebody else has begun to listen there
-        self._serving = True
-        for sock in self._sockets:
-            self._loop.watch_reader(sock.fileno(), self._accept, sock)
-
-    def _accept(self, sock: socket.socket) -> None:
-        """Take what waits in the queue, but no more than fits in it: others have work too."""
-        for taken in range(self._burst.length):
-            try:
-                connection, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                # The queue is empty, or the peer has gone again.
-                self._burst.fell_short(taken)
-                return
-            except OSError as exc:
-                if exc.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._pause(sock, exc)
-                return
-            connection.setblocking(False)
-            self._serve(connection, address)
-        self._burst.was_full()
-
-    def _serve(self, connection: socket.socket, address: Any) -> None:
+        context = copy_context() if self._context is None else self._context
+        listeners = [
+            Listener(
+                self._loop, sock, self, self._protocol_factory, self._backlog, self._tls, context
+            )
+            for sock in self._sockets
+        ]
+        for listener in listeners:
+            listener.refuse_second()
         try:
-            protocol = self._protocol_factory()
-            connect.attach(
-                self._loop,
-                connection,
-                protocol,
-                self._tls,
-                extra={"peername": address},
-                server=self,
-            )
-        except (SystemExit, KeyboardInterrupt):
-            connection.close()
+            for listener in listeners:
+                listener.sock.listen(self._backlog)  # fails if another one listens there already
+            for listener in listeners:
+                listener.start()
+        except BaseException:
+            for listener in listeners:
+                listener.stop()
             raise
-        except BaseException as exc:
-            connection.close()
-            self._loop.call_exception_handler(
-                {
-                    "message": "Error on transport creation for incoming connection",
-                    "exception": exc,
-                }
-            )
-
-    def _pause(self, sock: socket.socket, exc: OSError) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": "socket.accept() out of system resource",
-                "exception": exc,
-                "socket": TransportSocket(sock),
-            }
-        )
-        self._loop.unwatch_reader(sock.fileno())
-        self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume, sock)
-
-    def _resume(self, sock: socket.socket) -> None:
-        if self._sockets is not None:
-            self._loop.watch_reader(sock.fileno(), self._accept, sock)
+        self._listeners = listeners
+        self._serving = True
 
     # Ending.
+
+    def stop_serving(self) -> None:
+        """Accept no more connections; the sockets stay open."""
+        self._serving = False
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.stop()
 
     def close(self) -> None:
         """Stop listening. Connections that are open stay so."""
         sockets, self._sockets = self._sockets, None
         if sockets is None:
             return
-        self._serving = False
+        self.stop_serving()
         for sock in sockets:
-            self._loop.unwatch_reader(sock.fileno())
-            sock.close()
-        self._remove_socket_files()
+            try:
+                sock.close()
+            except OSError as exc:
+                # It is closed all the same, and so shall be the others.
+                self._loop.call_exception_handler(
+                    {"message": "closing a listening socket failed", "exception": exc}
+                )
+        for file in self._socket_files:
+            file.remove()
+        self._socket_files.clear()
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         if not self._clients:
@@ -244,18 +221,10 @@ class Server(asyncio.AbstractServer):
 
     def remove_on_close(self, path: str | bytes) -> None:
         """Remove the socket's file when the server closes, if it is still the same file."""
-        try:
-            self._socket_files.append((path, os.stat(path).st_ino))
-        except FileNotFoundError:
-            pass  # removed already, by somebody who knows better
+        file = SocketFile.at(path)
+        if file is not None:
+            self._socket_files.append(file)
 
-    def _remove_socket_files(self) -> None:
-        for path, inode in self._socket_files:
-            try:
-                if os.stat(path).st_ino == inode:
-                    os.unlink(path)
-            except FileNotFoundError:
-                pass
-            except OSError as exc:
-                logger.error("Unable to clean up listening UNIX socket %r: %s", path, exc)
+    def leave_socket_files(self) -> None:
+        """Do not remove any file after all."""
         self._socket_files.clear()

@@ -7,6 +7,8 @@ next request. So where the poller knows that there is nothing, since the last re
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
 which may have brought an answer already: see `Watch.guess_reply`.
 
+A call for no bytes at all never waits either way, so it is always made.
+
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
 
@@ -23,6 +25,7 @@ from typing import Any, TypeVar
 
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
 __all__ = ["Sockets"]
@@ -31,6 +34,7 @@ T = TypeVar("T")
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
+_HAVE_LENGTH = (bytearray, memoryview)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
@@ -52,7 +56,7 @@ class Sockets:
         """Receive up to `size` bytes; `b""` when the peer has finished sending."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained:
+            if watch is None or not watch.drained or not size:
                 try:
                     data = sock.recv(size)
                 except _WOULD_BLOCK:
@@ -70,7 +74,7 @@ class Sockets:
 
     async def recv_into(self, sock: socket.socket, buffer: Any) -> int:
         """Receive into a writable buffer. Returns the number of bytes."""
-        return await self._read(sock, lambda: sock.recv_into(buffer))
+        return await self._read(sock, lambda: sock.recv_into(buffer), _is_empty(buffer))
 
     async def recvfrom(self, sock: socket.socket, size: int) -> tuple[bytes, Any]:
         """Receive a datagram of up to `size` bytes, and the address it came from."""
@@ -89,10 +93,11 @@ class Sockets:
         connection.setblocking(False)
         return connection, address
 
-    async def _read(self, sock: socket.socket, read: Callable[[], T]) -> T:
+    async def _read(self, sock: socket.socket, read: Callable[[], T], nothing: bool = False) -> T:
+        """Call `read` until it does not block; `nothing` if it asks for no bytes at all."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained:
+            if watch is None or not watch.drained or nothing:
                 try:
                     return read()
                 except _WOULD_BLOCK:
@@ -107,7 +112,7 @@ class Sockets:
         watch = self._known(sock)
         rest = data if isinstance(data, _PLAIN_BYTES) else memoryview(data).cast("B")
         while True:
-            if watch is None or not watch.full:
+            if watch is None or not watch.full or not rest:
                 try:
                     sent = sock.send(rest)
                 except _WOULD_BLOCK:
@@ -121,6 +126,10 @@ class Sockets:
                     rest = memoryview(rest)[sent:]
                     continue
             await self._writable(watch)
+
+    async def send(self, sock: socket.socket, data: Any) -> int:
+        """Send as much of `data` as there is room for. Returns how many bytes that was."""
+        return await self._write(sock, lambda: sock.send(data))
 
     async def sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send a datagram to `address`. Returns the number of bytes."""
@@ -153,6 +162,12 @@ class Sockets:
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             raise OSError(error, f"Connect call failed {address}")
+
+    async def wait_for_room(self, sock: socket.socket) -> None:
+        """Wait until a socket that was full may not be any more."""
+        watch = self._watch(sock)
+        watch.note_full()
+        await self._writable(watch)
 
     async def _write(self, sock: socket.socket, write: Callable[[], T]) -> T:
         watch = self._known(sock)
@@ -195,7 +210,14 @@ class Sockets:
         return watch
 
     def _watch(self, sock: socket.socket) -> Watch:
+        """Know the socket from now on. Raises RuntimeError if it belongs to a transport."""
+        fd = sock.fileno()
+        refuse_owned(self._loop, fd, fd)
         watch = self._poller.watch_socket(sock)
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)
         return watch
+
+
+def _is_empty(buffer: Any) -> bool:
+    return type(buffer) in _HAVE_LENGTH and not len(buffer)

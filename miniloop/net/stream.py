@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import weakref
 from asyncio.trsock import TransportSocket
 from collections.abc import Iterable
 from typing import Any
 
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.ownership import take
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, as_piece, refusal
 
 __all__ = ["StreamTransport"]
@@ -41,6 +41,11 @@ __all__ = ["StreamTransport"]
 # back nearly empty.
 SMALLEST_READ = 16 * 1024
 LARGEST_READ = 128 * 1024
+
+# Bytes: what is read and dropped at most when a connection is closed, and how much of it at a time.
+# It is what asyncio reads at once: there a close seldom leaves less than that unread.
+MOST_DRAINED = 256 * 1024
+DRAIN_SIZE = 64 * 1024
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
@@ -79,7 +84,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         self._describe_socket(sock)
         if server is not None:
             server.attach(self)
-        loop.transports[self._fd] = weakref.ref(self)
+        take(loop, self._fd, self)
         self._begin(waiter)
 
     def _describe_socket(self, sock: socket.socket) -> None:
@@ -100,6 +105,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
         super().set_protocol(protocol)
+        self._ended = False  # this one does not know, and is told if it reads on after a pause
         self._buffered_protocol = isinstance(protocol, asyncio.BufferedProtocol)
 
     # Reading.
@@ -175,7 +181,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             return
         if keep_open:
             # There will be nothing more to read, and the poller would say so on every turn.
-            self._loop.unwatch_reader(self._fd)
+            self._unwatch_reader()
         else:
             self.close()
 
@@ -212,7 +218,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             if not rest:
                 return
             self._buffer.add(rest)
-            self._loop.watch_writer(self._fd, self._write_ready)
+            self._watch_writer(self._write_ready)  # this may fail, and drop it all
         else:
             self._buffer.add(data)
         self._marks.grown(self._buffer.size)
@@ -233,7 +239,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             self._send_buffer()
             # Sending may have failed, and dropped it all.
             if buffer.size:
-                self._loop.watch_writer(self._fd, self._write_ready)
+                self._watch_writer(self._write_ready)
         self._marks.grown(buffer.size)
 
     def _refuse_write(self) -> None:
@@ -257,19 +263,28 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._lost:
             return
         if not self._buffer.size:
-            self._loop.unwatch_writer(self._fd)
+            self._unwatch_writer()
         self._marks.shrunk(self._buffer.size)  # may call back, and so write
-        if self._buffer.size:
+        if self._buffer.size or self._lost:
             return
         if self._flushed is not None and not self._flushed.done():
             self._flushed.set_result(None)
         if self._closing:
+            self._finish_reading()
             self._lose(None)
         elif self._eof_written:
-            self._file.shutdown(socket.SHUT_WR)
+            try:
+                self._file.shutdown(socket.SHUT_WR)
+            except OSError as exc:
+                # Nobody who could be told by an exception is here any more, and the peer would wait
+                # for an end that never comes.
+                self._fail(exc, "Fatal error: the socket cannot be shut down")
 
     def write_eof(self) -> None:
-        """Finish sending, once all is sent; reading goes on."""
+        """Finish sending, once all is sent; reading goes on.
+
+        Raises OSError if that is now, and the connection is gone.
+        """
         if self._closing or self._eof_written:
             return
         self._eof_written = True
@@ -301,11 +316,11 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._lost:
             self._flushed.set_exception(ConnectionError("Connection is closed by peer"))
         else:
-            self._loop.watch_writer(self._fd, self._has_room)
+            self._watch_writer(self._has_room)
         return self._flushed
 
     def _has_room(self) -> None:
-        self._loop.unwatch_writer(self._fd)
+        self._unwatch_writer()
         if not self._flushed.done():
             self._flushed.set_result(None)
 
@@ -313,7 +328,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         """Accept writes again."""
         self._flushed = None
         if not self._buffer.size and not self._lost:
-            self._loop.unwatch_writer(self._fd)  # it may still be watched by `wait_for_room`
+            self._unwatch_writer()  # it may still be watched by `wait_for_room`
 
     # Ending.
 
@@ -323,13 +338,36 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             return
         self._closing = True
         if self._buffer.size:
-            self._loop.unwatch_reader(self._fd)
+            self._unwatch_reader()
         else:
+            self._finish_reading()
             self._lose(None)
+
+    def _finish_reading(self) -> None:
+        """Before the socket is closed, take what the peer has sent, and drop it.
+
+        When a socket is closed with data unread the kernel does not say "end of file" but "reset",
+        and the peer may lose what we have sent as well: the "413 Content Too Large", say, that it
+        has not read yet because it is still sending. Whoever paused reading wants the data left
+        where they are: for a peer that is to feel it, or for another process with the same socket.
+        """
+        if self._paused or self._ended:
+            return
+        left = MOST_DRAINED
+        try:
+            # Not to the first short read: the room that we make is filled as soon as it is there.
+            while left > 0 and (data := self._file.recv(DRAIN_SIZE)):
+                left -= len(data)
+        except OSError:
+            pass  # there is no more, or no connection
 
     def abort(self) -> None:
         """Close at once; what is buffered is lost."""
         self._drop(None)
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        """Close at once, because of `exc`: asyncio's own TLS, put on this transport, calls it."""
+        self._drop(exc)
 
     def _fail(self, exc: BaseException, message: str) -> None:
         if isinstance(exc, OSError):
@@ -350,7 +388,9 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         super()._lose(exc)
 
     def _release(self) -> None:
-        super()._release()
-        server, self._server = self._server, None
-        if server is not None:
-            server.detach(self)
+        try:
+            super()._release()
+        finally:
+            server, self._server = self._server, None
+            if server is not None:
+                server.detach(self)

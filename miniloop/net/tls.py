@@ -27,15 +27,17 @@ The states, and what leads from one to the next, are in tls_states.py. Rules:
    To ask OpenSSL for the shutdown again instead, as one might, makes it fail on such data.
 5. Nothing is unbounded. Towards the peer: what is encrypted waits in the transport below, to its
    high-water mark; what is not, in `outbox`, to the application's. Towards the application: while
-   it pauses reading, the first data that arrive are kept and pause the transport below.
+   it pauses reading, the first 256 KiB that arrive are kept, as by asyncio, and then the transport
+   below is paused. Until then a connection that breaks is noticed.
+6. What is written has left, if there is room for it, when `write` returns. A program may block
+   after that, or abort.
 
 The trap: every call to the application may close, abort, pause, write, or replace the protocol, and
 nearly every call to the transport below may call back. After each, look at the state again.
 
 The cost: a message passes with as few copies and calls as the interface permits. One read of the
-socket brings many records, which are decrypted into one buffer and handed over in one piece; what
-is written in one turn, or while data are delivered, is joined into full records (tls_outbox.py) and
-leaves in one send.
+socket brings many records, which are decrypted into one buffer and handed over in one piece. What
+`writelines` is given, and what has to wait, is joined into full records (tls_outbox.py).
 
 Source: the CPython documentation, "Transports and Protocols" and `ssl` on memory BIOs; SSL_read(3),
 SSL_shutdown(3); RFC 8446.
@@ -65,17 +67,21 @@ async def start_tls(
 ) -> asyncio.Transport:
     """Speak TLS on a connection that is open. Returns the transport to use from now on.
 
-    `protocol` hears nothing of the handshake. Timeouts are in seconds.
+    `protocol` hears nothing of the handshake. Timeouts are in seconds. What a server's StreamReader
+    has received and nobody has read counts as the beginning of the handshake.
 
     Raises TypeError for a wrong context or transport, ValueError for a timeout that is not
     positive, ssl.SSLError (a certificate: ssl.SSLCertVerificationError) if there is no agreement,
-    ConnectionAbortedError if the handshake takes too long, ConnectionResetError if the peer hangs
-    up. The transport is closed then, as it is if the caller is cancelled.
+    ConnectionAbortedError if the handshake takes too long, ConnectionResetError if the connection
+    is closed or the peer hangs up, be it before or now. The transport is closed then, as it is if
+    the caller is cancelled.
     """
     if not isinstance(sslcontext, ssl.SSLContext):
         raise TypeError(f"sslcontext must be an instance of ssl.SSLContext, got {sslcontext!r}")
     if not getattr(transport, "_start_tls_compatible", False):
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+    if transport.is_closing():
+        raise ConnectionResetError(f"cannot start TLS on {transport!r}: it is closing or closed")
     waiter = loop.create_future()
     tls = TLSProtocol(
         loop,
@@ -89,15 +95,34 @@ async def start_tls(
         shutdown_timeout=ssl_shutdown_timeout,
     )
     upgraded: asyncio.Transport = tls.transport
-    transport.set_protocol(tls)
-    tls.connection_made(transport)
-    # Whoever upgrades may have paused, so that no ciphertext would reach the protocol before.
-    transport.resume_reading()
+    if server_side:
+        tls.put_back(_unread(protocol))
     try:
+        # Whoever upgrades may have paused, so that no ciphertext would reach the protocol before.
+        # If not, we do: it is after a pause that a transport tells a new protocol of an old EOF.
+        transport.pause_reading()
+        transport.set_protocol(tls)
+        tls.connection_made(transport)
+        transport.resume_reading()
         await waiter
     except BaseException:
+        waiter.cancel()  # if it was a write that failed, nobody waits
         transport.close()
         raise
     finally:
         del waiter  # it holds the exception, whose traceback holds this frame
     return upgraded
+
+
+def _unread(protocol: asyncio.BaseProtocol) -> bytes:
+    """Take what a StreamReader has received, and nobody has read.
+
+    A client may say its hello right after it was told to, or without having been told at all, as
+    behind a load balancer that sends a line about itself first.
+    """
+    reader: Any = getattr(protocol, "_stream_reader", None)
+    if reader is None or not isinstance(protocol, asyncio.StreamReaderProtocol):
+        return b""
+    unread = bytes(reader._buffer)
+    reader._buffer.clear()
+    return unread

@@ -49,6 +49,14 @@ class Inbox:
         """The first `nbytes` of `scratch` are ciphertext from the transport below."""
         self._incoming.write(self.scratch[:nbytes])
 
+    def put_back(self, data: bytes) -> None:
+        """`data` is ciphertext that somebody else had received."""
+        self._incoming.write(data)
+
+    def pending(self) -> int:
+        """How many bytes of ciphertext nobody has asked for yet."""
+        return self._incoming.pending
+
     def holds_something(self) -> bool:
         """True if there may be something to take, or to be told."""
         return bool(self._incoming.pending or self._ssl_object.pending() or self.ended)

@@ -48,8 +48,8 @@ class Outbox:
         self.size += len(piece)
 
     def own(self) -> None:
-        """Copy what is left of the piece that was lent last."""
-        if self._pieces and isinstance(self._pieces[-1], memoryview):
+        """Copy what is left of the piece that was lent last, and after which none was added."""
+        if self._pieces:
             self._pieces[-1] = bytes(self._pieces[-1])
 
     def clear(self) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 
 from miniloop.kernel.report import logger
 from miniloop.net.tls_inbox import Inbox
-from miniloop.net.tls_outbox import Outbox
+from miniloop.net.tls_outbox import LARGEST_BATCH, RECORD, Outbox
+from miniloop.net.tls_settings import (
+    HANDSHAKE_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    context_from,
+    seconds,
+)
 from miniloop.net.tls_states import (
     CLOSED,
     CLOSING,
@@ -23,9 +29,8 @@ from miniloop.net.tls_transport import SSLTransport
 
 __all__ = ["TLSProtocol"]
 
-# Seconds, unless the caller says otherwise. Source: the CPython documentation of `loop.start_tls`.
-HANDSHAKE_TIMEOUT = 60.0
-SHUTDOWN_TIMEOUT = 30.0
+# Bytes of ciphertext that are kept while the application pauses reading.
+MOST_KEPT = 256 * 1024
 
 
 class TLSProtocol(asyncio.BufferedProtocol):
@@ -63,7 +68,6 @@ class TLSProtocol(asyncio.BufferedProtocol):
         "agreed",
         "below",
         "context",
-        "flush_due",
         "outbox",
         "ssl_object",
         "transport",
@@ -83,9 +87,9 @@ class TLSProtocol(asyncio.BufferedProtocol):
         shutdown_timeout: float | None = None,
         session: ssl.SSLSession | None = None,
     ) -> None:
-        self._handshake_timeout = _seconds("handshake", handshake_timeout, HANDSHAKE_TIMEOUT)
-        self._shutdown_timeout = _seconds("shutdown", shutdown_timeout, SHUTDOWN_TIMEOUT)
-        self.context = _context_from(sslcontext, server_side, server_hostname)
+        self._handshake_timeout = seconds("handshake", handshake_timeout, HANDSHAKE_TIMEOUT)
+        self._shutdown_timeout = seconds("shutdown", shutdown_timeout, SHUTDOWN_TIMEOUT)
+        self.context = context_from(sslcontext, server_side, server_hostname)
         incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.ssl_object = self.context.wrap_bio(
@@ -110,7 +114,6 @@ class TLSProtocol(asyncio.BufferedProtocol):
         # What has come from there, what is to go there, and the application above.
         self._inbox = Inbox(loop, self.ssl_object, incoming)
         self.outbox = Outbox()
-        self.flush_due = False  # somebody will call `flush` before long
         self.transport: Any = SSLTransport(loop, self, app_protocol, not call_connection_made)
 
     def __repr__(self) -> str:
@@ -121,6 +124,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
         version = f" {self.ssl_object.version()}" if self.agreed else ""
         below = "" if self.below is None else f" over {self.below!r}"
         return f"{self._state.value}{version}{below}"
+
+    @property
+    def _sslcontext(self) -> ssl.SSLContext:
+        """The context, by the name under which programs look for it in asyncio's TLS."""
+        return self.context
 
     def _move(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state][event]
@@ -151,12 +159,10 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._move(Event.AGREED)
         self.agreed = True
         self._stop_timer()
-        # The last part of the handshake, and the first that is written after it, leave in one send:
-        # `connection_made`, and whoever is woken by the waiter, both come before the flush.
-        self.flush_due = True
+        # The last part of the handshake leaves with what `connection_made` writes, in one send.
         self.transport.tell_connected()
         self._finish_waiter(None)
-        self._loop.call_soon(self._flush_now)
+        self.flush()
         if self._inbox.holds_something():
             self._deliver()
 
@@ -178,6 +184,10 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     # From the peer to the application.
 
+    def put_back(self, data: bytes) -> None:
+        """Before the beginning: `data` came from the transport below before we were there."""
+        self._inbox.put_back(data)
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport below shall put what it receives; it is full for a moment only."""
         return self._inbox.scratch
@@ -188,7 +198,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         state = self._state
         if state is OPEN:
             if self.transport.reading_paused:
-                self._pause_below()
+                self._keep()
             else:
                 self._deliver()
         elif state is HANDSHAKE:
@@ -210,16 +220,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
         return self._state is not CLOSED
 
     def _deliver(self) -> None:
-        """Tell the application of all that has come, and send what it says to that."""
+        """Tell the application of all that has come, and send what OpenSSL says to that."""
         inbox, transport = self._inbox, self.transport
-        due, self.flush_due = self.flush_due, True
-        try:
-            while self._state is OPEN and not transport.reading_paused:
-                transport.deliver(inbox)
-                if not inbox.more:
-                    break
-        finally:
-            self.flush_due = due
+        while self._state is OPEN and not transport.reading_paused:
+            transport.deliver(inbox)
+            if not inbox.more:
+                break
         if inbox.failure is not None:
             self._fail_to_read()
         elif (inbox.ended or self._below_eof) and not transport.reading_paused:
@@ -249,8 +255,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if not self.transport.reading_paused:
             self._resume_below()
 
-    def _pause_below(self) -> None:
-        if not self._below_paused:
+    def _keep(self) -> None:
+        """Leave what has come where it is until the application reads again.
+
+        The transport below goes on reading for a while: it would not notice a reset otherwise.
+        """
+        if not self._below_paused and self._inbox.pending() >= MOST_KEPT:
             self._below_paused = True
             self.below.pause_reading()
         # In a renegotiation what the application has written waits for what has just come.
@@ -264,29 +274,74 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     # From the application to the peer.
 
-    def flush_soon(self) -> None:
-        """Have what was written sent at the end of this turn."""
-        self.flush_due = True
-        self._loop.call_soon(self._flush_now)
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send `data`, which is not empty, now or as soon as there is room."""
+        if type(data) is not bytes:
+            if len(data) > RECORD:
+                self._write_much(data)
+                return
+            data = bytes(data)
+        outbox = self.outbox
+        if (
+            self._state is OPEN
+            and not self._below_full
+            and not outbox.size
+            and len(data) <= LARGEST_BATCH
+        ):
+            # Nearly always there is nothing to join, to cut or to keep.
+            try:
+                done = self.ssl_object.write(data)
+                self.below.write(self._outgoing.read())
+                if done == len(data):
+                    return
+                data = data[done:]
+            except ssl.SSLWantReadError:
+                pass  # the peer must speak first
+            except Exception as exc:
+                self.fail(exc, "TLS connection is broken")
+                return
+        self._write_much(data)
 
-    def _flush_now(self) -> None:
-        self.flush_due = False
-        self.flush()
+    def _write_much(self, data: bytes | bytearray | memoryview) -> None:
+        if self.transport.is_closing():
+            self.transport.count_lost_write()  # the transport below is, and we do not know yet
+            return
+        outbox = self.outbox
+        if type(data) is bytes:
+            outbox.add(data)
+            self._encrypt()
+        else:
+            # It is not ours to keep. As much of it as there is room for is encrypted where it lies;
+            # the rest is copied before anybody is told of it, who could write more.
+            outbox.lend(data)
+            self._encrypt()
+            outbox.own()
+        self._note_what_is_left()
 
     def flush(self) -> None:
         """Encrypt and send what was written, for as long as the transport below has room."""
+        self._encrypt()
+        self._note_what_is_left()
+
+    def _encrypt(self) -> None:
         if self._state is OPEN or self._state is FLUSHING:
-            outbox = self.outbox
+            outbox, below = self.outbox, self.below
+            closing = below.is_closing()  # somebody has closed it, but it sends what we have
             try:
                 while outbox.size and not self._below_full:
                     outbox.encrypt(self.ssl_object.write)
-                    self.below.write(self._outgoing.read())
+                    below.write(self._outgoing.read())
+                    if outbox.size and not closing and below.is_closing():
+                        outbox.clear()  # it has failed; one write of the application's is lost
             except ssl.SSLWantReadError:
                 pass  # the peer must speak first; when it has, we are called again
             except Exception as exc:
                 self.fail(exc, "TLS connection is broken")
-                return
-            marks = self.transport.marks
+
+    def _note_what_is_left(self) -> None:
+        """Tell the application, which may call back, of what could not be encrypted yet."""
+        if self._state is OPEN or self._state is FLUSHING:
+            outbox, marks = self.outbox, self.transport.marks
             marks.grown(outbox.size)
             marks.shrunk(outbox.size)
             if self._state is FLUSHING and not outbox.size:
@@ -322,6 +377,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._resume_below()
         if not self._peer_done:
             self._discard()
+        if self._below_eof:
+            self._note_peer_done()  # it hung up without a word, while the application paused
         self.flush()
 
     def _discard(self) -> None:
@@ -351,7 +408,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._peer_done = True
         if self._state is CLOSING:
             self._move(Event.PEER_DONE)
-            self._stop_timer()
+            # The timer goes on: what is still to be sent may be more than the peer ever reads.
             self.below.close()
 
     def _start_shutdown_timer(self) -> None:
@@ -368,7 +425,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
             self._start_shutdown_timer()
             return
         message = f"SSL shutdown timed out: no answer in {self._shutdown_timeout} seconds"
-        self.fail(TimeoutError(message), "TLS shutdown timed out")
+        exc = TimeoutError(message)
+        if self._state is CLOSED:
+            self.abort(exc)
+        else:
+            self.fail(exc, "TLS shutdown timed out")
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
@@ -398,13 +459,13 @@ class TLSProtocol(asyncio.BufferedProtocol):
                     "protocol": self.transport.get_protocol(),
                 }
             )
-        self._failure = exc
         self._send_outgoing()
-        self.abort()
+        self.abort(exc)
         self._finish_waiter(exc)
 
-    def abort(self) -> None:
-        """End at once: see `SSLTransport.abort`."""
+    def abort(self, exc: BaseException | None = None) -> None:
+        """End at once, because of `exc` if there is one: see `SSLTransport.abort`."""
+        self._failure = self._failure or exc
         if self._state is CLOSED:
             if self.below is not None:
                 self.below.abort()  # it may still be sending
@@ -430,26 +491,3 @@ class TLSProtocol(asyncio.BufferedProtocol):
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
         transport.tell_lost(failure)
-
-
-def _seconds(what: str, timeout: float | None, default: float) -> float:
-    if timeout is None:
-        return default
-    if timeout <= 0:
-        raise ValueError(f"ssl_{what}_timeout must be a positive number of seconds, got {timeout}")
-    return timeout
-
-
-def _context_from(
-    sslcontext: ssl.SSLContext | bool | None, server_side: bool, server_hostname: str | None
-) -> ssl.SSLContext:
-    if isinstance(sslcontext, ssl.SSLContext):
-        return sslcontext
-    if sslcontext is not None and sslcontext is not True:
-        raise TypeError(f"ssl must be an ssl.SSLContext or True, got {sslcontext!r}")
-    if server_side:
-        raise ValueError("a TLS server needs an ssl.SSLContext with its certificate, got none")
-    context = ssl.create_default_context()
-    if not server_hostname:
-        context.check_hostname = False
-    return context

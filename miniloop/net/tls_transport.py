@@ -3,8 +3,8 @@
 To an application it looks like any other transport. Three things are not as with a plain socket:
 
 * There is no half-close. Whoever closes says so for both directions (`can_write_eof` is False).
-* What is written leaves at the end of the turn, so that a head and a body written one after the
-  other become one record and one system call. Only when much has come together it leaves at once.
+* Each `write` makes records of its own, and is sent at once. Small pieces that belong together are
+  better given to `writelines`, which joins them (docs/decisions/tls-writes.md).
 * `close` is a conversation: the peer is told, and should answer. It may take until the shutdown
   timeout before `connection_lost` is called.
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from miniloop.kernel.report import logger
 from miniloop.net.flow_control import WriteMarks
+from miniloop.net.write_buffer import BYTES_LIKE, refusal
 
 if TYPE_CHECKING:
     from miniloop.net.tls_inbox import Inbox
@@ -31,14 +32,8 @@ __all__ = ["HIGH_WATER", "SSLTransport"]
 # keeps its own mark on what is encrypted and not yet sent.
 HIGH_WATER = 512 * 1024
 
-# Bytes that are gathered in one turn before they are sent without waiting for its end. That much
-# fills four records, and a system call for less would be a pity.
-MOST_GATHERED = 64 * 1024
-
 # Writes after the end that are dropped silently, as those on a plain socket are; then we say so.
 LOST_WRITES_TOLERATED = 5
-
-_BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
 class SSLTransport(asyncio.Transport):
@@ -52,7 +47,6 @@ class SSLTransport(asyncio.Transport):
         "_connected",
         "_loop",
         "_lost_writes",
-        "_most_gathered",
         "_protocol",
         "_tls",
         "marks",
@@ -73,7 +67,6 @@ class SSLTransport(asyncio.Transport):
         self._closing = False
         self.reading_paused = False
         self._lost_writes = 0
-        self._most_gathered = MOST_GATHERED
         self.marks = WriteMarks(loop, self, protocol)
         self.marks.set(None, None, HIGH_WATER)
         self.set_protocol(protocol)
@@ -105,6 +98,11 @@ class SSLTransport(asyncio.Transport):
             if name == "compression":
                 return tls.ssl_object.compression()
         return default if tls.below is None else tls.below.get_extra_info(name, default)
+
+    @property
+    def _ssl_protocol(self) -> TLSProtocol:
+        """The protocol below, by the name under which programs look for it in asyncio's TLS."""
+        return self._tls
 
     # The protocol.
 
@@ -194,36 +192,37 @@ class SSLTransport(asyncio.Transport):
     # Writing.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send `data` at the end of this turn, or as soon after that as there is room."""
-        if not isinstance(data, _BYTES_LIKE):
-            raise TypeError(
-                f"data must be bytes, bytearray or memoryview, got {type(data).__name__}"
-            )
+        """Encrypt and send `data`, now or as soon as there is room.
+
+        Raises TypeError unless it is bytes, a bytearray or a memoryview.
+        """
+        if type(data) is not bytes and not isinstance(data, BYTES_LIKE):
+            raise refusal(data)
         if not data:
             return
         if self._closing:
-            self._count_lost_write()
+            self.count_lost_write()
             return
-        tls = self._tls
-        outbox = tls.outbox
-        if type(data) is bytes or len(data) <= self._most_gathered:
-            outbox.add(data)
-            if outbox.size > self._most_gathered:
-                tls.flush()
-            elif not tls.flush_due:
-                tls.flush_soon()
-        else:
-            # It is large, and not ours: encrypt as much of it as there is room for, copy the rest.
-            outbox.lend(data)
-            tls.flush()
-            outbox.own()
+        self._tls.write(data)
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
-        """Send several pieces."""
-        for data in list_of_data:
-            self.write(data)
+        """Send several pieces, in as few records and system calls as hold them."""
+        pieces = list(list_of_data)
+        # All of them before any is sent: one may be refused.
+        for data in pieces:
+            if not isinstance(data, BYTES_LIKE):
+                raise refusal(data)
+        if self.is_closing():
+            self.count_lost_write()
+            return
+        outbox = self._tls.outbox
+        for data in pieces:
+            if data:
+                outbox.add(data)
+        self._tls.flush()
 
-    def _count_lost_write(self) -> None:
+    def count_lost_write(self) -> None:
+        """Something was written too late: drop it, and say so if that goes on."""
         self._lost_writes += 1
         if self._lost_writes > LOST_WRITES_TOLERATED:
             logger.warning("SSL connection is closed: what was written to %r is lost", self)
@@ -247,15 +246,14 @@ class SSLTransport(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks, in bytes: see `WriteMarks.set`."""
         self.marks.set(high, low, HIGH_WATER)
-        # More may not be gathered than may wait.
-        self._most_gathered = min(MOST_GATHERED, self.marks.high)
         self._tls.flush()
 
     # Ending.
 
     def is_closing(self) -> bool:
         """True once the connection is closing or closed, by whomever."""
-        return self._closing
+        below = self._tls.below
+        return self._closing or (below is not None and bool(below.is_closing()))
 
     def close(self) -> None:
         """Send what was written, then tell the peer that this is all. Nothing more is read."""
@@ -265,6 +263,10 @@ class SSLTransport(asyncio.Transport):
     def abort(self) -> None:
         """Close at once; what was written and not yet sent is lost."""
         self._tls.abort()
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        """Close at once, because of `exc`: asyncio's own TLS, put on this transport, calls it."""
+        self._tls.abort(exc)
 
     def note_closing(self) -> None:
         """The end has begun: nothing more is read or written."""

@@ -80,15 +80,19 @@ class PidfdWatch:
         loop.watch_reader(self._fd, self._ended)
 
     def _ended(self) -> None:
-        self.close()
-        self._on_exit(reap(self._process))
+        try:
+            self.close()
+        finally:
+            self._on_exit(reap(self._process))  # whatever there was to say about a descriptor
 
     def close(self) -> None:
         """Stop waiting, and give the descriptor back."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._loop.unwatch_reader(fd)
-            os.close(fd)
+            try:
+                self._loop.unwatch_reader(fd)
+            finally:
+                os.close(fd)
 
     def __del__(self) -> None:
         # The loop was closed before the child ended, and its poller held the last reference.

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.debug import check_callback
 from miniloop.kernel.future import Future
 
 __all__ = ["CallInThread", "DefaultExecutor"]
@@ -81,18 +81,18 @@ class CallInThread(Future[Any]):
 class DefaultExecutor:
     """The executor of one loop for calls that name no other."""
 
-    __slots__ = ("_loop", "_pool", "_shut_down")
+    __slots__ = ("_loop", "is_shut_down", "pool")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
-        self._shut_down = False
+        self.pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self.is_shut_down = False
 
     def set(self, executor: Any) -> None:
         """Use this one from now on. Raises TypeError unless it is a ThreadPoolExecutor."""
         if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
             raise TypeError(f"executor must be ThreadPoolExecutor instance, got {executor!r}")
-        self._pool = executor
+        self.pool = executor
 
     def run(
         self,
@@ -109,21 +109,17 @@ class DefaultExecutor:
         """
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")
-        if self._loop.get_debug() and (
-            asyncio.iscoroutine(func) or inspect.iscoroutinefunction(func)
-        ):
-            raise TypeError(f"coroutines cannot be used with run_in_executor(), got {func!r}")
+        if self._loop.get_debug():
+            check_callback(func)
         chosen = self._get_pool() if executor is None else executor
         return CallInThread(self._loop, chosen.submit(func, *args))
 
     def _get_pool(self) -> concurrent.futures.ThreadPoolExecutor:
-        if self._shut_down:
+        if self.is_shut_down:
             raise RuntimeError("Executor shutdown has been called")
-        if self._pool is None:
-            self._pool = concurrent.futures.ThreadPoolExecutor(
-                thread_name_prefix=THREAD_NAME_PREFIX
-            )
-        return self._pool
+        if self.pool is None:
+            self.pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=THREAD_NAME_PREFIX)
+        return self.pool
 
     async def shut_down(self, timeout: float | None = None) -> None:
         """Take no more calls, and wait until those that run have returned.
@@ -131,13 +127,17 @@ class DefaultExecutor:
         Waits for `timeout` seconds at most (None: for as long as it takes); if that was not enough
         it gives a RuntimeWarning, and the threads end whenever their calls do.
         """
-        self._shut_down = True
-        pool = self._pool
+        self.is_shut_down = True
+        pool = self.pool
         if pool is None:
             return
         joined = self._loop.create_future()
         thread = threading.Thread(target=self._join, args=(pool, joined))
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            pool.shutdown(wait=False)  # no thread is left that could wait
+            raise
         try:
             async with asyncio.timeout(timeout):
                 await joined
@@ -175,7 +175,7 @@ class DefaultExecutor:
 
     def close(self) -> None:
         """Let the threads go, without waiting for them."""
-        self._shut_down = True
-        pool, self._pool = self._pool, None
+        self.is_shut_down = True
+        pool, self.pool = self.pool, None
         if pool is not None:
             pool.shutdown(wait=False)

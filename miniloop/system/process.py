@@ -15,7 +15,9 @@ Invariants:
 2. `connection_lost` comes last, once, and not before both the child and its pipes are gone. Either
    may be first: a grandchild can hold a pipe open long after the child has ended.
 3. Whoever waits for the end (`Process.wait`) is woken when the child ends, whoever holds its pipes.
-4. A transport that was not closed is reported, and its child killed; a start that fails or is
+4. `_proc`, the `subprocess.Popen` that programs reach for by this name, is there until
+   `connection_lost` has returned; then it is None, and signals are refused.
+5. A transport that was not closed is reported, and its child killed; a start that fails or is
    cancelled leaves neither a child nor a zombie behind.
 
 Source: the CPython documentation, "Subprocess Transports", "Subprocess Protocols", `subprocess`.
@@ -24,6 +26,7 @@ Source: the CPython documentation, "Subprocess Transports", "Subprocess Protocol
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -31,6 +34,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from miniloop.kernel.report import logger
@@ -121,8 +125,11 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._lost = False
         self._early: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._returncode: int | None = None
-        self._exit_waiters: list[Any] = []
-        self._process = process = _popen(args, options)
+        self._exit_waiters: set[Any] = set()
+        process = _popen(args, options)
+        self._proc: subprocess.Popen[bytes] | None = process
+        self._pid = process.pid
+        self._context = copy_context()  # for all that the protocol is told
         self._closed = False
         self._extra["subprocess"] = process
         files = (process.stdin, process.stdout, process.stderr)
@@ -143,7 +150,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
         parts = [type(self).__name__]
         if self._closed:
             parts.append("closed")
-        parts.append(f"pid={self._process.pid}")
+        parts.append(f"pid={self._pid}")
         code = self._returncode
         parts.append("running" if code is None else f"returncode={code}")
         parts += [f"{_NAMES[fd]}={pipe.transport!r}" for fd, pipe in self._pipes.items()]
@@ -163,9 +170,9 @@ class ProcessTransport(asyncio.SubprocessTransport):
         for fd, pipe in self._pipes.items():
             connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
             await connect(lambda pipe=pipe: pipe, pipe.file)
-        self._loop.call_soon(self._protocol.connection_made, self)
+        self._loop.call_soon(self._protocol.connection_made, self, context=self._context)
         for callback, args in self._early:
-            self._loop.call_soon(callback, *args)
+            self._loop.call_soon(callback, *args, context=self._context)
         self._early.clear()
         self._connected = True
         self._finish_if_over()
@@ -175,7 +182,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     def get_pid(self) -> int:
         """The process id of the child."""
-        return self._process.pid
+        return self._pid
 
     def get_returncode(self) -> int | None:
         """Its exit status, the negative number of the signal that ended it, None while it runs."""
@@ -203,8 +210,11 @@ class ProcessTransport(asyncio.SubprocessTransport):
         """Wait for the end of the child. `asyncio.subprocess.Process.wait` calls it."""
         if self._returncode is None:
             waiter = self._loop.create_future()
-            self._exit_waiters.append(waiter)
-            await waiter
+            self._exit_waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._exit_waiters.discard(waiter)
         assert self._returncode is not None
         return self._returncode
 
@@ -213,13 +223,14 @@ class ProcessTransport(asyncio.SubprocessTransport):
     def send_signal(self, signal: int) -> None:
         """Send a signal; does nothing if the child has ended.
 
-        Raises ProcessLookupError once it is all over, the pipes included.
+        Raises ProcessLookupError once `connection_lost` was called: it is all over then.
         """
-        if self._lost:
-            raise ProcessLookupError(f"process {self._process.pid} has ended")
+        if self._proc is None:
+            raise ProcessLookupError(f"process {self._pid} has ended")
         # Once it is reaped, its number may be that of another process.
-        if self._process.returncode is None:
-            os.kill(self._process.pid, signal)
+        if self._proc.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # somebody else has reaped it
+                os.kill(self._pid, signal)
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -238,8 +249,8 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._closed = True
         for pipe in self._pipes.values():
             pipe.close()
-        process = self._process
-        if self._returncode is None and process.poll() is None:
+        process = self._proc
+        if process is not None and self._returncode is None and process.poll() is None:
             if self._loop.get_debug():
                 logger.warning("closing %r: its child still runs, and is killed", self)
             try:
@@ -255,11 +266,10 @@ class ProcessTransport(asyncio.SubprocessTransport):
         if self._loop.get_debug():
             logger.info("%r has ended", self)
         self._tell(self._protocol.process_exited)
-        waiters, self._exit_waiters = self._exit_waiters, []
-        for waiter in waiters:
+        self._finish_if_over()
+        for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
-        self._finish_if_over()
 
     def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
         self._tell(self._protocol.pipe_connection_lost, fd, exc)
@@ -267,7 +277,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     def _tell(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
-            self._loop.call_soon(callback, *args)
+            self._loop.call_soon(callback, *args, context=self._context)
         else:
             self._early.append((callback, args))
 
@@ -279,11 +289,13 @@ class ProcessTransport(asyncio.SubprocessTransport):
             and all(pipe.lost for pipe in self._pipes.values())
         ):
             self._lost = True
-            self._loop.call_soon(self._connection_lost)
+            self._loop.call_soon(self._connection_lost, context=self._context)
 
     def _connection_lost(self) -> None:
-        protocol, self._protocol = self._protocol, None
-        protocol.connection_lost(None)
+        try:
+            self._protocol.connection_lost(None)
+        finally:
+            self._protocol = self._proc = None
 
 
 class _Pipe(asyncio.BaseProtocol):
@@ -308,7 +320,8 @@ class _Pipe(asyncio.BaseProtocol):
         if self.transport is not None:
             self.transport.close()
         else:
-            self.file.close()  # the start failed before it came to this pipe
+            with contextlib.suppress(OSError):  # it is closed all the same
+                self.file.close()  # the start failed before it came to this pipe
 
 
 class _WritePipe(_Pipe):

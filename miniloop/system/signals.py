@@ -6,7 +6,7 @@ a file descriptor (`signal.set_wakeup_fd`), the loop's wake-up socket. The loop 
 other input, and queues the handler.
 
 A signal that has only a C-level default, such as SIGTERM, would still end the process, so it gets a
-Python-level handler as well, one that does nothing.
+Python-level handler as well. That one notes the number, for when the socket's buffer was full.
 
 Invariants:
 
@@ -38,10 +38,6 @@ from miniloop.kernel.report import logger
 __all__ = ["SignalHandlers"]
 
 
-def _do_nothing(number: int, frame: object) -> None:
-    """The handler that Python itself calls: the work is done in the loop."""
-
-
 class SignalHandlers:
     """The signal handlers of one loop."""
 
@@ -54,6 +50,7 @@ class SignalHandlers:
         self._loop = loop
         self.handlers: dict[int, Any] = {}  # signal number: the handle that is queued for it
         loop.wakeup.on_signal = self.deliver
+        loop.wakeup.on_replaced = self._take_wakeup_fd
 
     def add(self, sig: int, callback: Any, args: tuple[Any, ...]) -> None:
         """Call `callback(*args)` in the loop whenever the process gets the signal.
@@ -68,15 +65,17 @@ class SignalHandlers:
         check_signal(sig)
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")
+        handle = self._loop.make_handle(callback, args, self._loop, copy_context())
         try:
-            # First of all, because it is what CPython refuses outside the main thread.
-            signal.set_wakeup_fd(self._loop.wakeup.signal_fd())
+            # Before anything is changed, because it is refused outside the main thread. No signal
+            # is lost by a full buffer, which so needs no warning: see `Wakeup`.
+            signal.set_wakeup_fd(self._loop.wakeup.signal_fd(), warn_on_full_buffer=False)
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
         SignalHandlers._owner = weakref.ref(self._loop)
-        self.handlers[sig] = self._loop.make_handle(callback, args, self._loop, copy_context())
+        self.handlers[sig] = handle
         try:
-            signal.signal(sig, _do_nothing)
+            signal.signal(sig, _note)
             # Let the kernel restart the system calls of other code that the signal interrupts.
             signal.siginterrupt(sig, False)
         except OSError as exc:
@@ -127,6 +126,15 @@ class SignalHandlers:
         for sig in list(self.handlers):
             self.remove(sig)
 
+    def _take_wakeup_fd(self) -> None:
+        """The wake-up has other sockets now; hear of signals by them, if we did before."""
+        if not self.handlers or SignalHandlers._owner() is not self._loop:
+            return
+        try:
+            signal.set_wakeup_fd(self._loop.wakeup.signal_fd(), warn_on_full_buffer=False)
+        except (ValueError, OSError) as exc:
+            logger.warning("signals do not reach %r any more: %s", self._loop, exc)
+
     def _give_back(self) -> None:
         """Give up the wake-up descriptor, once it serves no handler, unless another loop has it."""
         if self.handlers or SignalHandlers._owner() is not self._loop:
@@ -135,6 +143,13 @@ class SignalHandlers:
             signal.set_wakeup_fd(-1)
         except (ValueError, OSError) as exc:
             logger.info("set_wakeup_fd(-1) failed: %s", exc)
+
+
+def _note(number: int, frame: object) -> None:
+    """The handler that Python itself calls: the work is done in the loop."""
+    loop = SignalHandlers._owner()
+    if loop is not None:
+        loop.wakeup.noted.add(number)
 
 
 def check_signal(sig: Any) -> None:

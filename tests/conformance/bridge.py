@@ -3,7 +3,8 @@
 Most tests use public methods only. Some set up or look up a thing by a private name of
 ``BaseEventLoop``: they turn the loop once with ``_run_once()`` or look whether ``_ready`` is empty.
 Where the name has a meaning for any loop, `LoopUnderTest` gives it one in terms of miniloop, so
-that the test can run. None of these names is in miniloop itself.
+that the test can run. Those that programs read too are in miniloop itself
+(docs/decisions/types-that-libraries-check.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import selectors
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from unittest import mock
 
 import miniloop
 from miniloop.kernel import debug
-from miniloop.kernel.describe import capture_stack
 from miniloop.kernel.handle import new_handle, new_timer
+from miniloop.kernel.origin import capture_stack
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
 from miniloop.net.server import Server
@@ -82,7 +82,6 @@ def count_loops() -> list[int]:
 def give_private_names() -> None:
     """Private names of asyncio's on classes other than the loop, which tests look at."""
     names: dict[type[Any], dict[str, Callable[[Any], object]]] = {
-        miniloop.Handle: {"_cancelled": miniloop.Handle.cancelled},
         Server: {"_waiters": lambda server: server._closed_waiters},
         SSLTransport: {
             "_ssl_protocol": lambda transport: transport._tls,
@@ -123,13 +122,15 @@ class LoopUnderTest(miniloop.EventLoop):
     `epoll`, or for none in particular, gets the loop as it is by default.
     """
 
+    _selector: Any = None  # not the view of it that can only be looked at
+
     def __init__(self, selector: selectors.BaseSelector | None = None, **parts: Any) -> None:
         if selector is not None and not isinstance(selector, selectors.DefaultSelector):
             parts["poller"] = SelectorPoller(selector)
         elif selector is not None:
             selector.close()
         super().__init__(**parts)
-        self._selector: Any = self.poller
+        self._selector = self.poller
 
     def _run_once(self) -> None:
         """One turn."""
@@ -188,20 +189,8 @@ class LoopUnderTest(miniloop.EventLoop):
         sock.close()
 
     @property
-    def _default_executor(self) -> ThreadPoolExecutor | None:
-        return None if self.is_closed() else self._executor._pool
-
-    @property
-    def _clock_resolution(self) -> float:
-        return self._resolution
-
-    @property
-    def _scheduled(self) -> list[Any]:
-        """The timers."""
-        return [timer for _, _, timer in self.timers.entries]
-
-    @property
-    def _signal_handlers(self) -> dict[int, Any]:
+    def _signal_handlers(self) -> Any:
+        """Not a view: tests put handlers in."""
         return {} if self.is_closed() else self._signals.handlers
 
 

@@ -124,6 +124,10 @@ class OrderedTimer(asyncio.TimerHandle):
         return (self._when, self.sequence) < (other._when, other.sequence)
 
 
+def _do_nothing(future: object) -> None:
+    """What is called in place of the callback that would stop the loop."""
+
+
 class VirtualSelectorLoop(asyncio.SelectorEventLoop):
     """Stock asyncio on a virtual clock."""
 
@@ -136,6 +140,19 @@ class VirtualSelectorLoop(asyncio.SelectorEventLoop):
         self._ready = ready
         # Weakly, and in the order in which they began; the original is a set, without any.
         self._asyncgens.data = OrderedSet()  # type: ignore[attr-defined]
+
+    def run_forever(self) -> None:
+        """As ever; but what an interrupted run leaves behind must not end the next one.
+
+        Here ours differs: see `test_a_run_that_ctrl_c_ends_does_not_end_the_next_one`.
+        """
+        try:
+            super().run_forever()
+        except BaseException:
+            for entry in self._ready:
+                if entry._callback is asyncio.base_events._run_until_complete_cb:
+                    entry._callback = _do_nothing
+            raise
 
     def time(self) -> float:
         return self._clock.now

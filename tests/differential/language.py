@@ -17,7 +17,7 @@ What is left out, and why:
 - `as_completed`: it goes through a set, and so in the order of addresses in memory.
 - Callbacks that take long, as seen on the clock. miniloop reads the clock, like the kernel, not on
   every turn while there is work, so a timer that becomes due *within* a run of turns may fire some
-  turns later than on asyncio (`LONGEST_STRIDE` in `miniloop.kernel.scheduler` says how many).
+  turns later than on asyncio (`MOST_TURNS` in `miniloop.kernel.scheduler` says how many).
 - A task that awaits itself. It gets its RuntimeError, but asyncio's task in C then still counts as
   being awaited, and the next one who awaits it gets another.
 - An eager task in a context that is entered already. asyncio raises where it is created, and then

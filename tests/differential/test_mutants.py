@@ -230,9 +230,9 @@ def an_exception_that_was_seen_is_reported_all_the_same(patch: Any) -> None:
     exception = Future.exception
 
     def ask(self: Future[Any]) -> Any:
-        unseen = self._log_traceback
+        unseen, self._unseen = self._unseen, None
         error = exception(self)
-        self._log_traceback = unseen
+        self._unseen = unseen
         return error
 
     patch(Future, "exception", ask)

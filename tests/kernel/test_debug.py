@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 import gc
 import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,6 +182,27 @@ def test_coroutines_are_no_callbacks(debug: asyncio.AbstractEventLoop, method: s
         call("text")
 
 
+def test_what_is_refused_is_named_as_it_was_called(mini: miniloop.EventLoop) -> None:
+    mini.set_debug(True)
+    near, far = socket.socketpair()
+    future = mini.create_future()
+    calls: dict[str, Callable[[], object]] = {
+        "add_reader": lambda: mini.add_reader(near, coroutine_function),
+        "add_writer": lambda: mini.add_writer(near, coroutine_function),
+        "add_signal_handler": lambda: mini.add_signal_handler(signal.SIGUSR1, coroutine_function),
+        "add_done_callback": lambda: future.add_done_callback(coroutine_function),
+        "run_in_executor": lambda: mini.run_in_executor(None, coroutine_function),
+        "call_later": lambda: mini.call_later(1, coroutine_function),
+        "call_at": lambda: mini.call_at(1, coroutine_function),
+        "call_soon": lambda: mini.call_soon(coroutine_function),
+        "call_soon_threadsafe": lambda: mini.call_soon_threadsafe(coroutine_function),
+    }
+    with near, far:
+        for method, call in calls.items():
+            with pytest.raises(TypeError, match=rf"coroutines cannot be used with {method}\(\)"):
+                call()
+
+
 @pytest.mark.parametrize("method", ["call_later", "call_at"])
 def test_coroutines_are_no_callbacks_of_timers(
     debug: asyncio.AbstractEventLoop, method: str
@@ -206,10 +231,23 @@ def this_line() -> int:
     return sys._getframe(1).f_lineno
 
 
+def line_of(made: Any) -> int:
+    """The line of this file in which a thing was made, as it remembers itself."""
+    frame = made._source_traceback[-1]
+    assert frame.filename == __file__, frame
+    line: int = frame.lineno
+    return line
+
+
 def test_futures_know_where_they_were_made(mini: miniloop.EventLoop) -> None:
     mini.set_debug(True)
     future, line = mini.create_future(), this_line()
     assert source_line(repr(future)) == line  # in asyncio it would be a line of its own
+    future, line = miniloop.Future(loop=mini), this_line()
+    assert line_of(future) == line
+    future, line = mini.run_in_executor(None, int), this_line()
+    assert line_of(future) == line
+    mini.run_until_complete(future)
 
 
 def test_handles_and_timers_know_where_they_were_made(debug: asyncio.AbstractEventLoop) -> None:
@@ -223,10 +261,97 @@ def test_handles_and_timers_know_where_they_were_made(debug: asyncio.AbstractEve
     assert source_line(repr(timer)) == line
 
 
-def test_tasks_know_where_they_were_made(debug: asyncio.AbstractEventLoop) -> None:
-    task, line = debug.create_task(coroutine_function()), this_line()
-    assert source_line(repr(task)) == line
-    debug.run_until_complete(task)
+def test_readers_and_writers_know_where_they_were_made(mini: miniloop.EventLoop) -> None:
+    mini.set_debug(True)
+    near, far = socket.socketpair()
+    with near, far:
+        _, reader_line = mini.add_reader(near, print), this_line()
+        _, writer_line = mini.add_writer(near.fileno(), print), this_line()
+        reader, writer = mini._selector.get_key(near).data
+        assert (line_of(reader), line_of(writer)) == (reader_line, writer_line)
+        mini.remove_reader(near)
+        mini.remove_writer(near)
+
+
+def test_what_signals_and_futures_call_knows_where_it_was_made(mini: miniloop.EventLoop) -> None:
+    mini.set_debug(True)
+    _, line = mini.add_signal_handler(signal.SIGUSR1, print), this_line()
+    assert line_of(mini._signal_handlers[signal.SIGUSR1]) == line
+    future = mini.create_future()
+    _, line = future.add_done_callback(print), this_line()
+    assert line_of(future._waiting) == line
+
+
+@pytest.mark.parametrize("eager", [None, False, True])
+def test_tasks_know_where_they_were_made(mini: miniloop.EventLoop, eager: bool | None) -> None:
+    mini.set_debug(True)
+    how = {} if eager is None else {"eager_start": eager}
+
+    async def main() -> None:
+        task, line = mini.create_task(coroutine_function(), **how), this_line()
+        assert source_line(repr(task)) == line
+        await task
+        task, line = miniloop.Task(coroutine_function(), loop=mini, **how), this_line()
+        assert line_of(task) == line
+        await task
+
+    mini.run_until_complete(main())
+
+
+def test_a_task_that_asyncio_makes_for_somebody_was_made_in_asyncio(
+    debug: asyncio.AbstractEventLoop,
+) -> None:
+    async def main() -> list[str]:
+        alone = asyncio.create_task(coroutine_function())
+        ensured = asyncio.ensure_future(coroutine_function())
+        async with asyncio.TaskGroup() as group:
+            grouped = group.create_task(coroutine_function())
+        await asyncio.gather(alone, ensured)
+        tasks: list[Any] = [alone, ensured, grouped]
+        return [Path(task._source_traceback[-1].filename).name for task in tasks]
+
+    assert debug.run_until_complete(main()) == ["tasks.py", "tasks.py", "taskgroups.py"]
+
+
+class Kept(deque[Any]):
+    """A ready queue that keeps what was ever in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[Any] = []
+
+    def append(self, entry: Any) -> None:
+        self.entries.append(entry)
+        super().append(entry)
+
+
+def test_what_a_transport_schedules_was_made_in_the_transport() -> None:
+    ready = Kept()
+    loop = miniloop.EventLoop(ready=ready)
+    loop.set_debug(True)
+
+    class Peer(asyncio.Protocol):
+        def connection_lost(self, error: Exception | None) -> None:
+            loop.stop()
+
+    near, far = socket.socketpair()
+    loop.run_until_complete(loop.create_connection(Peer, sock=near))
+    ready.entries.clear()
+    far.close()
+    loop.run_forever()
+    loop.close()
+    origins = [entry._source_traceback[-1] for entry in ready.entries]
+    assert origins
+    assert {Path(frame.filename).parent.name for frame in origins} == {"net"}
+
+
+def test_a_subclass_that_passes_on_is_the_programs(mini: miniloop.EventLoop) -> None:
+    class Passing(miniloop.Future[Any]):
+        def __init__(self) -> None:
+            super().__init__(loop=mini)
+
+    mini.set_debug(True)
+    assert Passing()._source_traceback[-1].name == "__init__"
 
 
 def test_a_report_tells_where_the_culprit_was_made(

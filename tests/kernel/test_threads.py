@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import errno
 import signal
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 import miniloop
 from miniloop.kernel.poller import EpollPoller, SelectorPoller
+from miniloop.kernel.wakeup import TRIES
 
 Turn = Callable[[asyncio.AbstractEventLoop], None]
 
@@ -51,11 +53,12 @@ def test_many_calls_cost_one_wake_up(mini: miniloop.EventLoop, turn: Turn) -> No
         """Stands in for the loop's wake-up, whose methods cannot be replaced one by one."""
 
         fileno = mini.wakeup.fileno
+        drain = mini.wakeup.drain
 
         @staticmethod
-        def wake() -> None:
+        def wake() -> bool:
             wakes.append(1)
-            inner_wake()
+            return inner_wake()
 
     def call_a_hundred_times() -> None:
         for number in range(100):
@@ -217,3 +220,62 @@ def test_a_call_after_the_loop_was_closed_is_refused_in_the_thread(
 
     in_thread(call).join()
     assert refused == ["Event loop is closed"]
+
+
+def test_a_wake_up_that_fails_does_not_make_the_loop_deaf(
+    mini: miniloop.EventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[int] = []
+    refused = 0
+    inner_wait = mini.poller.wait
+    writer = mini.wakeup._writer
+
+    class ShortOfMemory:
+        """The kernel refuses a whole call, with all its tries, and nothing after that."""
+
+        fileno = writer.fileno
+        close = writer.close
+
+        @staticmethod
+        def send(data: bytes) -> int:
+            nonlocal refused
+            if refused < TRIES:
+                refused += 1
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+            return writer.send(data)
+
+    def call_from_outside() -> None:
+        mini.call_soon_threadsafe(ran.append, 1)  # cannot wake it, and does not raise either
+        mini.call_soon_threadsafe(ran.append, 2)
+        mini.call_soon_threadsafe(mini.stop)
+
+    def wait(timeout: float | None) -> object:
+        if timeout is None:  # the loop is about to sleep for ever
+            in_thread(call_from_outside).join()
+        return inner_wait(timeout)
+
+    mini.wakeup._writer = ShortOfMemory()  # type: ignore[assignment]
+    mini.poller.wait = wait  # type: ignore[method-assign, assignment]
+    mini.run_forever()
+    assert refused == TRIES
+    assert ran == [1, 2]
+    assert "could not be woken" in caplog.text
+
+
+def test_a_broken_wake_up_is_reported_once_and_replaced(mini: miniloop.EventLoop) -> None:
+    reports: list[dict[str, object]] = []
+    mini.set_exception_handler(lambda loop, context: reports.append(context))
+    mini.wakeup._writer.close()  # end of file, for ever
+    ran: list[str] = []
+
+    def second_call() -> None:
+        # A loop that has replaced its wake-up hears of this.
+        in_thread(lambda: mini.call_soon_threadsafe(ran.append, "from a thread")).join()
+        mini.call_later(0.01, mini.stop)
+
+    mini.call_later(0.01, second_call)
+    mini.run_forever()
+    assert ran == ["from a thread"]
+    assert [report["message"] for report in reports] == [
+        "the wake-up descriptor of the loop failed and was replaced"
+    ]

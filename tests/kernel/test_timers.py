@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -131,3 +132,14 @@ def test_a_timer_for_never_is_accepted(loop: asyncio.AbstractEventLoop, delay: f
     loop.call_later(0.001, loop.stop)
     loop.run_forever()
     handle.cancel()
+
+
+def test_a_timer_at_no_time_fires_at_once_and_holds_up_nobody(
+    mini: miniloop.EventLoop,
+) -> None:
+    called: list[str] = []
+    mini.call_later(math.nan, called.append, "at no time")
+    mini.call_later(0.001, called.append, "later")
+    mini.call_later(0.002, mini.stop)
+    mini.run_forever()
+    assert called == ["at no time", "later"]

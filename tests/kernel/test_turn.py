@@ -265,6 +265,19 @@ def test_run_until_complete_says_so_when_it_is_stopped_early(
         loop.run_until_complete(waiting)
 
 
+def test_a_run_that_ctrl_c_ends_does_not_end_the_next_one(mini: miniloop.EventLoop) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    first = mini.create_future()
+    first.add_done_callback(lambda _: interrupt())  # runs before what would end the run
+    mini.call_soon(first.set_result, None)
+    with pytest.raises(KeyboardInterrupt):
+        mini.run_until_complete(first)
+    # In asyncio: "Event loop stopped before Future completed."
+    assert mini.run_until_complete(asyncio.sleep(0.01, "slept")) == "slept"
+
+
 def test_run_until_complete_gives_results_and_raises_failures(
     loop: asyncio.AbstractEventLoop,
 ) -> None:

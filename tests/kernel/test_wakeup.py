@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import select
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -71,3 +73,86 @@ def test_the_signal_end_is_non_blocking_and_another_descriptor(wakeup: Wakeup) -
     assert wakeup.signal_fd() != wakeup.fileno()
     assert not wakeup._writer.getblocking()
     assert not wakeup._reader.getblocking()
+
+
+class Refusing:
+    """A socket whose first sends fail, as the kernel's do when it is short of memory."""
+
+    def __init__(self, sock: socket.socket, error: OSError, times: int) -> None:
+        self.sock = sock
+        self.error = error
+        self.times = times
+
+    def send(self, data: bytes) -> int:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return self.sock.send(data)
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM])
+def test_a_wake_up_that_is_refused_once_is_tried_again(wakeup: Wakeup, number: int) -> None:
+    wakeup._writer = Refusing(wakeup._writer, OSError(number, "refused"), 1)  # type: ignore[assignment]
+    assert wakeup.wake() is True
+    assert is_readable(wakeup)
+
+
+def test_a_wake_up_that_is_refused_for_good_is_told_to_the_caller(wakeup: Wakeup) -> None:
+    error = OSError(errno.ENOBUFS, "refused")
+    wakeup._writer = Refusing(wakeup._writer, error, 10**6)  # type: ignore[assignment]
+    assert wakeup.wake() is False
+    assert not is_readable(wakeup)
+
+
+def test_a_signal_that_found_the_buffer_full_is_passed_on_if_it_was_noted(wakeup: Wakeup) -> None:
+    heard: list[int] = []
+    wakeup.on_signal = heard.append
+    sent = 0
+    try:
+        while True:
+            wakeup._writer.send(bytes([10]))
+            wakeup.noted.add(10)
+            sent += 1
+    except BlockingIOError:
+        wakeup.noted.add(15)  # its byte did not fit
+    wakeup.drain()
+    assert heard == [10] * sent + [15]
+    wakeup.drain()
+    assert len(heard) == sent + 1
+
+
+def test_a_signal_is_not_passed_on_twice_because_its_handler_ran_late(wakeup: Wakeup) -> None:
+    heard: list[int] = []
+    wakeup.on_signal = heard.append
+    wakeup._writer.send(bytes([15]))
+    wakeup.drain()
+    wakeup.noted.add(15)  # only now does the Python-level handler run
+    wakeup.wake()
+    wakeup.drain()
+    assert heard == [15]
+    wakeup._writer.send(bytes([10, 10]))
+    wakeup.drain()
+    assert heard == [15, 10, 10]
+
+
+def test_it_can_be_replaced_and_tells_so(wakeup: Wakeup) -> None:
+    told: list[int] = []
+    wakeup.on_replaced = lambda: told.append(wakeup.signal_fd())
+    before = wakeup.fileno()
+    wakeup.replace()
+    assert wakeup.fileno() != before
+    assert told == [wakeup.signal_fd()]
+    wakeup.wake()
+    assert is_readable(wakeup)
+
+
+def test_draining_one_that_is_broken_says_so(wakeup: Wakeup) -> None:
+    wakeup._writer.close()
+    with pytest.raises(ConnectionError, match="wake-up"):
+        wakeup.drain()

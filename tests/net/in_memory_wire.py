@@ -70,7 +70,8 @@ class End(asyncio.Transport):
 
     def abort(self) -> None:
         self.unsent.clear()
-        self.close()
+        self.closing = True
+        self._lose_when_sent()
 
     def _lose_when_sent(self) -> None:
         if self.closing and not self.unsent and self._protocol is not None:

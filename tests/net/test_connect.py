@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -245,6 +246,83 @@ def test_when_all_attempts_fail_the_staggered_errors_are_named(run: Run) -> None
                 await peer_of("name.test", 80, happy_eyeballs_delay=0.001)
             assert str(one) in str(caught.value)
             assert str(other) in str(caught.value)
+
+    run(main)
+
+
+@pytest.mark.parametrize("delay", [None, 0, 0.001])
+@pytest.mark.parametrize("kept", ["the winner", "nothing", "nothing, bound"])
+def test_attempts_that_failed_leave_no_circle(delay: float | None, kept: str) -> None:
+    """asyncio's do: with a delay on every version, without on the older ones."""
+
+    async def main() -> None:
+        with refusing() as bad, refusing() as worse, answering() as good:
+            addresses = (bad, worse, good) if kept == "the winner" else (bad, worse)
+            resolve_to(asyncio.get_running_loop(), *addresses)
+            local = ("192.0.2.1", 0) if kept == "nothing, bound" else None
+            gc.collect()
+            gc.disable()
+            try:
+                await peer_of("name.test", 80, local_addr=local, happy_eyeballs_delay=delay)
+            except OSError:
+                assert kept != "the winner"
+            await asyncio.sleep(0)  # what was queued is gone
+            await asyncio.sleep(0)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            found = [thing for thing in gc.garbage if isinstance(thing, Exception | asyncio.Future)]
+            assert found == []
+
+    try:
+        miniloop.run(main())
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+ODD = [
+    {"proto": socket.IPPROTO_UDP},
+    {"proto": socket.IPPROTO_ICMP},
+    {"proto": -1},
+    {"family": socket.AF_INET6},
+    {"family": socket.AF_UNIX},
+    {"family": 99},
+    {"flags": socket.AI_NUMERICHOST},
+    {"port": "http-"},
+    {"port": 70000},
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=map(str, ODD))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_odd_arguments_have_the_outcome_that_they_have_on_asyncio(
+    host: str, odd: dict[str, Any]
+) -> None:
+    async def outcome() -> Any:
+        with answering() as good:
+            try:
+                port = odd.get("port", good[1])
+                others = {name: value for name, value in odd.items() if name != "port"}
+                return len(await peer_of(host, port, **others))
+            except (OSError, TypeError, OverflowError) as exc:
+                return type(exc), exc.args[:1]
+
+    outcomes = []
+    for factory in (asyncio.new_event_loop, miniloop.new_event_loop):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            outcomes.append(runner.run(outcome()))
+    assert outcomes[1] == outcomes[0]
+
+
+def test_an_endpoint_with_the_protocol_of_streams_speaks_udp(run: Run) -> None:
+    async def main() -> None:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0), proto=socket.IPPROTO_TCP
+        )
+        assert transport.get_extra_info("socket").proto == socket.IPPROTO_UDP
+        transport.close()
+        await asyncio.sleep(0)
 
     run(main)
 

@@ -708,14 +708,13 @@ def test_an_address_that_cannot_be_bound_is_reported(run: Run) -> None:
     run(main)
 
 
-def test_reuse_address_is_refused_for_its_danger() -> None:
+@pytest.mark.parametrize("value", [True, False, None])
+def test_reuse_address_is_no_parameter_any_more(run: Run, value: bool | None) -> None:
     async def main() -> None:
-        with pytest.raises(ValueError, match="reuse_port"):
-            await make(local_addr=LOCAL, reuse_address=True)
-        _, protocol = await make(local_addr=LOCAL, reuse_address=False)
-        await end(protocol)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'reuse_address'"):
+            await make(local_addr=LOCAL, reuse_address=value)
 
-    miniloop.run(main())
+    run(main)
 
 
 # Unix sockets.

@@ -253,6 +253,25 @@ def test_what_a_pipe_has_no_room_for_is_kept_and_its_writer_held_up(run: Run) ->
     run(main)
 
 
+def test_what_is_written_to_is_not_read_from(run: Run) -> None:
+    async def main() -> None:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb", 0):
+            transport, _ = await asyncio.get_running_loop().connect_write_pipe(
+                asyncio.Protocol, os.fdopen(writing, "wb", 0)
+            )
+            assert isinstance(transport, asyncio.Transport)
+            for method in ("pause_reading", "resume_reading", "is_reading"):
+                with pytest.raises(NotImplementedError):
+                    getattr(transport, method)()
+            with open(__file__, "rb") as file, pytest.raises(RuntimeError, match="not supported"):
+                await asyncio.get_running_loop().sendfile(transport, file)
+            transport.close()
+            await asyncio.sleep(0)
+
+    run(main)
+
+
 def test_the_water_marks_can_be_set(run: Run) -> None:
     async def main() -> None:
         theirs, ours = pipe_files()

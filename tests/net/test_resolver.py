@@ -157,7 +157,7 @@ def test_every_ipv6_literal_is_taken_apart_as_by_the_library(
         ("fe80::1%lo", 80, UNSPEC, STREAM, 0),
         (None, 80, UNSPEC, STREAM, 0),
         ("", 80, UNSPEC, STREAM, 0),
-        ("127.0.0.1", 80, UNSPEC, STREAM, socket.IPPROTO_UDP),
+        ("127.0.0.1", 80, UNSPEC, STREAM, socket.IPPROTO_SCTP),
         ("127.0.0.1", 80, UNSPEC, socket.SOCK_RAW, 0),
         ("127.0.0.1", 80, UNSPEC, 0, 0),
         ("127.0.0.1", 80, socket.AF_UNIX, STREAM, 0),

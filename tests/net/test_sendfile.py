@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, BinaryIO
 import pytest
 
 import miniloop
-from miniloop.net import sendfile
 from tests.net.certificates import client_context, server_context
 
 Run = Callable[..., Any]
@@ -140,7 +140,8 @@ def test_nothing_is_sent_of_what_lies_beyond_the_end(run: Run, file: BinaryIO) -
             return await asyncio.get_running_loop().sock_sendfile(ours, file, 10 * len(DATA))
 
     assert run(main) == 0
-    assert file.tell() == 0
+    file.seek(0, os.SEEK_END)  # it may have been anywhere: see the test of positions, below
+    assert file.tell() == len(DATA)
 
 
 def test_nothing_is_sent_of_an_empty_file(run: Run, tmp_path: Path) -> None:
@@ -249,10 +250,73 @@ def test_a_cancelled_transfer_says_by_the_position_how_far_it_came(source: Any) 
             return len(first + await read_all(theirs))
 
     received = miniloop.run(main())
-    if not isinstance(source, InMemory):
-        assert source.tell() == received
-    else:  # of the block that was being sent a part has gone
-        assert received - sendfile.BLOCK_SIZE < source.tell() <= received
+    assert source.tell() == received
+
+
+class Slow(io.BytesIO):
+    """A file whose reads take until they are let go."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = 0
+        self.reading = threading.Event()
+        self.go_on = threading.Event()
+
+    def readinto(self, buffer: Any) -> int:
+        self.reads += 1
+        if self.reads == 2:
+            self.reading.set()
+            assert self.go_on.wait(10)
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("over", ["socket", "transport"])
+def test_a_read_that_goes_on_after_the_end_does_not_move_the_position(over: str) -> None:
+    """On asyncio the thread may have the last word."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        slow = Slow(DATA)
+        with socket_pair() as (ours, theirs):
+            if over == "socket":
+                sending = loop.create_task(loop.sock_sendfile(ours, slow, 100))
+            else:
+                transport, protocol = await open_transport(ours)
+                sending = loop.create_task(loop.sendfile(transport, slow, 100))
+            receiving = loop.create_task(read_all(theirs))
+            await asyncio.to_thread(slow.reading.wait)
+            threading.Timer(0.05, slow.go_on.set).start()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            if over == "transport":
+                transport.close()
+                await protocol.lost
+            ours.close()
+            sent = len(await receiving)
+            await loop.shutdown_default_executor()
+            assert slow.tell() == 100 + sent
+
+    miniloop.run(main())
+
+
+@pytest.mark.parametrize("offset", [0, 5, len(DATA), 10 * len(DATA)])
+def test_the_position_is_set_although_nothing_was_sent(source: Any, offset: int) -> None:
+    """On asyncio in newer releases of 3.13 and later."""
+
+    async def nothing_left() -> None:
+        with socket_pair() as (ours, theirs):
+            loop = asyncio.get_running_loop()
+            if offset < len(DATA):
+                theirs.close()
+                with pytest.raises(ConnectionError):
+                    await loop.sock_sendfile(ours, source, offset)
+            else:
+                assert await loop.sock_sendfile(ours, source, offset) == 0
+
+    source.seek(777)
+    miniloop.run(nothing_left())
+    assert source.tell() == offset
 
 
 def test_a_peer_that_goes_away_breaks_the_transfer(run: Run, source: Any) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
+import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import miniloop
-from miniloop.net import server as server_module
+from miniloop.net import listener as listener_module
+from miniloop.net.server import Server
+from tests.net.addresses import open_descriptors
 from tests.net.recording_protocol import Recorder
 
 Run = Callable[..., Any]
@@ -123,6 +128,53 @@ def test_a_crowd_that_waits_is_accepted_in_few_turns() -> None:
         loop.run_until_complete(end(server, *accepted.protocols))
 
 
+def test_a_visitor_at_one_door_does_not_slow_down_the_crowd_at_another() -> None:
+    """Every socket of a server learns by itself how many wait at once."""
+    accepts_of: dict[int, int] = {}
+    turn = 0
+
+    class Door(socket.socket):
+        def accept(self) -> Any:
+            taken = super().accept()
+            accepts_of[turn] = accepts_of.get(turn, 0) + 1
+            return taken
+
+    with closing(miniloop.new_event_loop()) as loop, closing(socket.socket()) as other:
+        door = Door()
+        for sock in (door, other):
+            sock.bind(("127.0.0.1", 0))
+            sock.setblocking(False)
+        accepted = Accepted()
+        server = Server(loop, [door, other], accepted, 100, None)
+        loop.run_until_complete(server.start_serving())
+        visitors: list[socket.socket] = []
+
+        def let_in(where: socket.socket, number: int) -> None:
+            """Have so many come at once, and turn until they are in."""
+            nonlocal turn
+            for _ in range(number):
+                visitors.append(socket.create_connection(where.getsockname()))
+            while len(accepted.protocols) < len(visitors):
+                turn += 1
+                loop.stop()
+                loop.run_forever()
+
+        for _ in range(8):
+            let_in(door, 60)  # it learns
+        accepts_of.clear()
+        let_in(door, 16)
+        learned = list(accepts_of.values())
+        assert learned[0] > 1
+        let_in(other, 1)
+        accepts_of.clear()
+        let_in(door, 16)
+        assert list(accepts_of.values()) == learned
+        for visitor in visitors:
+            visitor.close()
+        server.close_clients()
+        loop.run_until_complete(end(server))
+
+
 def test_lone_visitors_seldom_make_it_ask_in_vain() -> None:
     in_vain = 0
 
@@ -210,6 +262,27 @@ def test_serving_forever_ends_when_it_is_cancelled_and_closes_the_server(run: Ru
             await server.serve_forever()
 
     run(main)
+
+
+def test_serving_forever_ends_although_a_client_stays() -> None:
+    """asyncio: in newer releases of 3.13 and later; on 3.12 it waits for the client for ever."""
+
+    async def main() -> None:
+        server, accepted = await listen()
+        serving = asyncio.ensure_future(server.serve_forever())
+        _, client = await connect_to(server)
+        (protocol,) = await accepted.count(1)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        if sys.version_info >= (3, 12):
+            assert await client.lost is None
+            assert await protocol.lost is None
+        else:  # where a closed server is not waited for
+            assert not client.lost.done()
+        await end(server, *(one for one in (client, protocol) if not one.lost.done()))
+
+    miniloop.run(main())
 
 
 def test_serving_forever_ends_when_the_server_is_closed(run: Run) -> None:
@@ -450,7 +523,226 @@ def test_a_server_that_cannot_listen_is_not_serving() -> None:
     miniloop.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:unclosed", "ignore:.*unclosed")  # asyncio's sockets
+@pytest.mark.parametrize("backlog", ["1", None, 1.5, b"1"])
+def test_a_backlog_is_an_integer(run: Run, backlog: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(TypeError, match="integer"):
+            await loop.create_server(Recorder, "127.0.0.1", 0, backlog=backlog)
+        with pytest.raises(TypeError, match="integer"):
+            await loop.create_unix_server(Recorder, tmp_path / "socket", backlog=backlog)
+
+    run(main)
+
+
+@pytest.mark.parametrize("backlog", [0, -1])
+def test_a_server_without_a_backlog_goes_on_accepting(backlog: int) -> None:
+    """asyncio accepts nobody then."""
+
+    async def main() -> None:
+        server, accepted = await listen(backlog=backlog)
+        for number in range(1, 40):  # far beyond what a burst takes to learn
+            with socket.create_connection(server.sockets[0].getsockname()):
+                protocols = await accepted.count(number)
+        await end(server, *protocols)
+
+    miniloop.run(main())
+
+
+# Failures and cancellations before it serves.
+
+Create = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def by_name(loop: Any, _: Path, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    return loop.create_server(Recorder, ["127.0.0.1", "localhost"], 0, **kwargs)  # type: ignore[no-any-return]
+
+
+def at_a_path(loop: Any, path: Path, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    return loop.create_unix_server(Recorder, path, **kwargs)  # type: ignore[no-any-return]
+
+
+def at_a_path_that_stays(loop: Any, path: Path, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    return loop.create_unix_server(Recorder, path, cleanup_socket=False, **kwargs)  # type: ignore[no-any-return]
+
+
+CREATE = pytest.mark.parametrize("create", [by_name, at_a_path, at_a_path_that_stays])
+
+
+@CREATE
+@pytest.mark.parametrize("start_serving", [True, False])
+def test_a_start_that_is_cancelled_at_any_turn_leaves_nothing(
+    create: Create, start_serving: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    with closing(miniloop.new_event_loop()) as loop:
+        loop.run_until_complete(loop.getaddrinfo("localhost", 0))  # the executor has its thread
+        before = open_descriptors()
+        made = []
+        for turns in range(30):
+            task = loop.create_task(create(loop, path, start_serving=start_serving))
+            for _ in range(turns):
+                loop.stop()
+                loop.run_forever()
+            task.cancel()
+            loop.run_until_complete(asyncio.wait([task]))
+            made.append(not task.cancelled())
+            if made[-1]:
+                task.result().close()
+                path.unlink(missing_ok=True)
+            assert open_descriptors() == before, f"cancelled after {turns} turns"
+            assert not path.exists()
+        assert not made[0]
+        loop.run_until_complete(loop.shutdown_default_executor())
+
+
+class CannotListen(socket.socket):
+    def listen(self, *_: Any) -> None:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+class CannotBeClosed(socket.socket):
+    """It is closed, but something is said about it."""
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            super().close()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@CREATE
+@pytest.mark.parametrize("failure", ["listen", "watch", "watch, and close"])
+def test_a_start_that_fails_leaves_nothing(
+    create: Create, failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "socket"
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        await loop.getaddrinfo("localhost", 0)
+        before = open_descriptors()
+        with monkeypatch.context() as patch:
+            if failure == "listen":
+                patch.setattr(socket, "socket", CannotListen)
+            else:
+                patch.setattr(loop.poller, "watch_reader", refuse)  # type: ignore[attr-defined]
+            if failure == "watch, and close":
+                patch.setattr(socket, "socket", CannotBeClosed)
+            with pytest.raises(OSError, match="in use" if failure == "listen" else "No space"):
+                await create(loop, path)
+        assert open_descriptors() == before
+        assert not path.exists()
+        if failure == "watch, and close":
+            assert {report["exception"].errno for report in reports} == {errno.EIO}
+        else:
+            assert not reports
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    miniloop.run(main())
+
+
+def test_a_socket_that_was_given_is_left_to_its_owner_if_the_start_fails(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with CannotListen() as sock:
+            sock.bind(("127.0.0.1", 0))
+            with pytest.raises(OSError, match="in use"):
+                await loop.create_server(Recorder, sock=sock)
+            assert sock.fileno() >= 0
+
+    run(main)
+
+
+def test_a_server_whose_socket_fails_to_close_is_closed() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        sock = CannotBeClosed()
+        sock.bind(("127.0.0.1", 0))
+        server = await loop.create_server(Recorder, sock=sock)
+        server.close()
+        await server.wait_closed()
+        assert not server.sockets
+        assert [report["exception"].errno for report in reports] == [errno.EIO]
+
+    miniloop.run(main())
+
+
 # Failures while accepting.
+
+
+def test_what_a_protocol_factory_sets_is_not_seen_by_the_next_connection(run: Run) -> None:
+    seen: list[str] = []
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def main() -> None:
+        def factory() -> Recorder:
+            seen.append(variable.get())
+            variable.set("set by the factory")
+            accepted.protocols.append(Noting())
+            return accepted.protocols[-1]
+
+        class Noting(Recorder):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                seen.append(variable.get())
+                super().connection_made(transport)
+
+        accepted = Accepted()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(factory, "127.0.0.1", 0)
+        for number in (1, 2):
+            _, client = await connect_to(server)
+            protocols = await accepted.count(number)
+            client.transport.close()
+            await client.lost
+        await end(server, *(one for one in protocols if not one.lost.done()))
+
+    run(main)
+    assert seen == ["unset", "set by the factory"] * 2
+
+
+def test_listening_that_cannot_go_on_after_a_pause_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 0.005)
+    failures = [errno.EMFILE]
+
+    class Exhausted(socket.socket):
+        def accept(self) -> Any:
+            if failures:
+                raise OSError(failures.pop(), "out of descriptors")
+            return super().accept()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[int] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context["exception"].errno))
+        sock = Exhausted()
+        sock.bind(("127.0.0.1", 0))
+        accepted = Accepted()
+        server = await loop.create_server(accepted, sock=sock)
+        _, client = await connect_to(server)
+        while not reports:
+            await asyncio.sleep(0)
+
+        def refuse(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "no room for a watch")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.poller, "watch_reader", refuse)  # type: ignore[attr-defined]
+            while len(reports) < 3:
+                await asyncio.sleep(0.001)
+        protocols = await accepted.count(1)
+        assert reports[:3] == [errno.EMFILE, errno.ENOSPC, errno.ENOSPC]
+        await end(server, client, *protocols)
+
+    miniloop.run(main())
 
 
 def test_a_protocol_factory_that_fails_is_reported_and_the_next_connection_served() -> None:
@@ -484,7 +776,7 @@ def test_a_protocol_factory_that_fails_is_reported_and_the_next_connection_serve
 def test_running_out_of_descriptors_pauses_accepting(
     monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_RETRY_DELAY", 0.02)
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 0.02)
 
     class Exhausted(socket.socket):
         """A listening socket for which there are no descriptors, for a while."""
@@ -521,10 +813,59 @@ def test_running_out_of_descriptors_pauses_accepting(
     miniloop.run(main())
 
 
+def test_a_listening_socket_that_is_broken_does_not_spin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio reports it on every turn."""
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 3600)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        sock = socket.create_server(("127.0.0.1", 0))
+        server = await loop.create_server(Recorder, sock=sock)
+        sock.shutdown(socket.SHUT_RDWR)  # EINVAL from now on
+        while not reports:
+            await asyncio.sleep(0)
+        for _ in range(40):
+            await asyncio.sleep(0)
+        (report,) = reports
+        assert report["exception"].errno == errno.EINVAL
+        await end(server)
+
+    miniloop.run(main())
+
+
+def test_a_connection_that_has_failed_in_the_queue_holds_up_nobody(run: Run) -> None:
+    failures = [errno.ECONNABORTED, errno.ECONNABORTED]
+
+    class Failing(socket.socket):
+        def accept(self) -> Any:
+            if failures:
+                raise OSError(failures.pop(), "gone again")
+            return super().accept()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        sock = Failing()
+        sock.bind(("127.0.0.1", 0))
+        accepted = Accepted()
+        server = await loop.create_server(accepted, sock=sock)
+        _, client = await connect_to(server)
+        protocols = await accepted.count(1)
+        assert not reports
+        await end(server, client, *protocols)
+
+    run(main)
+
+
 def test_a_server_that_is_closed_during_the_pause_stays_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_RETRY_DELAY", 0.005)
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 0.005)
 
     class Exhausted(socket.socket):
         def accept(self) -> Any:

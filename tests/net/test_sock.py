@@ -412,3 +412,30 @@ def test_an_error_of_the_socket_comes_out(run: Run) -> None:
             await loop.sock_recv(sock, 10)
 
     run(main)
+
+
+@pytest.mark.parametrize("make_pair", [tcp_pair, unix_pair])
+def test_a_call_for_nothing_never_waits(run: Run, make_pair: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, peer = make_pair()
+        with ours, peer:
+            for _ in range(2):  # the second time it is known that there is nothing to read
+                assert await asyncio.wait_for(loop.sock_recv(ours, 0), 10) == b""
+                assert await asyncio.wait_for(loop.sock_recv_into(ours, bytearray()), 10) == 0
+                assert (
+                    await asyncio.wait_for(loop.sock_recv_into(ours, memoryview(bytearray())), 10)
+                    == 0
+                )
+                receiving = asyncio.create_task(loop.sock_recv(ours, 10))
+                await asyncio.sleep(0)
+                await loop.sock_sendall(peer, b"x")
+                assert await receiving == b"x"
+            filling = asyncio.create_task(loop.sock_sendall(ours, bytes(1 << 24)))
+            await loop.sock_recv(peer, 1)
+            filling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await filling
+            await asyncio.wait_for(loop.sock_sendall(ours, b""), 10)
+
+    run(main)

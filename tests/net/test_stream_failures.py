@@ -320,7 +320,7 @@ def test_what_ends_the_program_passes_through_a_transport(
 @pytest.fixture
 def full_kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def fill() -> None:
-        def refuse(*_: Any) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(asyncio.get_running_loop(), "watch_reader", refuse)

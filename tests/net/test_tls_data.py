@@ -222,27 +222,6 @@ def test_many_small_writes_keep_their_order(run: Run) -> None:
     run(main)
 
 
-# asyncio makes a record, and a system call, of each.
-@ON_MINILOOP
-def test_what_is_written_in_one_turn_leaves_as_one_record(run: Run) -> None:
-    received = []
-
-    def read_once(sock: ssl.SSLSocket) -> None:
-        received.append(sock.recv(65536))  # never more than one record
-        assert sock.recv(100) == b""
-
-    async def main(address: tuple[str, int]) -> None:
-        transport, protocol = await connect(address)
-        for _ in range(100):
-            transport.write(b"0123456789")
-        transport.close()
-        await protocol.lost
-
-    with listening(tls_server(certificates.server_context(), read_once)) as address:
-        run(main, address)
-    assert received == [b"0123456789" * 100]
-
-
 @pytest.mark.parametrize("size", [10, 100_000, 12_000_000])
 @pytest.mark.parametrize("wrap", [bytearray, memoryview])
 def test_a_buffer_may_be_changed_once_it_is_written(

@@ -278,6 +278,25 @@ def test_a_reset_is_told_as_such(run: Run) -> None:
         run(main, address)
 
 
+@pytest.mark.parametrize("count", [0, 1, 100_000])
+def test_a_reset_is_noticed_while_reading_is_paused(run: Run, count: int) -> None:
+    def send_and_reset(sock: ssl.SSLSocket) -> None:
+        assert receive_exactly(sock, 5) == b"ready"
+        sock.sendall(bytes(count))
+        reset(sock)
+
+    async def main(address: tuple[str, int]) -> None:
+        transport, protocol = await connect(address)
+        transport.pause_reading()
+        transport.write(b"ready")
+        assert isinstance(await protocol.lost, ConnectionResetError)
+        assert transport.is_closing()
+        assert protocol.calls == ["connection_made", "connection_lost"]
+
+    with serving(send_and_reset) as address:
+        run(main, address)
+
+
 def corrupting(sock: socket.socket) -> None:
     """Send a good record and a bad one, in one piece."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

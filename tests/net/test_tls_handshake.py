@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 import miniloop
 from miniloop.net.tls import TLSProtocol
+from tests.conftest import LOOPS
 from tests.net import certificates
 from tests.net.blocking_peer import listening, receive_exactly, tls_server
 from tests.net.recording_protocol import Recorder
@@ -414,7 +416,13 @@ def test_a_session_may_be_given_to_the_protocol(run: Run) -> None:
 
 
 @pytest.mark.parametrize("what", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
-@pytest.mark.parametrize("timeout", [0, -1])
+@pytest.mark.parametrize(
+    ("timeout", "loop_factory"),
+    [
+        *[(timeout, factory) for timeout in (0, -1) for factory in LOOPS.values()],
+        (math.nan, miniloop.new_event_loop),  # a deadline that is never due, nor ever past
+    ],
+)
 def test_timeouts_must_be_positive(run: Run, what: str, timeout: float) -> None:
     async def main() -> None:
         here, there = socket.socketpair()

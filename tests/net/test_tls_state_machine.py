@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import miniloop
@@ -27,13 +27,20 @@ Run = Callable[..., Any]
 class Conversation:
     """A client and a server, each with an application, on the two ends of a wire."""
 
-    def __init__(self, client: Recorder, server: Recorder, high: int = 64 * 1024) -> None:
+    def __init__(
+        self, client: Recorder, server: Recorder, high: int = 64 * 1024, **options: Any
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.wires = wire(high)
         self.applications = (client, server)
         self.tls = (
             TLSProtocol(
-                loop, client, certificates.client_context(), None, server_hostname="localhost"
+                loop,
+                client,
+                certificates.client_context(),
+                None,
+                server_hostname="localhost",
+                **options,
             ),
             TLSProtocol(loop, server, certificates.server_context(), None, server_side=True),
         )
@@ -119,19 +126,41 @@ def test_a_request_leaves_with_the_end_of_the_handshake(run: Run) -> None:
     run(main)
 
 
-def test_what_is_written_in_a_turn_leaves_in_one_send(run: Run) -> None:
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("size", [1, 16_384, 16_385, 60_000])
+def test_what_is_written_has_left_when_write_returns(
+    run: Run, size: int, wrap: Callable[[bytes], Any]
+) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client, server = talk.applications
+        talk.wires[0].sends.clear()
+        client.transport.write(wrap(bytes(size)))
+        (sent,) = talk.wires[0].sends
+        assert len(sent) == size + 22 * -(-size // 16_384)  # a record: header, type and tag
+        assert client.transport.get_write_buffer_size() == 0
+        talk.wires[0].carry(1 << 20)
+        assert server.data == bytes(size)
+        client.transport.close()
+        await talk.end()
+
+    run(main)
+
+
+def test_writelines_joins_small_pieces_in_one_send(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
         client = talk.applications[0]
         talk.wires[0].sends.clear()
-        for _ in range(50):
-            client.transport.write(b"0123456789")
-        client.transport.writelines([b"abc", bytearray(b"def"), memoryview(b"ghi")])
-        assert talk.wires[0].sends == []
-        await talk.carry_all()
+        pieces = [b"abc", bytearray(b"def"), b"", memoryview(b"ghi")]
+        client.transport.writelines(pieces)
+        client.transport.writelines([])
         (sent,) = talk.wires[0].sends
-        assert len(sent) == 509 + 22  # one record: header, type and tag
-        assert talk.applications[1].data == b"0123456789" * 50 + b"abcdefghi"
+        assert len(sent) == 9 + 22
+        with pytest.raises(TypeError, match="str"):
+            client.transport.writelines([b"never sent", "refused"])
+        await talk.carry_all()
+        assert talk.applications[1].data == b"abcdefghi"
         client.transport.close()
         await talk.end()
 
@@ -143,21 +172,21 @@ def test_what_is_written_while_data_are_delivered_leaves_at_once(run: Run) -> No
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             for byte in data:
+                before = len(talk.wires[1].sends)
                 self.transport.write(bytes([byte]))
+                assert len(talk.wires[1].sends) == before + 1
 
     async def main() -> None:
+        nonlocal talk
         talk = await conversation(server=Echo())
         client = talk.applications[0]
         client.transport.write(b"echo")
-        await asyncio.sleep(0)
-        talk.wires[1].sends.clear()
-        talk.wires[0].carry(1 << 20)
-        assert len(talk.wires[1].sends) == 1, "it was not to wait for the end of the turn"
         await talk.carry_all()
         assert client.data == b"echo"
         client.transport.close()
         await talk.end()
 
+    talk: Any = None
     run(main)
 
 
@@ -208,22 +237,25 @@ def test_a_full_wire_holds_up_the_encryption_and_then_the_application(run: Run) 
     run(main)
 
 
-def test_a_pause_costs_nothing_until_data_arrive(run: Run) -> None:
+def test_a_pause_reaches_the_transport_below_once_much_has_come(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
         client, server = talk.applications
         server.transport.pause_reading()
-        assert not talk.wires[1].paused
-        client.transport.write(b"one")
+        client.transport.write(b"x" * 200_000)
+        await talk.carry_all()
+        assert not talk.wires[1].paused, "it would not notice a reset"
+        client.transport.write(b"y" * 200_000)
         await talk.carry_all()
         assert talk.wires[1].paused
         assert not server.data
-        client.transport.write(b"two")
+        client.transport.write(b"z")
         await talk.carry_all()
         assert talk.wires[0].unsent
         server.transport.resume_reading()
         await talk.carry_all()
-        assert server.data == b"onetwo"
+        assert not talk.wires[1].paused
+        assert server.data == b"x" * 200_000 + b"y" * 200_000 + b"z"
         client.transport.close()
         await talk.end()
 
@@ -251,6 +283,22 @@ def test_an_end_that_comes_with_the_data_after_which_we_pause_is_told_later(run:
     run(main)
 
 
+def test_close_does_not_wait_for_a_peer_that_hung_up_during_a_pause(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client = talk.applications[0]
+        client.transport.pause_reading()
+        talk.wires[1].abort()
+        await talk.carry_all()
+        assert not client.eof.done()
+        client.transport.close()
+        await talk.end()
+        assert client.lost.result() is None
+        assert client.calls == ["connection_made", "connection_lost"]
+
+    run(main)
+
+
 def test_close_drops_what_was_held_back_by_a_pause(run: Run) -> None:
     async def main() -> None:
         talk = await conversation()
@@ -263,6 +311,96 @@ def test_close_drops_what_was_held_back_by_a_pause(run: Run) -> None:
         assert client.data == b""
         assert client.lost.result() is None
         assert server.lost.result() is None
+
+    run(main)
+
+
+def test_a_peer_that_ends_and_reads_no_more_is_given_up(run: Run) -> None:
+    async def main() -> None:
+        client, server = Recorder(), Recorder()
+        talk = Conversation(client, server, shutdown_timeout=0.02)
+        await talk.begin()
+        client.transport.write(b"the wire does not carry this")
+        server.transport.close()
+        talk.wires[1].carry(1 << 20)
+        assert client.eof.done()
+        assert not client.lost.done()
+        assert isinstance(await client.lost, TimeoutError)
+        await talk.end()
+
+    run(main)
+
+
+def test_a_transport_that_fails_while_it_is_written_to_is_written_to_no_more(run: Run) -> None:
+    async def main() -> None:
+        talk = await conversation()
+        client = talk.applications[0]
+        wire = talk.wires[0]
+        wire.sends.clear()
+        write = wire.write
+
+        def fail(data: Any) -> None:
+            write(data)
+            wire.abort()
+
+        wire.write = fail  # type: ignore[method-assign]
+        client.transport.write(bytes(1_000_000))
+        assert len(wire.sends) == 1
+        assert client.transport.get_write_buffer_size() == 0
+        assert client.transport.is_closing()
+        assert client.calls == ["connection_made"]
+        await talk.end()
+
+    run(main)
+
+
+@pytest.mark.parametrize("what", ["close", "abort", "write"])
+def test_a_protocol_that_is_told_to_pause_may_do_anything(run: Run, what: str) -> None:
+    buffer = bytearray(b"x" * 2_000_000)
+
+    class Strange(Recorder):
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if what == "write":
+                self.transport.write(b"and more")
+            else:
+                getattr(self.transport, what)()
+
+    async def main() -> None:
+        talk = await conversation(client=Strange())
+        client, server = talk.applications
+        client.transport.write(buffer)
+        buffer[:] = bytes(len(buffer))  # it was to be copied by now, whatever was written after it
+        assert "pause_writing" in client.calls
+        if what == "write":
+            await talk.carry_all()
+            client.transport.close()
+        await talk.end()
+        if what != "abort":
+            end = b"and more" if what == "write" else b""
+            assert server.data == b"x" * 2_000_000 + end
+        assert set(server.data) <= set(b"xand more")
+
+    run(main)
+
+
+def test_what_is_written_before_the_handshake_is_over_waits_for_it(run: Run) -> None:
+    async def main() -> None:
+        client, server = Recorder(), Recorder()
+        talk = Conversation(client, server)
+        early = talk.tls[0].transport
+        early.write(b"before there is anything below, ")
+        talk.wires[0].attach(talk.tls[0])
+        early.write(b"and in the handshake, ")
+        assert early.get_write_buffer_size() == 54
+        talk.wires[1].attach(talk.tls[1])
+        while not client.calls:
+            await talk.carry_all()
+        early.write(b"and after it")
+        await talk.carry_all()
+        assert server.data == b"before there is anything below, and in the handshake, and after it"
+        client.transport.close()
+        await talk.end()
 
     run(main)
 
@@ -363,6 +501,114 @@ def test_any_conversation_loses_nothing_and_ends_once(
             check_calls(application)
             assert application.lost.result() is None
             assert other.lost.done()
+
+    with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+REACTIONS = st.dictionaries(
+    st.sampled_from(
+        ["connection_made", "data_received", "eof_received", "pause_writing", "resume_writing"]
+    ),
+    st.lists(
+        st.sampled_from(
+            ["write", "write much", "writelines", "pause", "resume", "close", "abort", "limits"]
+        ),
+        max_size=3,
+    ),
+)
+
+
+class Reacting(Recorder):
+    """Does something, a few times, whenever it is told something."""
+
+    def __init__(self, reactions: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.reactions = reactions
+        self.written = bytearray()
+        self.left = 10
+        self.gone = False
+
+    def react(self, call: str) -> None:
+        for reaction in self.reactions.get(call, ()):
+            self.left -= 1
+            if self.left >= 0:
+                self.do(reaction)
+
+    def do(self, reaction: str) -> None:
+        data = bytes([len(self.written) % 251])
+        if reaction.startswith("write"):
+            data *= 100_000 if reaction == "write much" else 10
+            if not self.transport.is_closing():
+                self.written += data  # before: writing may call back, and so write
+            if reaction == "writelines":
+                self.transport.writelines([data[:4], data[4:]])
+            else:
+                self.transport.write(data)
+        elif reaction == "limits":
+            self.transport.set_write_buffer_limits(high=1000)
+        else:
+            self.gone = self.gone or reaction in ("close", "abort")
+            getattr(
+                self.transport,
+                {"pause": "pause_reading", "resume": "resume_reading"}.get(reaction, reaction),
+            )()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.react("connection_made")
+
+    def data_received(self, data: bytes) -> None:
+        assert not self.gone, "there is nothing to tell after close"
+        super().data_received(data)
+        self.react("data_received")
+
+    def eof_received(self) -> None:
+        super().eof_received()
+        self.react("eof_received")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.react("pause_writing")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.react("resume_writing")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    reactions=st.tuples(REACTIONS, REACTIONS),
+    script=st.lists(ACTIONS, max_size=15),
+    high=st.sampled_from([0, 100, 65_536]),
+)
+def test_a_protocol_may_do_anything_whenever_it_is_called(
+    reactions: tuple[dict[str, list[str]], dict[str, list[str]]],
+    script: list[tuple[str, int, int]],
+    high: int,
+) -> None:
+    async def main() -> None:
+        errors: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        applications = [Reacting(each) for each in reactions]
+        # Who aborts as soon as it is connected ends a handshake of which it owes the last part.
+        assume("abort" not in reactions[0].get("connection_made", ()))
+        talk = Conversation(*applications, high=high)
+        await talk.begin()
+        written = [application.written for application in applications]
+        for action, who, amount in script:
+            if not (action == "write" and applications[who].transport.is_closing()):
+                await act(talk, written, action, who, amount)
+        for application in applications:
+            application.reactions = {}
+            application.transport.resume_reading()
+        applications[0].transport.close()
+        await talk.end()
+        for application, other in zip(applications, applications[::-1], strict=True):
+            assert other.written.startswith(application.data), "data were changed"
+            check_calls(application)
+            assert application.lost.result() is None
+        assert errors == []
 
     with asyncio.Runner(loop_factory=miniloop.new_event_loop) as runner:
         runner.run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import socket
 import ssl
 import threading
@@ -15,12 +16,23 @@ import pytest
 import miniloop
 from miniloop.net.tls import start_tls as our_start_tls
 from tests.net import certificates
-from tests.net.blocking_peer import listening, receive_exactly, tls_server
+from tests.net.blocking_peer import calling, listening, receive_exactly, tls_server
 from tests.net.recording_protocol import BufferedRecorder, Recorder
 
 Run = Callable[..., Any]
 
 ON_MINILOOP = pytest.mark.parametrize("loop_factory", [miniloop.new_event_loop], ids=["miniloop"])
+
+
+# From 3.13.12 and 3.14.3 on: https://github.com/python/cpython/issues/142352
+NEW_ENOUGH = "_stream_reader" in inspect.getsource(asyncio.BaseEventLoop.start_tls)
+BOTH_IF_NEW = ON_MINILOOP
+if NEW_ENOUGH:
+    BOTH_IF_NEW = pytest.mark.parametrize(
+        "loop_factory",
+        [miniloop.new_event_loop, asyncio.new_event_loop],
+        ids=["miniloop", "asyncio"],
+    )
 
 
 async def loops_start_tls(loop: Any, *args: Any, **options: Any) -> Any:
@@ -121,6 +133,104 @@ def test_tls_goes_through_tls(run: Run, start_tls: Any) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "over TLS"])
+@pytest.mark.parametrize("ask", [False, True], ids=["at once", "after asking"])
+def test_a_stream_can_be_upgraded_as_soon_as_it_is_open(
+    run: Run, encrypted: bool, ask: bool
+) -> None:
+    # What an HTTP client does at a proxy, that speaks TLS or not.
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if ask:
+            assert await reader.readline() == b"CONNECT\n"
+            writer.write(b"connected\n")
+        await writer.start_tls(certificates.server_context())
+        writer.write(b"you said " + await reader.readline())
+        writer.close()
+
+    async def call(address: tuple[str, int]) -> None:
+        options: dict[str, Any] = {}
+        if encrypted:
+            options = {"ssl": certificates.client_context(), "server_hostname": "localhost"}
+        reader, writer = await asyncio.open_connection(*address, **options)
+        if ask:
+            writer.write(b"CONNECT\n")
+            assert await reader.readline() == b"connected\n"
+        await writer.start_tls(certificates.client_context(), server_hostname="localhost")
+        writer.write(b"hello\n")
+        assert await reader.read() == b"you said hello\n"
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        server = await asyncio.start_server(
+            serve, "127.0.0.1", 0, ssl=certificates.server_context() if encrypted else None
+        )
+        for _ in range(5):
+            await call(server.sockets[0].getsockname())
+        await asyncio.gather(*[call(server.sockets[0].getsockname()) for _ in range(5)])
+        server.close()
+        await server.wait_closed()
+
+    run(main)
+
+
+@BOTH_IF_NEW
+@pytest.mark.parametrize("line", [b"", b"STARTTLS\n"])
+def test_a_hello_that_a_reader_has_already_is_part_of_the_handshake(run: Run, line: bytes) -> None:
+    heard = threading.Event()
+
+    def call(sock: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = certificates.client_context().wrap_bio(
+            incoming, outgoing, server_hostname="localhost"
+        )
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        hello = outgoing.read()
+        sock.sendall(line + hello[:100])
+        assert heard.wait(10)
+        sock.sendall(hello[100:])
+        finish(sock, tls, incoming, outgoing)
+
+    def finish(sock: socket.socket, tls: Any, incoming: Any, outgoing: Any) -> None:
+        answer = b""
+        while not answer:
+            incoming.write(sock.recv(65536))
+            try:
+                tls.do_handshake()
+                answer = tls.read(100)
+            except ssl.SSLWantReadError:
+                pass
+            sock.sendall(outgoing.read())
+        assert answer == b"welcome"
+
+    served: Any = None
+
+    async def serve(reader: Any, writer: asyncio.StreamWriter) -> None:
+        if line:
+            assert await reader.readline() == line
+        while len(reader._buffer) < 100:
+            await asyncio.sleep(0)
+        heard.set()
+        await writer.start_tls(certificates.server_context())
+        writer.write(b"welcome")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        served.set_result(None)
+
+    async def main() -> None:
+        nonlocal served
+        served = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        with calling(server.sockets[0].getsockname, call):
+            await served
+        server.close()
+        await server.wait_closed()
+
+    run(main)
+
+
 def test_a_stream_can_be_upgraded_on_both_sides(run: Run) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"
@@ -215,6 +325,8 @@ def test_wrong_arguments_are_named(run: Run, start_tls: Any) -> None:
                 await start_tls(loop, object(), client, context)
             with pytest.raises(ValueError, match="positive number"):
                 await start_tls(loop, client.transport, client, context, ssl_handshake_timeout=0)
+            with pytest.raises(TypeError, match="'str'"):
+                await start_tls(loop, client.transport, client, context, ssl_shutdown_timeout="1")
             with pytest.raises(ValueError, match="positive number"):
                 await start_tls(loop, client.transport, client, context, ssl_shutdown_timeout=-1)
             # The connection is as it was.
@@ -277,3 +389,21 @@ def test_a_protocol_may_go_over_to_tls_while_its_buffer_is_full(run: Run) -> Non
     with listening(serve) as address:
         run(main, address)
     assert messages == [b"x" * 1_000_000]
+
+
+def test_what_was_written_is_sent_even_if_the_old_transport_is_closed(run: Run) -> None:
+    # As Server.close_clients() does, which knows of no other.
+    async def main() -> None:
+        async with joined() as (client, server):
+            plain = server.transport
+            await upgrade(loops_start_tls, client, server)
+            client.transport.pause_reading()
+            server.transport.write(bytes(5_000_000))
+            plain.close()
+            assert plain.is_closing()
+            client.transport.resume_reading()
+            assert await client.received(5_000_000) == bytes(5_000_000)
+            assert await client.lost is None
+            assert await server.lost is None
+
+    run(main)

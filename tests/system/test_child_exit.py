@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -51,6 +52,34 @@ def test_the_exit_status_arrives_in_the_loop(watch: Watch, child: subprocess.Pop
 
     assert miniloop.run(main()) == (5, threading.get_ident())
     assert child.returncode == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="there are no descriptors of processes")
+def test_the_exit_status_arrives_although_the_descriptor_fails_to_close(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[BaseException] = []
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reports.append(context["exception"]))
+        ended = loop.create_future()
+        watching = PidfdWatch(loop, child, ended.set_result)
+        number, close = watching._fd, os.close
+
+        def fail(fd: int) -> None:
+            close(fd)
+            if fd == number:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        assert child.stdin is not None
+        child.stdin.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "close", fail)
+            return await ended  # type: ignore[no-any-return]
+
+    assert miniloop.run(main()) == 5
+    assert [type(report) for report in reports] == [OSError]
 
 
 @pytest.mark.parametrize("watch", WATCHES)

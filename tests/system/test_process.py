@@ -237,6 +237,98 @@ def test_a_signal_after_the_end_finds_nobody(run: Run) -> None:
     run(main)
 
 
+HOW = pytest.mark.parametrize("how", ["kill", "terminate", "send_signal"])
+
+
+@HOW
+@pytest.mark.parametrize("stdout", [None, PIPE])
+def test_a_signal_does_nothing_once_the_child_has_ended_until_all_is_over(
+    run: Run, how: str, stdout: int | None
+) -> None:
+    refused: dict[str, bool] = {}
+
+    class Signalling(Events):
+        transport: Any
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def send(self, when: str) -> None:
+            try:
+                getattr(self.transport, how)(*((signal.SIGTERM,) if how == "send_signal" else ()))
+            except ProcessLookupError:
+                refused[when] = True
+            else:
+                refused[when] = False
+
+        def process_exited(self) -> None:
+            self.send("process_exited")
+
+        def pipe_connection_lost(self, fd: int, exc: BaseException | None) -> None:
+            self.send("pipe_connection_lost")
+
+        def connection_lost(self, exc: BaseException | None) -> None:
+            self.send("connection_lost")
+            self.lost.set_result(None)
+
+    async def main() -> None:
+        _, protocol = await asyncio.get_running_loop().subprocess_exec(
+            Signalling, "true", stdin=None, stdout=stdout, stderr=None
+        )
+        await protocol.lost
+        protocol.send("afterwards")
+        protocol.transport.close()
+
+    run(main)
+    assert refused.pop("afterwards")
+    assert not any(refused.values())
+    assert len(refused) == (2 if stdout is None else 3)
+
+
+def test_the_popen_object_is_there_until_all_is_over(run: Run) -> None:
+    """Libraries reach for it by this name."""
+
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec("cat", stdin=PIPE)
+        transport = child._transport  # type: ignore[attr-defined]
+        assert transport._proc is transport.get_extra_info("subprocess")
+        assert transport._proc.pid == child.pid
+        await child.communicate()
+        await asyncio.sleep(0)
+        assert transport._proc is None
+        assert transport.get_pid() == child.pid
+
+    run(main)
+
+
+def test_a_signal_to_a_child_that_somebody_else_has_reaped_does_nothing(run: Run) -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec(*WAITS, stdout=PIPE)
+        become_a_zombie(child.pid)
+        os.waitpid(child.pid, 0)
+        child.terminate()
+        await child.communicate()
+
+    run(main)
+
+
+def test_giving_up_waiting_again_and_again_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec(*WAITS, stdout=PIPE)
+        for _ in range(10):
+            waiting = asyncio.create_task(child.wait())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert not child._transport._exit_waiters  # type: ignore[attr-defined]
+        child.kill()
+        assert await child.wait() == -signal.SIGKILL
+        await child.communicate()
+
+    miniloop.run(main())
+
+
 def test_a_signal_at_the_moment_of_the_end_does_not_change_the_exit_status() -> None:
     # On asyncio the status may be lost by it, before CPython 3.13.
     async def main() -> list[int]:

@@ -244,3 +244,47 @@ def test_a_signal_reaches_a_program_that_sleeps_in_the_loop() -> None:
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == b"stopped in good order\n"
     assert child.returncode == 0
+
+
+def test_no_signal_is_lost_when_the_wake_up_buffer_is_full(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # asyncio loses the second one, and prints that the buffer is full.
+    loop = miniloop.new_event_loop()
+    got: list[int] = []
+
+    async def main() -> None:
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            loop.add_signal_handler(sig, got.append, sig)
+        for _ in range(1000):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        while signal.SIGUSR2 not in got:
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        for sig in (signal.SIGUSR1, signal.SIGUSR2):
+            loop.remove_signal_handler(sig)
+
+    loop.run_until_complete(asyncio.wait_for(main(), 10))
+    loop.close()
+    assert got.count(signal.SIGUSR2) == 1
+    assert got.count(signal.SIGUSR1) >= 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_signals_arrive_after_the_wake_up_was_replaced() -> None:
+    loop = miniloop.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+
+    async def main() -> None:
+        called = asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, called.set)
+        loop.wakeup._writer.close()
+        await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await called.wait()
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    loop.run_until_complete(asyncio.wait_for(main(), 10))
+    loop.close()

@@ -1,0 +1,198 @@
+"""Recovery: what an exception may leave half done that strikes in the loop's own code.
+
+Python runs a signal's handler between any two calls, and the handler may raise: Ctrl-C does, with
+KeyboardInterrupt. In a callback or a coroutine that is the program's affair. But it may as well
+strike between the taking of an entry and its run, between the end of a step and the queuing of the
+task behind what it awaits, or when the kernel's list of events has been fetched and not yet looked
+at. A program that goes on with the loop afterwards must have lost nothing. So whoever leaves
+`run_turns` by an exception comes by here:
+
+* an entry that was taken and has not begun goes back to the head of the queue;
+* a timer that was queued and not yet taken from the heap is taken from it, and the reverse;
+* the kernel is asked for all events again, also for those that it tells only once. A reader or a
+  writer that is queued already is taken off the queue, as it will be queued again;
+* a task that is neither queued, nor waits, nor is done, is put where it belongs. Where that is can
+  be seen from its coroutine: behind what that stands on.
+
+What was interrupted in the middle of a callback is not run again: nobody but its author knows how
+far it had come. The ends of `sleep` and of `timeout` are the exceptions.
+
+The trap: this may be interrupted as well. So each step may be taken twice, and the loop notes that
+it is to be taken (`needs_recovery`) until all is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from miniloop.kernel.debug import DebugHandle
+from miniloop.kernel.future import PENDING, Future
+from miniloop.kernel.handle import Handle
+from miniloop.kernel.inspection import is_suspended
+from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.task import Task
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from miniloop.kernel.scheduler import Scheduler
+
+__all__ = ["recover"]
+
+_END_OF_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # private
+
+# Where a coroutine, a generator and an asynchronous generator say what they stand on.
+_AWAITED: dict[type, str] = {
+    CoroutineType: "cr_await",
+    GeneratorType: "gi_yieldfrom",
+    AsyncGeneratorType: "ag_await",
+}
+
+
+def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
+    """Put right what `error` has interrupted, which is on its way out of `run_turns`.
+
+    `entry` is the one that was taken from the queue last, or None.
+    """
+    loop.needs_recovery = True
+    loop.asleep = False
+    current_tasks.pop(loop, None)
+    _put_back(loop, entry, error.__traceback__)
+    loop.timers.repair(loop._ready)
+    loop.poller.rearm()
+    _take_off(loop._ready, loop.poller.level_entries())
+    _place_tasks(loop, entry, error)
+    loop.needs_recovery = False
+
+
+def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
+    """Queue a handle again that was taken and has not begun. Tasks are found otherwise."""
+    if entry is None or isinstance(entry, Task) or id(entry) in set(map(id, loop._ready)):
+        return
+    if not _has_begun(trace) or _may_be_repeated(entry):
+        loop._ready.appendleft(entry)
+
+
+def _may_be_repeated(handle: Handle) -> bool:
+    """Whether it is one of the standard library's callbacks that has not yet had its effect.
+
+    A task sleeps, or counts on a timeout: without them it would wait for ever.
+    """
+    callback = handle._callback
+    if callback is _END_OF_SLEEP:
+        return not handle._args[0].done()
+    timeout = getattr(callback, "__self__", None)
+    return isinstance(timeout, asyncio.Timeout) and not timeout.expired()
+
+
+def _has_begun(trace: TracebackType | None) -> bool:
+    """Whether the handle had come to its callback when the exception struck."""
+    while trace is not None:
+        frame = trace.tb_frame
+        marker = _LAST_BEFORE_CALLBACK.get(frame.f_code)
+        if marker is not None and marker not in frame.f_locals:
+            return False
+        trace = trace.tb_next
+    return True
+
+
+# The functions that run a handle, and the variable that each sets last before it goes on.
+_LAST_BEFORE_CALLBACK = {Handle._run.__code__: "count", DebugHandle._run.__code__: "started"}
+
+
+def _take_off(ready: deque[Any], entries: list[Any]) -> None:
+    """Remove these entries. Other threads may append at any time, so the queue is not copied."""
+    numbers = set(map(id, entries))
+    places = [place for place, entry in enumerate(list(iter(ready))) if id(entry) in numbers]
+    for place in reversed(places):
+        del ready[place]
+
+
+def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
+    for task in [task for task in loop.tasks if task._state is not PENDING]:
+        # It had come to its end, and not yet to telling everybody.
+        waiting, task._waiting = task._waiting, None
+        task._wake_rest(waiting)
+        loop.tasks.discard(task)
+    for task in _displaced(loop):
+        if _has_ended(task._coro):
+            # And the task had not yet taken full note of it.
+            task._end_by(error if task._exception is None else task._exception)
+    for task in _displaced(loop):
+        _place(loop, task, at_head=task is entry)
+
+
+def _displaced(loop: Scheduler) -> list[Task[Any]]:
+    """The tasks that are neither queued, nor waited for by a future that will wake them."""
+    queue = list(iter(loop._ready))
+    placed = set(map(id, queue))
+    # A task that waits on a future of another make is queued in a handle.
+    placed |= {
+        id(getattr(queued._callback, "__self__", None))
+        for queued in queue
+        if isinstance(queued, Handle)
+    }
+    return [
+        task for task in loop.tasks if id(task) not in placed and not _waits(task, task._fut_waiter)
+    ]
+
+
+def _has_ended(coro: Any) -> bool:
+    running = getattr(coro, "cr_running", getattr(coro, "gi_running", False))
+    return not running and not is_suspended(coro)
+
+
+def _waits(task: Task[Any], awaited: Any) -> bool:
+    """Whether the future `awaited` will wake the task."""
+    if awaited is None or awaited.done():
+        return False
+    if issubclass(type(awaited), Future):
+        return any(
+            waiting is task or (isinstance(waiting, Handle) and waiting._callback == task._wakeup)
+            for waiting in awaited._everybody()
+        )
+    if not hasattr(awaited, "_callbacks"):
+        return True  # a make that does not show who waits is believed
+    return any(callback == task._wakeup for callback, _ in awaited._callbacks or ())
+
+
+def _place(loop: Scheduler, task: Task[Any], *, at_head: bool) -> None:
+    """Queue a task that is nowhere, or have it wait."""
+    if not is_suspended(task._coro):
+        return  # it runs: somebody runs the loop inside of a step
+    awaited = _stands_on(task._coro)
+    if awaited is not None and _waits(task, awaited):
+        task._fut_waiter = awaited
+    elif awaited is not None:
+        awaited._asyncio_future_blocking = True
+        task._wait_for(awaited)
+    elif at_head:
+        loop._ready.appendleft(task)
+    else:
+        loop.enqueue(task)
+
+
+def _stands_on(awaiting: Any) -> Any:
+    """The future for which a suspended coroutine waits; None if it only let others go first."""
+    while awaiting is not None:
+        if isinstance(awaiting, GeneratorType) and awaiting.gi_code is Future.__await__.__code__:
+            frame = awaiting.gi_frame
+            return None if frame is None else frame.f_locals["self"]
+        name = _AWAITED.get(type(awaiting))
+        if name is None:
+            # The iterators of futures in C, and of asynchronous generators, do not say what is
+            # behind them, but the garbage collector knows.
+            for referent in gc.get_referents(awaiting):
+                if hasattr(referent, "_asyncio_future_blocking"):
+                    return referent
+                if type(referent) in _AWAITED:
+                    awaiting = referent
+                    break
+            else:
+                return None
+        else:
+            awaiting = getattr(awaiting, name)
+    return None

@@ -1,0 +1,48 @@
+"""Who owns a descriptor: at most one transport, or one server.
+
+Two owners would deafen each other, as the poller has room for one reader and one writer of each
+descriptor: whoever comes second is refused. The table is `loop.transports`. It refers to the owners
+weakly: one that was dropped without closing says so itself, and owns nothing any more.
+
+An owner that is closing does not count. It reads no more, and its descriptor is about to be closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from typing import Any
+
+__all__ = ["discard", "refuse_owned", "take"]
+
+
+def refuse_owned(loop: Any, fd: int, file: Any) -> None:
+    """Raise RuntimeError if `fd`, the descriptor of `file`, has an owner."""
+    known = loop.transports.get(fd)
+    owner = None if known is None else known()
+    if owner is not None and not owner.is_closing():
+        raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
+
+
+def take(loop: Any, fd: int, owner: Any) -> None:
+    """Make `owner` that of `fd`, and of nobody else.
+
+    Whoever waits in a `sock_*` method is woken, and refused when it tries again.
+    """
+    loop.transports[fd] = weakref.ref(owner)
+    watch = loop.poller.watches.get(fd)
+    if watch is not None and watch.socket_is_open():
+        waiters = watch.read_waiters + watch.write_waiters
+        watch.read_waiters, watch.write_waiters = [], []
+        # What those methods know of it will not be true any more.
+        watch.socket = None
+        watch.drained = watch.full = False
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def discard(sock: Any) -> None:
+    """Close a socket because of an error, which is what matters: one of closing is not raised."""
+    with contextlib.suppress(OSError):
+        sock.close()

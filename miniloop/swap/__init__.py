@@ -1,0 +1,56 @@
+"""What stands in for what under `python -m miniloop`, in this process and in those that it starts.
+
+Nothing here is loaded by `import miniloop`; a program must be started by `python -m miniloop`.
+
+* `names.py`: the loop classes of asyncio, by every name that they have.
+* `foreign.py`: uvloop and its kin, where they are installed.
+* `imports.py`: acts as soon as a module has been imported, and not before.
+* `inherited/`: a folder for PYTHONPATH. Interpreters that the program starts find a
+  `sitecustomize` there, and do the same.
+* `settings.py`: what the user asked for, and how children learn of it.
+* `report.py`: `-v`, which loops ran.
+* `program.py`: runs a script, a module or a piece of code as `python` does.
+
+Three kinds of children. A forked one has everything from its parent. A spawned one, and any other
+interpreter, has the environment, and in it the folder. One that is started with `-E`, `-I` or `-S`,
+or with an environment of its own, does not look there, and keeps its loops.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+
+from miniloop.swap import foreign, names, report, settings
+from miniloop.swap.imports import LIBRARIES, AfterImport
+
+__all__ = ["imported", "take_over"]
+
+INHERITED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inherited")
+
+
+def take_over(wanted: settings.Settings) -> None:
+    """Have every way to get a loop give a miniloop, here and in the processes started from here.
+
+    Says on standard error if interpreters started from here will not inherit it.
+    """
+    settings.put_in_force(wanted)
+    sys.meta_path.insert(0, AfterImport(imported, LIBRARIES))
+    for name in ("asyncio", *LIBRARIES):
+        if name in sys.modules:
+            imported(sys.modules[name])
+    path = os.environ.get("PYTHONPATH")
+    if not path or INHERITED not in path.split(os.pathsep):
+        os.environ["PYTHONPATH"] = INHERITED + os.pathsep + path if path else INHERITED
+    if sys.flags.ignore_environment or sys.flags.no_site:
+        report.say("with -E, -I or -S, interpreters that the program starts keep their own loops")
+
+
+def imported(module: ModuleType) -> None:
+    """Put our loop in the place of those of a module that has just been imported."""
+    if module.__name__ == "asyncio":
+        names.replace()
+        report.count_if_wanted()
+    else:
+        foreign.replace(module)

@@ -1,0 +1,336 @@
+"""Ctrl-C in the loop's own code: a program that goes on with the loop has lost nothing.
+
+Python looks for signals when a function is entered, after a call of a C function, and when a loop
+jumps back. `strike` raises KeyboardInterrupt at the n-th such point in code of ours that no
+callback or coroutine has called, for every n there is; and a timer raises it at random moments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import miniloop
+from miniloop.kernel.scheduler import Scheduler
+
+OURS = str(Path(miniloop.__file__).parent)
+# What the interpreter itself calls when something is collected: it swallows what these raise.
+COLLECTED = ("forget", "__del__")
+Scenario = Callable[[asyncio.AbstractEventLoop], Coroutine[Any, Any, Any]]
+
+
+def in_the_loop_s_own_code(frame: FrameType | None) -> bool:
+    """Whether neither a callback nor a coroutine of somebody else is under way."""
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(OURS) or code.co_name in COLLECTED:
+            return False
+        if code is Scheduler.run_turns.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Strike:
+    """A profile function that raises KeyboardInterrupt at the n-th point where Ctrl-C may strike.
+
+    CPython 3.11 drops the frame of a function that a profile function fails to let in, so there
+    only what follows a call of a C function is struck.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+        self.events = ("call", "c_return") if sys.version_info >= (3, 12) else ("c_return",)
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        if event in self.events and in_the_loop_s_own_code(frame):
+            self.left -= 1
+            if self.left == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+
+async def talk_over_sockets(loop: asyncio.AbstractEventLoop) -> int:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+
+    async def answer() -> None:
+        while data := await loop.sock_recv(right, 10):
+            await loop.sock_sendall(right, data)
+
+    with right:
+        with left:
+            peer = loop.create_task(answer())
+            count = 0
+            for _ in range(3):
+                await loop.sock_sendall(left, b"x")
+                count += len(await loop.sock_recv(left, 10))
+        await peer
+    return count
+
+
+async def sleep(loop: asyncio.AbstractEventLoop) -> int:
+    for _ in range(3):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.0001)
+    return 3
+
+
+async def await_tasks(loop: asyncio.AbstractEventLoop) -> int:
+    async def nothing() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    return sum(await asyncio.gather(nothing(), nothing())) + await loop.create_task(nothing())
+
+
+def ignore(future: asyncio.Future[int]) -> None:
+    pass
+
+
+async def await_futures(loop: asyncio.AbstractEventLoop) -> int:
+    total = 0
+    for number in range(3):
+        future = loop.create_future()
+        future.add_done_callback(ignore)
+        future.add_done_callback(ignore)
+        loop.call_soon(
+            lambda future, number: future.done() or future.set_result(number), future, number
+        )
+        total += await future
+    return total
+
+
+async def await_futures_of_asyncio(loop: asyncio.AbstractEventLoop) -> int:
+    total = 0
+    for number in range(3):
+        future: asyncio.Future[int] = asyncio.Future(loop=loop)
+        loop.call_soon(
+            lambda future, number: future.done() or future.set_result(number), future, number
+        )
+        total += await future
+    return total
+
+
+async def fail_and_cancel(loop: asyncio.AbstractEventLoop) -> int:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    async def waits() -> None:
+        await loop.create_future()
+
+    caught = 0
+    try:
+        await loop.create_task(fails())
+    except LookupError:
+        caught += 1
+    task = loop.create_task(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        caught += 1
+    try:
+        async with asyncio.timeout(0.0001):
+            await loop.create_future()
+    except TimeoutError:
+        caught += 1
+    return caught
+
+
+async def iterate(loop: asyncio.AbstractEventLoop) -> int:
+    async def numbers() -> Any:
+        for number in range(3):
+            await loop.create_task(asyncio.sleep(0))
+            await asyncio.sleep(0)
+            yield number
+
+    return sum([number async for number in numbers()])
+
+
+async def watch_a_descriptor(loop: asyncio.AbstractEventLoop) -> int:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    got = asyncio.Semaphore(0)
+    heard: list[bytes] = []
+
+    def readable() -> None:
+        heard.append(left.recv(10))
+        got.release()
+
+    with left, right:
+        loop.add_reader(left, readable)
+        for _ in range(3):
+            right.send(b"x")
+            await got.acquire()
+        loop.remove_reader(left)
+    return len(heard)
+
+
+async def call_at_times(loop: asyncio.AbstractEventLoop) -> list[int]:
+    called: list[int] = []
+    now = loop.time()
+    for number in range(20):
+        loop.call_at(now + number * 1e-6, called.append, number)
+    for _ in range(20):
+        loop.call_soon(called.append, -1).cancel()
+        loop.call_at(now, called.append, -1).cancel()
+    while len(called) < 20:
+        await asyncio.sleep(0)
+    return called
+
+
+SCENARIOS: dict[Scenario, Any] = {
+    talk_over_sockets: 3,
+    sleep: 3,
+    await_tasks: 3,
+    await_futures: 3,
+    await_futures_of_asyncio: 3,
+    fail_and_cancel: 3,
+    iterate: 3,
+    watch_a_descriptor: 3,
+    call_at_times: list(range(20)),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_nothing_is_lost_wherever_in_the_loop_s_code_it_strikes(
+    scenario: Scenario, debug: bool
+) -> None:
+    strikes = 0
+    for at in range(1, 5000):
+        loop = miniloop.new_event_loop()
+        loop.set_debug(debug)
+        reports: list[Any] = []
+        loop.set_exception_handler(lambda loop, context, reports=reports: reports.append(context))
+        task = loop.create_task(scenario(loop))
+        strike = Strike(at)
+        sys.setprofile(strike)
+        try:
+            try:
+                loop.run_until_complete(task)
+            finally:
+                sys.setprofile(None)
+        except KeyboardInterrupt:
+            strikes += 1
+        loop.run_until_complete(asyncio.wait([task], timeout=5))
+        assert task.done(), f"stuck after strike {at}: {task!r}"
+        assert task._exception is None, f"failed after strike {at}: {task._exception!r}"
+        assert task.result() == SCENARIOS[scenario]
+        assert reports == []
+        assert asyncio.all_tasks(loop) == set()
+        loop.close()
+        if strike.left > 0:
+            break
+    assert strikes > 20
+
+
+def test_the_queue_keeps_its_order(mini: miniloop.EventLoop) -> None:
+    called: list[int] = []
+
+    def interrupted(number: int) -> None:
+        called.append(number)
+        raise KeyboardInterrupt
+
+    for number in range(50):
+        mini.call_soon(interrupted if number % 7 == 3 else called.append, number)
+    mini.call_soon(mini.stop)
+    interrupts = 0
+    while True:
+        try:
+            mini.run_forever()
+        except KeyboardInterrupt:
+            interrupts += 1
+        else:
+            break
+    assert called == list(range(50))
+    assert interrupts == 7
+
+
+@pytest.mark.timeout(120)
+def test_no_task_is_stuck_after_500_interrupts_at_random_moments() -> None:
+    loop = miniloop.new_event_loop()
+    chance = random.Random(5)
+    ticks: collections.Counter[str] = collections.Counter()
+    sockets = [sock for _ in range(2) for sock in socket.socketpair()]
+    for sock in sockets:
+        sock.setblocking(False)
+
+    async def ask(sock: socket.socket) -> None:
+        while True:
+            await loop.sock_sendall(sock, b"x")
+            await loop.sock_recv(sock, 10)
+            ticks["sockets"] += 1
+
+    async def answer(sock: socket.socket) -> None:
+        while True:
+            await loop.sock_sendall(sock, await loop.sock_recv(sock, 10))
+
+    async def doze() -> None:
+        while True:
+            await asyncio.sleep(0.0003)
+            ticks["timers"] += 1
+
+    async def spin() -> None:
+        while True:
+            await loop.create_task(asyncio.sleep(0))
+            ticks["tasks"] += 1
+
+    tasks = [
+        loop.create_task(work)
+        for work in (ask(sockets[0]), answer(sockets[1]), ask(sockets[2]), answer(sockets[3]))
+    ]
+    tasks += [loop.create_task(doze()), loop.create_task(spin())]
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        if in_the_loop_s_own_code(frame):
+            raise KeyboardInterrupt
+        signal.setitimer(signal.ITIMER_REAL, 0.00003)
+
+    usual = signal.signal(signal.SIGALRM, strike)
+    interrupts = 0
+    try:
+        while interrupts < 500:
+            deadline = loop.call_later(0.05, loop.stop)
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0002, 0.002))
+            try:
+                loop.run_forever()
+            except KeyboardInterrupt:
+                interrupts += 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            deadline.cancel()
+            before = ticks.copy()
+            wanted = ("sockets", "timers", "tasks")
+            patience = loop.call_later(10, loop.stop)
+            while (
+                not all(ticks[kind] > before[kind] for kind in wanted) and not patience.cancelled()
+            ):
+                loop.call_later(0.001, loop.stop)
+                loop.run_forever()
+                assert loop.time() < patience.when(), f"stuck: {ticks - before}"
+            patience.cancel()
+            assert not any(task.done() for task in tasks)
+    finally:
+        signal.signal(signal.SIGALRM, usual)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(tasks))
+    loop.close()
+    for sock in sockets:
+        sock.close()
