@@ -93,14 +93,9 @@ def program(kind: str, at: Path, http: int, https: int) -> list[str]:
     if kind == "nginx":
         configuration.write_text(NGINX.format(at=at, http=http, https=https))
         return [found, "-e", str(at / "errors"), "-c", str(configuration)]
-    modules = next(
-        (
-            path
-            for path in ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules")
-            if os.path.isdir(path)
-        ),
-        None,
-    )
+    root = Path(found).parents[1]
+    places = (root / "lib/apache2/modules", root / "lib64/httpd/modules")
+    modules = next(filter(Path.is_dir, places), None)
     if modules is None:
         pytest.skip("the modules of Apache are nowhere to be found")
     configuration.write_text(APACHE.format(at=at, http=http, https=https, modules=modules))
