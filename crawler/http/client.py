@@ -198,7 +198,7 @@ class Client:
         def release() -> None:
             nonlocal held
             held = False
-            self._release(origin, connection)
+            self._release(origin, connection, response.url)
 
         response = StreamedResponse(
             call.urls, reply, connection, release, limit=call.limits.body, max_body=max_body
@@ -335,9 +335,7 @@ class Client:
                 connection.close()
             self.pool.drop(origin)
             raise
-        if connection.exchanges == 1 and url.scheme == "https":
-            self._opener.learn(url, connection.stream)
-        self._release(origin, connection)
+        self._release(origin, connection, url)
         return reply, None, origin
 
     async def _acquire(self, call: Call, origin: Origin, seconds: float) -> Connection | None:
@@ -389,7 +387,9 @@ class Client:
         call.attempts += 1
         return wait
 
-    def _release(self, origin: Origin, connection: Connection) -> None:
+    def _release(self, origin: Origin, connection: Connection, url: URL) -> None:
+        if connection.exchanges == 1 and url.scheme == "https":
+            self._opener.learn(url, connection.stream)
         if connection.reusable:
             self.pool.put(origin, connection)
         else:

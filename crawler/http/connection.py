@@ -44,10 +44,10 @@ from .errors import (
 from .head import BadHead, mend
 from .limits import Limits
 from .reply import MENDED_HEAD, NO_FAREWELL, Reply
-from .request import Content, Request, RequestTemplate
+from .request import Request, RequestTemplate
 from .stream import Stream
 from .trace import Trace, span
-from .upload import frames
+from .upload import Upload
 from .url import URL
 
 # The longest head of a reply; h11's own limit is 16 KiB, which real cookies exceed.
@@ -93,16 +93,13 @@ class Connection:
         "_http",
         "_loop",
         "_read_limit",
-        "_sender",
         "_stream",
         "_template",
         "_timer",
         "_total_deadline",
         "_trace",
         "_unread",
-        "_upload_ends",
-        "_upload_error",
-        "_uploaded",
+        "_upload",
         "_write_limit",
         "_writing",
         "exchanges",
@@ -127,9 +124,7 @@ class Connection:
         self._write_limit = read_limit if write_limit is None else write_limit
         self._trace = trace
         self._timer: asyncio.TimerHandle | None = None
-        self._sender: asyncio.Task[None] | None = None
-        self._upload_error: BaseException | None = None
-        self._upload_ends = self._uploaded = False
+        self._upload: Upload | None = None
         self._deadline = self._total_deadline = 0.0
         self._busy = self._expired = self._writing = False
         # The chunks of a reply that has some, and what came with its head and is not fed to them.
@@ -185,8 +180,8 @@ class Connection:
                     await self._drain(url, reply)
         finally:
             self._busy = False
-        if self._sender is not None:
-            await self._end_upload()
+        if self._upload is not None:
+            await self._end_upload(self._upload)
 
     async def next_piece(self, url: URL, reply: Reply) -> bytes | bytearray | None:
         """The next piece of the body as it was sent, or None at its end."""
@@ -218,8 +213,8 @@ class Connection:
             and MENDED_HEAD not in reply.flags
             and not ("transfer-encoding" in reply.headers and "content-length" in reply.headers)
         )
-        if self._sender is not None:
-            await self._end_upload()
+        if self._upload is not None:
+            await self._end_upload(self._upload)
         return None
 
     async def exchange(
@@ -244,9 +239,9 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._sender is not None:
-            self._sender.cancel()
-            self._sender = None
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
         self._stream.close()
 
     # ---- out -----------------------------------------------------------------------------------
@@ -264,64 +259,36 @@ class Connection:
             await self._stream.send_all(data)
         except OSError as error:
             raise self._no_reply(request.url, error) from error
+        self._writing = False
         if content is None:
-            self._writing = False
             return
-        # A server may reply before it has read all, to say that it does not want it: so the body
-        # is sent beside the reading of the reply.
-        self._sender = self._loop.create_task(self._upload(content))
+        self._upload = Upload(
+            content,
+            self._stream,
+            self._move_deadline,
+            write_limit=self._write_limit,
+            read_limit=self._read_limit,
+        )
 
-    async def _upload(self, content: Content) -> None:
-        content.begin()
-        self._upload_ends = self._uploaded = False
-        source = frames(content)
-        try:
-            while True:
-                # How long the caller takes to make a piece is not the server's fault.
-                self._move_deadline(float("inf"))
-                piece = await anext(source, None)
-                if piece is None:
-                    self._uploaded = True
-                    break
-                data, self._upload_ends = piece
-                self._move_deadline(self._write_limit)
-                try:
-                    await self._stream.send_all(data)
-                except OSError:
-                    break  # the server takes no more; what it says, or does not, is read elsewhere
-        except Exception as error:  # noqa: BLE001  (raised by whoever waits for the reply)
-            self._upload_error = error
-            self._stream.abort()
-        finally:
-            await source.aclose()
-            self._writing = False
-        self._move_deadline(self._read_limit)
+    async def _end_upload(self, upload: Upload) -> None:
+        self._upload = None
+        if not await upload.end():
+            self.reusable = False
 
-    async def _end_upload(self) -> None:
-        """Stop sending: the reply is complete, and with it the exchange."""
-        sender, self._sender = self._sender, None
-        if sender is None:
-            return
-        if not sender.done() and self._upload_ends:
-            # The server has had the last piece, and the sender is about to notice that it was that.
-            await asyncio.wait({sender}, timeout=DRAIN_SECONDS)
-        if not sender.done():
-            sender.cancel()
-            await asyncio.wait({sender})
-        self.reusable = self.reusable and self._uploaded
-        if self._upload_error is not None:
-            raise self._upload_error
+    @property
+    def _waits_for_writing(self) -> bool:
+        return self._writing or (self._upload is not None and not self._upload.done)
 
     # ---- in ------------------------------------------------------------------------------------
 
     async def _receive_head(self, request: Request) -> Reply:
-        if not self._writing:
+        if self._upload is None or self._upload.done:
             self._move_deadline(self._read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
             raise self._no_reply(request.url, error) from error
-        if not data or self._expired or self._upload_error is not None:
+        if not data or self._interrupted(request.url) is not None:
             raise self._no_reply(request.url, None)
         self._http.receive_data(data)
         received = data
@@ -361,7 +328,7 @@ class Connection:
         return reply
 
     async def _more_of_the_head(self, url: URL) -> bytes:
-        if not self._writing:
+        if self._upload is None or self._upload.done:
             self._move_deadline(self._read_limit)
         try:
             data = await self._stream.recv()
@@ -398,8 +365,8 @@ class Connection:
 
     def _interrupted(self, url: URL) -> BaseException | None:
         """Why we ended the stream ourselves, if we did."""
-        if self._upload_error is not None:
-            return self._upload_error
+        if self._upload is not None and self._upload.error is not None:
+            return self._upload.error
         return self._timeout(url) if self._expired else None
 
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
@@ -527,7 +494,7 @@ class Connection:
     def _timeout(self, url: URL) -> HTTPError:
         if self._deadline >= self._total_deadline:
             return TotalTimeout(url.href, "the page was not complete within the total time limit")
-        if self._writing:
+        if self._waits_for_writing:
             text = f"the server took no byte of the request for {self._write_limit:g} seconds"
             return WriteTimeout(url.href, text)
         return ReadTimeout(url.href, f"the server was silent for {self._read_limit:g} seconds")

@@ -9,6 +9,7 @@ from .headers import Headers
 MENDED_HEAD = "mended head"
 NO_FAREWELL = "no TLS farewell"
 PARTIAL = "partial content"
+NO_CONTENT = "no content"
 
 # Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
 _BODILESS = (204, 304)
@@ -64,6 +65,8 @@ class Reply:
                 self.simple = "connection" not in headers.index and self.version == "1.1"
         if self.status == 206:
             self.flags = (PARTIAL,)
+        elif self.status in (204, 205):
+            self.flags = (NO_CONTENT,)
 
     @property
     def keeps_alive(self) -> bool:

@@ -1,11 +1,94 @@
-"""The body of a request, cut into what is written to the stream at a time."""
+"""The body of a request on its way to the server.
 
-from collections.abc import AsyncGenerator
+It is sent by a task of its own, beside the reading of the reply: a server may reply before it has
+read all, to say that it does not want it, and then read no more.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 
 from .request import Content
+from .stream import Stream
 
-# The write limit holds for each of these; a slow line must be able to take one in that time.
+# What is written at a time, in bytes. The write limit holds for each of these, so a slow line must
+# be able to take one in that time.
 PIECE = 128 * 1024
+# Seconds that the sender gets to notice that it has sent all, once the reply is complete.
+LAST_STEPS = 1.0
+
+
+class Upload:
+    """Sends ``content``, from now on.
+
+    ``pace`` is called with the seconds that the next wait may take: ``write_limit`` when it is the
+    server that we wait for, infinity when it is the caller, who makes the pieces, and in the end
+    ``read_limit``, when nothing but the reply is left to wait for.
+    """
+
+    __slots__ = ("_ends", "_pace", "_stream", "_task", "_whole", "error")
+
+    def __init__(
+        self,
+        content: Content,
+        stream: Stream,
+        pace: Callable[[float], None],
+        *,
+        write_limit: float,
+        read_limit: float,
+    ) -> None:
+        self._stream = stream
+        self._pace = pace
+        self._ends = self._whole = False
+        self.error: Exception | None = None
+        sending = self._send(content, write_limit, read_limit)
+        self._task = asyncio.get_running_loop().create_task(sending)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Send no more; does not wait."""
+        self._task.cancel()
+
+    async def end(self) -> bool:
+        """Send no more, as the reply is complete; true if all had been sent.
+
+        Raises the error of the one who made the body, if that was what ended it.
+        """
+        if not self._task.done() and self._ends:
+            # The server has had the last piece, and the task is about to notice that it was that.
+            await asyncio.wait({self._task}, timeout=LAST_STEPS)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self.error is not None:
+            raise self.error
+        return self._whole
+
+    async def _send(self, content: Content, write_limit: float, read_limit: float) -> None:
+        content.begin()
+        source = frames(content)
+        try:
+            while True:
+                self._pace(float("inf"))
+                piece = await anext(source, None)
+                if piece is None:
+                    self._whole = True
+                    break
+                data, self._ends = piece
+                self._pace(write_limit)
+                try:
+                    await self._stream.send_all(data)
+                except OSError:
+                    break  # the server takes no more; what it says, or does not, is read elsewhere
+        except Exception as error:  # noqa: BLE001  (raised by whoever waits for the reply)
+            self.error = error
+            self._stream.abort()
+        finally:
+            await source.aclose()
+        self._pace(read_limit)
 
 
 async def frames(content: Content) -> AsyncGenerator[tuple[bytes, bool], None]:

@@ -247,6 +247,7 @@ def test_a_length_does_not_matter_where_there_is_no_body(run: Run, status: str) 
             for _ in range(2):
                 response = await client.get(url)
                 assert (response.status, response.body) == (int(status[:3]), b"")
+                assert response.flags == (("no content",) if status.startswith("204") else ())
 
     with serving(script) as server:
         run(main, server.url)
