@@ -300,9 +300,8 @@ class Client:
         """
         limits, url = call.limits, request.url
         origin = self.pool.origin(url)
-        if limits.pool is None:
-            with span(self._trace, "acquire", origin=origin.key):
-                connection = await self.pool.acquire(origin)
+        if limits.pool is None and self._trace is None:
+            connection = await self.pool.acquire(origin)
         else:
             connection = await self._acquire(call, origin, limits.pool)
         deadline = call.deadline
@@ -329,7 +328,8 @@ class Client:
             self._judge(call, request, reply)
             if not whole and reply.refusal is None:
                 return reply, connection, origin
-            await connection.finish(url, reply, limits.body)
+            if self._trace is not None or not connection.finish_at_once(url, reply, limits.body):
+                await connection.finish(url, reply, limits.body)
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -338,8 +338,12 @@ class Client:
         self._release(origin, connection, url)
         return reply, None, origin
 
-    async def _acquire(self, call: Call, origin: Origin, seconds: float) -> Connection | None:
+    async def _acquire(
+        self, call: Call, origin: Origin, seconds: float | None
+    ) -> Connection | None:
         with span(self._trace, "acquire", origin=origin.key):
+            if seconds is None:
+                return await self.pool.acquire(origin)
             try:
                 async with asyncio.timeout(seconds) as limit:
                     return await self.pool.acquire(origin)

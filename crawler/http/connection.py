@@ -157,14 +157,37 @@ class Connection:
         self._busy = True
         self._total_deadline = total_deadline
         try:
-            with span(self._trace, "send_request", url=request.url.href):
+            if self._trace is None:
                 await self._send(request)
-            with span(self._trace, "receive_head", url=request.url.href):
                 reply = await self._receive_head(request)
+            else:
+                with span(self._trace, "send_request", url=request.url.href):
+                    await self._send(request)
+                with span(self._trace, "receive_head", url=request.url.href):
+                    reply = await self._receive_head(request)
         finally:
             self._busy = False
         self.exchanges += 1
         return reply
+
+    def finish_at_once(self, url: URL, reply: Reply, max_body: int) -> bool:
+        """What :meth:`finish` does, if nothing is to be waited for; else false.
+
+        Most bodies come with their head: for those there is no coroutine and no clock.
+        """
+        if not reply.simple or self._upload is not None:
+            return False
+        body, _ = self._http.trailing_data
+        if len(body) != reply.length:
+            return False
+        if reply.refusal is None:
+            if len(body) > max_body:
+                raise _too_large(url, len(body), max_body)
+            inflate = inflater(url, reply.headers, max_body)
+            reply.body = body if inflate is None else decoded_whole(url, inflate, body)
+        reply.wire_bytes = len(body)
+        self.reusable = True
+        return True
 
     async def finish(self, url: URL, reply: Reply, max_body: int) -> None:
         """Read the body into the reply, or, if the reply was turned down, read past it.
@@ -174,6 +197,8 @@ class Connection:
         self._busy = True
         try:
             with span(self._trace, "receive_body", url=url.href):
+                if self.finish_at_once(url, reply, max_body):
+                    return
                 if reply.refusal is None:
                     await self._receive_body(url, reply, max_body)
                 else:
@@ -376,12 +401,8 @@ class Connection:
     async def _receive_body(self, url: URL, reply: Reply, max_body: int) -> None:
         declared = reply.length
         if declared is not None and declared > max_body:
-            raise TooLarge(url.href, f"the body has {declared:,} bytes, the limit is {max_body:,}")
+            raise _too_large(url, declared, max_body)
         inflate = inflater(url, reply.headers, max_body)
-        if reply.simple and self._take_at_once(reply):
-            if inflate is not None:
-                reply.body = decoded_whole(url, inflate, reply.body)
-            return
         parts: list[bytes | bytearray] = []
         while (piece := await self.next_piece(url, reply)) is not None:
             if reply.wire_bytes > max_body:
@@ -391,24 +412,11 @@ class Connection:
             finish(url, inflate)
         reply.body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
-    def _take_at_once(self, reply: Reply) -> bool:
-        """Take the body if all of it, and nothing more, came with the head."""
-        body, _ = self._http.trailing_data
-        if len(body) != reply.length:
-            return False
-        reply.wire_bytes = reply.length
-        reply.body = body
-        self.reusable = True
-        return True
-
     async def _drain(self, url: URL, reply: Reply) -> None:
         """Read past a body that nobody wants, if that is soon done; it cannot fail.
 
         Otherwise the connection is given up, which costs less than waiting.
         """
-        if reply.simple and self._take_at_once(reply):
-            reply.body = b""
-            return
         if reply.endless or (reply.length or 0) > MAX_DRAIN:
             return
         self._total_deadline = min(self._total_deadline, self._loop.time() + DRAIN_SECONDS)
@@ -498,6 +506,10 @@ class Connection:
             text = f"the server took no byte of the request for {self._write_limit:g} seconds"
             return WriteTimeout(url.href, text)
         return ReadTimeout(url.href, f"the server was silent for {self._read_limit:g} seconds")
+
+
+def _too_large(url: URL, size: int, limit: int) -> TooLarge:
+    return TooLarge(url.href, f"the body has {size:,} bytes, the limit is {limit:,}")
 
 
 def _cut_short(url: URL) -> ConnectionLost:
