@@ -5,13 +5,14 @@ may be joined with commas. Servers repeat others as well, and a joined ``Locatio
 So the lines are kept as they came, and the rule is chosen by the field:
 
     field                                   repeated lines stand for
-    Content-Type                            the last that is not empty (the one that browsers use)
+    Content-Type                            the last that is a type (as browsers have it)
     Content-Length                          their one value; h11 refuses two that differ
     Set-Cookie                              never one value: the first here, all by ``get_all``
     Location, Retry-After, Date, ETag, …    the first; see ``redirects`` for ``Location``
     all others                              the values joined with commas
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, overload
 
@@ -35,6 +36,11 @@ _SINGLE = frozenset(
         "set-cookie",
         "user-agent",
     }
+)
+
+# A type and a subtype, and not that of everything (MIME Sniffing standard, section 4.4).
+_MEDIA_TYPE = re.compile(
+    rb"[ \t]*(?!\*/\*)[-!#$%&'*+.^_`|~\w]+/[-!#$%&'*+.^_`|~\w]+[ \t]*(?:;|,|\Z)"
 )
 
 T = TypeVar("T")
@@ -109,6 +115,6 @@ def _one(name: str, values: list[bytes]) -> str:
     if name in _SINGLE:
         return values[0].decode("latin-1")
     if name == "content-type":
-        filled = [value for value in values if value and value != b"*/*"]
-        return (filled or values)[-1].decode("latin-1")
+        valid = [value for value in values if _MEDIA_TYPE.match(value)]
+        return (valid or values)[-1].decode("latin-1")
     return b", ".join(values).decode("latin-1")

@@ -223,6 +223,49 @@ def test_the_ca_file_is_trusted_besides_the_system(tmp_path: Path, at: Addresses
     assert run_command(urls, "--ca-file", at.ca_file, cwd=tmp_path).returncode == 0
 
 
+def test_any_certificate_will_do_if_one_says_so_and_is_warned(
+    tmp_path: Path, at: Addresses
+) -> None:
+    urls = write_list(tmp_path, f"{at.https}/page/1")
+    done = run_command(urls, "-k", cwd=tmp_path)
+    assert done.returncode == 0
+    warning = "crawler: warning: certificates are not verified (--insecure)\n"
+    assert complaints(done.stderr) == warning
+
+
+def test_a_crawl_keeps_cookies_repeats_and_names_itself_if_one_says_so(tmp_path: Path) -> None:
+    def script(peer: Peer) -> None:
+        while head := peer.request():
+            if b"Cookie: seen=1" not in head:
+                peer.reply(b"", "Location: /", "Set-Cookie: seen=1", status="302 Found")
+            elif len(peer.server.requests) < 3:
+                peer.reply(b"", status="503 Busy")
+            else:
+                peer.reply(b"<a href=x>")
+
+    with serving(script) as server:
+        urls = write_list(tmp_path, f"{server.url}/")
+        options = ("--cookies", "--retries", "2", "--user-agent", "tester/1 (+http://t.test)")
+        assert run_command(urls, *options, cwd=tmp_path).returncode == 0
+        assert run_command(urls, "-o", "f", cwd=tmp_path).returncode == 1
+    assert len(server.requests) == 4
+    assert b"\r\nUser-Agent: tester/1 (+http://t.test)\r\n" in server.requests[0]
+
+
+def test_a_crawl_goes_through_a_proxy(tmp_path: Path) -> None:
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.reply(b"<a href=x>")
+
+    with serving(script) as proxy:
+        urls = write_list(tmp_path, "http://nowhere.test/")
+        assert run_command(urls, "--proxy", proxy.url, cwd=tmp_path).returncode == 0
+    assert proxy.requests[0].startswith(b"GET http://nowhere.test/ HTTP/1.1\r\n")
+    assert links_in(tmp_path / "foundurls.txt") == [
+        ("http://nowhere.test/", "http://nowhere.test/x")
+    ]
+
+
 def test_the_timeout_ends_a_page_that_never_comes(loop: str, tmp_path: Path, at: Addresses) -> None:
     urls = write_list(tmp_path, f"{at.http}/silent", f"{at.http}/drip")
     started = time.monotonic()

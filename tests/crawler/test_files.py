@@ -132,6 +132,24 @@ def test_ctrl_c_ends_the_crawl_while_nobody_reads_its_output(
     assert (process.returncode, complaints(stderr)) == (130, "")
 
 
+def test_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "deaf.py").write_text(
+        "import asyncio, pathlib, time\n"
+        "def look_up():\n"
+        "    pathlib.Path('asked').touch()\n"
+        "    time.sleep(60)\n"
+        "class Loop(asyncio.SelectorEventLoop):\n"
+        "    async def getaddrinfo(self, *args, **options):\n"
+        "        await self.run_in_executor(None, look_up)\n"
+    )
+    write_list(tmp_path, "http://slow.test/")
+    process = start("--loop", "deaf:Loop", cwd=tmp_path)
+    wait_until((tmp_path / "asked").exists, process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, complaints(stderr)) == (130, "")
+
+
 # ---- where the links go -------------------------------------------------------------------------
 
 
