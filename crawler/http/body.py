@@ -5,6 +5,7 @@ import zlib
 from .decoding import Inflater, Overflow, decoder
 from .errors import DecodingError, TooLarge
 from .headers import Headers
+from .reply import Reply
 from .url import URL
 
 
@@ -29,16 +30,21 @@ def decoded(url: URL, inflate: Inflater, data: bytes | bytearray) -> bytes:
         raise DecodingError(url.href, str(error)) from error
 
 
-def finish(url: URL, inflate: Inflater) -> None:
-    """Say that the body is over; a stream that is not is an error."""
+def finish(url: URL, inflate: Inflater, reply: Reply) -> None:
+    """Say that the body is over; a stream that is not is an error.
+
+    What the decoder forgave the server becomes a flag of the reply.
+    """
     try:
         inflate.finish()
     except zlib.error as error:
         raise DecodingError(url.href, str(error)) from error
+    for flag in getattr(inflate, "flags", ()):
+        reply.flag(flag)
 
 
-def decoded_whole(url: URL, inflate: Inflater, data: bytes) -> bytes:
+def decoded_whole(url: URL, inflate: Inflater, data: bytes, reply: Reply) -> bytes:
     """A body that came in one piece."""
     body = decoded(url, inflate, data)
-    finish(url, inflate)
+    finish(url, inflate, reply)
     return body

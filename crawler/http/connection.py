@@ -184,7 +184,7 @@ class Connection:
             if len(body) > max_body:
                 raise _too_large(url, len(body), max_body)
             inflate = inflater(url, reply.headers, max_body)
-            reply.body = body if inflate is None else decoded_whole(url, inflate, body)
+            reply.body = body if inflate is None else decoded_whole(url, inflate, body, reply)
         reply.wire_bytes = len(body)
         self.reusable = True
         return True
@@ -409,7 +409,7 @@ class Connection:
                 raise TooLarge(url.href, f"the body is larger than {max_body:,} bytes")
             parts.append(piece if inflate is None else decoded(url, inflate, piece))
         if inflate is not None:
-            finish(url, inflate)
+            finish(url, inflate, reply)
         reply.body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     async def _drain(self, url: URL, reply: Reply) -> None:

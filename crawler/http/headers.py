@@ -39,9 +39,8 @@ _SINGLE = frozenset(
 )
 
 # A type and a subtype, and not that of everything (MIME Sniffing standard, section 4.4).
-_MEDIA_TYPE = re.compile(
-    rb"[ \t]*(?!\*/\*)[-!#$%&'*+.^_`|~\w]+/[-!#$%&'*+.^_`|~\w]+[ \t]*(?:;|,|\Z)"
-)
+_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_MEDIA_TYPE = re.compile(rb"[ \t]*(?!\*/\*)" + _TOKEN + rb"/" + _TOKEN + rb"[ \t]*(?:[;,]|\Z)")
 
 T = TypeVar("T")
 

@@ -160,7 +160,8 @@ class StreamedResponse(_Head):
             for start in range(0, len(piece), _INFLATED_AT_ONCE):
                 if out := decoded(self.url, inflate, piece[start : start + _INFLATED_AT_ONCE]):
                     yield out
-        finish(self.url, inflate)
+        finish(self.url, inflate, self._reply)
+        self.flags = self._reply.flags
 
     async def _lines(self, encoding: str) -> AsyncGenerator[str, None]:
         decoder = codecs.getincrementaldecoder(encoding)("replace")
