@@ -40,15 +40,17 @@ class UnexpectedError(HTTPError):
 
 async def crawl(
     urls: Path,
-    found: Path,
+    found: Path | int,
     client: Client,
     observer: Observer,
     *,
     concurrency: int,
+    append: bool = False,
     summary: Summary | None = None,
 ) -> Summary:
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
+    ``found`` may be an open file descriptor; ``append`` adds to a file instead of replacing it.
     ``concurrency`` is the number of pages in work at a time. To stop early, cancel the call: the
     pages in work are given up, all that was found until then is written, and ``summary``, which
     counts as the crawl goes on, agrees with the file.
@@ -79,7 +81,7 @@ async def crawl(
     try:
         async with (
             Frontier(urls, malformed) as frontier,
-            Output(found) as output,
+            Output(found, append=append) as output,
             asyncio.TaskGroup() as workers,
         ):
             for _ in range(concurrency):
