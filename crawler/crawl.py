@@ -12,8 +12,8 @@ from typing import Protocol
 
 from .frontier import Frontier, Job, Malformed
 from .http import URL, BadStatus, Client, HTTPError, NotHTML, Reply, Response
-from .links import find_links
 from .output import Output
+from .page import find_links
 from .summary import Summary
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.links import find_links
+from crawler.page import find_links
 
 PAGE = "http://h/dir/page"
 
