@@ -24,6 +24,8 @@ import webencodings
 from crawler.page.references import attribute_text
 from crawler.page.scanner import scan
 
+from .mime import content_type
+
 PRESCAN_BYTES = 1024
 
 # Bytes that are decoded at a time.
@@ -51,18 +53,21 @@ class Decoded(NamedTuple):
     codec: str
 
 
-def decode(body: bytes, content_type: str) -> Decoded:
-    """The body as text; bytes that are invalid in its encoding become U+FFFD."""
-    page, codec = to_utf8(body, content_type)
+def decode(body: bytes, field: str) -> Decoded:
+    """The body as text; bytes that are invalid in its encoding become U+FFFD.
+
+    ``field`` is the value of Content-Type; it may be empty.
+    """
+    page, codec = to_utf8(body, field)
     return Decoded(page.decode(), codec)
 
 
-def to_utf8(body: bytes, content_type: str) -> tuple[bytes, str]:
+def to_utf8(body: bytes, field: str) -> tuple[bytes, str]:
     """The page in UTF-8, and the Python codec that it was in.
 
     A body that is valid UTF-8, as most are, is the answer itself, without a copy.
     """
-    steps = utf8_steps(body, content_type)
+    steps = utf8_steps(body, field)
     while True:
         try:
             next(steps)
@@ -72,7 +77,7 @@ def to_utf8(body: bytes, content_type: str) -> tuple[bytes, str]:
 
 
 def utf8_steps(
-    body: bytes, content_type: str, *, xml: bool = False
+    body: bytes, field: str, *, xml: bool = False
 ) -> Generator[None, None, tuple[bytes, str]]:
     """Like :func:`to_utf8`, in steps of a few milliseconds. ``xml`` is for XHTML."""
     codec = ""
@@ -81,7 +86,7 @@ def utf8_steps(
             body, codec = body[len(mark) :], name
             break
     if not codec:
-        known = _header_codec(content_type) or (yield from _own_codec(body, xml=xml))
+        known = _header_codec(field) or (yield from _own_codec(body, xml=xml))
         codec = known or ("utf-8" if _is_utf8(body) else "cp1252")
     if codec == "utf-8" and _is_utf8(body):
         return body, codec
@@ -135,9 +140,15 @@ _LATE = frozenset({b"meta"}), frozenset({b"charset", b"content", b"http-equiv"})
 
 
 @functools.lru_cache(maxsize=256)
-def _header_codec(content_type: str) -> str | None:
+def _header_codec(field: str) -> str | None:
+    found = content_type(field)
+    if found is not None and found.charset is not None:
+        codec = _codec(found.charset)
+        if codec is not None:
+            return codec
+    # As servers write it without a type, without its semicolon, with blanks or in single quotes.
     # What other parameters hold in quotes is no charset.
-    visible = _QUOTED.sub(lambda match: match[0] if match[1] else "", content_type)
+    visible = _QUOTED.sub(lambda match: match[0] if match[1] else "", field)
     match = _HEADER_CHARSET.search(visible)
     return _codec(match[1]) if match else None
 

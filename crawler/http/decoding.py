@@ -145,6 +145,8 @@ class _Inflate:
 
     def feed(self, data: bytes, limit: int) -> bytes:
         out: list[bytes] = []
+        if self._over and data:
+            self.flags.add(PADDED)
         # In slices, as each member copies what follows it.
         for start in range(0, len(data), _SLICE):
             limit = self._feed_slice(data[start : start + _SLICE], limit, out)
@@ -290,6 +292,8 @@ class _Zstd:
 
     def feed(self, data: bytes, limit: int) -> bytes:
         out: list[bytes] = []
+        if self._over and data:
+            self.flags.add(PADDED)
         for start in range(0, len(data), _SLICE):
             limit = self._feed_slice(data[start : start + _SLICE], limit, out)
             if self._over or limit < 0:

@@ -12,7 +12,7 @@ Rules, which the tests hold it to:
    and what is in a `<template>` and so no part of the document.
 
 How it is fast: nearly all tags of a page are of no interest. One regular expression passes over
-text and such tags, up to a thousand at a time, inside the `re` module, and stops at the first tag
+text and such tags, hundreds at a time, inside the `re` module, and stops at the first tag
 that is wanted. Python runs for those alone.
 
 The trap: every repetition in an expression here is possessive (`*+`). That is rule 1: the
@@ -34,7 +34,7 @@ from .foreign import ForeignContent
 Tag = tuple[bytes, dict[bytes, bytes], bool]
 
 # How far Python code goes, in bytes, before it yields; and how far `re` searches in one call.
-_STEP = 16 * 1024
+_STEP = 8 * 1024
 _WINDOW = 128 * 1024
 # No shorter than what is searched for, so that no match is lost where two windows meet.
 _OVERLAP = 16
@@ -81,7 +81,7 @@ def scan(
                 text = foreign.inside or xml
                 position = yield from _skip_other(grammar, page, position, cdata=text, xml=xml)
             else:
-                yield None  # a thousand tags of no interest
+                yield None  # many tags of no interest
             continue
         found, separator, position = yield from _attributes(grammar.attribute, page, position)
         if position > end:
@@ -135,7 +135,7 @@ _ANY_VALUE = _VALUE % ((b"?:",) * 4)
 _THIS_VALUE = _VALUE % ((b"",) * 4)
 # More attributes, or tags, than this are read in steps.
 _ATTRIBUTES_AT_ONCE = b"{0,64}+"
-_TAGS_AT_ONCE = b"{0,1000}+"
+_TAGS_AT_ONCE = b"{0,250}+"
 
 
 class _Grammar(NamedTuple):
