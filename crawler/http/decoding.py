@@ -265,7 +265,7 @@ class _Brotli:
             raise DecodeError(_TOO_SOON)
 
 
-def _unbrotli(machine: brotli.Decompressor, data: bytes, limit: int | None) -> list[bytes]:
+def _unbrotli(machine: "brotli.Decompressor", data: bytes, limit: int | None) -> list[bytes]:
     """What comes out for ``data``, up to about ``limit`` bytes; nothing is kept without a limit."""
     out: list[bytes] = []
     size = 0

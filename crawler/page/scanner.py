@@ -225,6 +225,7 @@ def _either_case(letter: bytes) -> bytes:
 # ---- parts of a page --------------------------------------------------------------------------
 
 _Steps = Generator[None, None, int]
+_NO_MARKUP = re.compile(rb"(?:(?:<(?![a-zA-Z/!?])|</>)[^<]*+){1,1000}+")
 _MARKUP_END = re.compile(rb">")
 _COMMENT_END = re.compile(rb"--!?>")
 _XML_COMMENT_END = re.compile(rb"-->")
@@ -284,14 +285,14 @@ def _skip_other(grammar: _Grammar, page: bytes, position: int, *, cdata: bool, x
         return (yield from _find(_SUBSET_END, page, position))
     if kind == b"?" and xml:
         return (yield from _find(_INSTRUCTION_END, page, position))
+    if text := _NO_MARKUP.match(page, position):
+        return text.end()
     after = position + 1 + (kind == b"/")
     if page[after : after + 1].isalpha():
         # A tag with very many attributes. Its name is read as one more, which does no harm.
         _, _, position = yield from _attributes(grammar.attribute, page, after)
         return position
-    if kind and kind in b"!?/":
-        return (yield from _find(_MARKUP_END, page, after))
-    return after  # no markup at all
+    return (yield from _find(_MARKUP_END, page, after))
 
 
 def _skip_script(page: bytes, position: int) -> _Steps:
