@@ -30,6 +30,9 @@ _HTML_ENCODINGS = frozenset({b"text/html", b"application/xhtml+xml"})
 # What is noted of an open element: whether it is SVG's, and whether HTML may follow inside.
 _SVG, _INTEGRATION = 1, 2
 
+# Elements deeper than this count as closed at once; browsers are satisfied with 512.
+_DEEPEST = 4096
+
 # What this wants to see of a tag's attributes.
 ATTRIBUTES = _FONT_ATTRIBUTES | {b"encoding"}
 # The end tags that may lead from HTML back into the foreign content around it.
@@ -45,10 +48,8 @@ class ForeignContent:
     __slots__ = ("_count", "_kinds", "_open", "_xml", "inside")
 
     def __init__(self, *, xml: bool) -> None:
-        # Two lists and not one of pairs, as there may be a million of them: pairs would be looked
-        # at by the garbage collector, for a tenth of a second at a time.
         self._open: list[bytes] = []
-        self._kinds: list[int] = []
+        self._kinds: list[int] = []  # of each open element, what is noted of it
         self._count: dict[bytes, int] = {}
         self._xml = xml
         self.inside = False
@@ -71,7 +72,7 @@ class ForeignContent:
             svg = bool(self._kinds[-1] & _SVG) or (
                 name == b"svg" and self._open[-1] == b"annotation-xml"
             )
-        if not closed:
+        if not closed and len(self._open) < _DEEPEST:
             integration = _is_integration(name, attributes, svg=svg)
             self._open.append(name)
             self._kinds.append(_SVG * svg | _INTEGRATION * integration)

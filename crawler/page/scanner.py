@@ -6,7 +6,7 @@ Rules, which the tests hold it to:
    writes a page can make a tree of it quadratic; see docs/decisions/hostile-pages.md.
 2. **In small steps.** `scan` yields None every few thousand bytes or tags, so that a caller on an
    event loop can let others go first.
-3. **In constant memory**, apart from the tags it hands out and the SVG elements left open.
+3. **In constant memory**, apart from the tags that it hands out.
 4. **As the HTML standard's tokenizer** ("Tokenization"), with what the standard's tree builder
    tells it: where text is raw (`<script>`, `<title>`, …), where markup is foreign (SVG, MathML),
    and what is in a `<template>` and so no part of the document.
