@@ -52,9 +52,9 @@ async def crawl(
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
     ``concurrency`` is the number of pages in work at a time, ``kinds`` what is taken for a link
-    (:data:`crawler.page.KINDS`). To stop early, cancel the call: the
-    pages in work are given up, all that was found until then is written, and ``summary``, which
-    counts as the crawl goes on, agrees with the file.
+    (:data:`crawler.page.KINDS`). To stop early, cancel the call: the pages in work are given up, all
+    that was found until then is written, and ``summary``, which counts as the crawl goes on, agrees
+    with the file.
 
     Raises OSError, perhaps in an ExceptionGroup, if the list cannot be read or the file cannot be
     written.
@@ -69,16 +69,16 @@ async def crawl(
     async def work() -> None:
         while (job := await frontier.next()) is not None:
             try:
-                response, links = await _fetch(client, job, kinds, turns)
+                response, page = await _fetch(client, job, kinds, turns)
             except HTTPError as error:
                 summary.failures[error.reason] += 1
                 observer.failure(job, error)
                 continue
             summary.pages += 1
-            summary.links += len(links)
+            summary.links += len(page.links)
             summary.received += response.wire_bytes
-            observer.page(job, response, len(links))
-            await output.add(job.source, links)
+            observer.page(job, response, len(page.links))
+            await output.add(job.source, page.links)
 
     try:
         async with (
@@ -95,7 +95,7 @@ async def crawl(
 
 async def _fetch(
     client: Client, job: Job, kinds: frozenset[str], turns: Turns
-) -> tuple[Response, list[str]]:
+) -> tuple[Response, PageLinks]:
     """One page and its links; every failure is an HTTPError, so that it stops this URL alone."""
     try:
         response = await client.get(job.url, inspect=want_html)
@@ -103,8 +103,7 @@ async def _fetch(
             response.body
         ):
             raise NotHTML(job.source, "no content type, and the body is no text")
-        found = await turns.run(_links(response, kinds), len(response.body))
-        return response, found.links
+        return response, await turns.run(_links(response, kinds), len(response.body))
     except HTTPError:
         raise
     except Exception as error:
