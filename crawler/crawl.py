@@ -52,9 +52,9 @@ async def crawl(
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
     ``concurrency`` is the number of pages in work at a time, ``kinds`` what is taken for a link
-    (:data:`crawler.page.KINDS`). To stop early, cancel the call: the pages in work are given up, all
-    that was found until then is written, and ``summary``, which counts as the crawl goes on, agrees
-    with the file.
+    (:data:`crawler.page.KINDS`). To stop early, cancel the call: the pages in work are given up,
+    all that was found until then is written, and ``summary``, which counts as the crawl goes on,
+    agrees with the file.
 
     Raises OSError, perhaps in an ExceptionGroup, if the list cannot be read or the file cannot be
     written.

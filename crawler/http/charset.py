@@ -125,6 +125,7 @@ _UNQUOTED = re.compile(r"[^ \t\n\f\r;]*+")
 _XML_ENCODING = re.compile(
     rb"<\?xml(?=[ \t\n\r])[^>]*?[ \t\n\r]encoding" + _SPACE + rb"=" + _SPACE + rb"""(["'])(.*?)\1"""
 )
+_ANY_META = re.compile(rb"<[mM][eE][tT][aA]")
 _PRESCAN = re.compile(
     rb"(<!--)|<(meta)(?=[ \t\n\f\r/])|</?[a-z][^ \t\n\f\r>]*+|(<[!/?])", re.IGNORECASE
 )
@@ -181,6 +182,8 @@ def _xml_codec(head: bytes) -> str | None:
 
 def _prescan(head: bytes) -> str | None:
     """Look for a ``<meta>`` as the standard does ("prescan a byte stream"): without a parser."""
+    if _ANY_META.search(head) is None:
+        return None
     position = 0
     while match := _PRESCAN.search(head, position):
         position = match.end()

@@ -41,6 +41,8 @@ _OVERLAP = 16
 
 # Elements whose text is no markup. <noscript> is not one of them: we run no scripts.
 _RAW_TEXT = frozenset(b"script style title textarea xmp iframe noembed noframes".split())
+# Those that pages are full of.
+_OFTEN = frozenset({b"script", b"style", b"title"})
 _SPECIAL = _RAW_TEXT | {b"plaintext", b"svg", b"math", b"template"}
 _SPECIAL_ATTRIBUTES = foreign.ATTRIBUTES | {b"shadowrootmode", b"xlink:href"}
 
@@ -136,6 +138,9 @@ _THIS_VALUE = _VALUE % ((b"",) * 4)
 # More attributes, or tags, than this are read in steps.
 _ATTRIBUTES_AT_ONCE = b"{0,64}+"
 _TAGS_AT_ONCE = b"{0,250}+"
+# So are longer comments, scripts and styles than have this many dashes or "<".
+_PIECES_AT_ONCE = b"{0,200}+"
+_SHORT_COMMENT = rb"!--(?!-?>)(?:[^-]++|-(?!-!?>))" + _PIECES_AT_ONCE + rb"--!?>"
 
 
 class _Grammar(NamedTuple):
@@ -162,12 +167,16 @@ def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool
     wanted_tag = rb"[^<]*+(?:<(?:(?!)()()()|%b(%b)))?+" % (prefix, _TAG_NAME)
     if elements:
         start = _one_of(elements | _SPECIAL) + _TAG_NAME_ENDS
+        attributes_of_any = rb"(?:%b%b%b)%b%b>" % (
+            *(_BETWEEN, _NAME, _ANY_VALUE, _ATTRIBUTES_AT_ONCE, _BETWEEN),
+        )
         boring = rb"(?!%b%b)[a-zA-Z]" % (prefix, start)
         if not xml:
             boring = _begins_none_of(elements | _SPECIAL)
-        boring_tag = rb"(?:/[a-zA-Z]|%b)[^ \t\n\f\r/>]*+(?:>|(?:%b%b%b)%b%b>)" % (
-            *(boring, _BETWEEN, _NAME, _ANY_VALUE, _ATTRIBUTES_AT_ONCE, _BETWEEN),
-        )
+        boring_tag = rb"(?:/[a-zA-Z]|%b)[^ \t\n\f\r/>]*+(?:>|%b)" % (boring, attributes_of_any)
+        if not xml:
+            raw = b"|".join(_short_raw_text(name, attributes_of_any) for name in _OFTEN - elements)
+            boring_tag = rb"(?:%b|%b|%b)" % (boring_tag, _SHORT_COMMENT, raw)
         plain = _plain_tag(elements - _SPECIAL, attributes)
         wanted_tag = rb"(?:[^<]*+<%b)%b[^<]*+(?:<(?:%b%b|%b(%b)))?+" % (
             *(boring_tag, _TAGS_AT_ONCE, prefix, plain, prefix, start),
@@ -178,6 +187,15 @@ def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool
         *(wanted, _THIS_VALUE),
     )
     return _Grammar(re.compile(wanted_tag), re.compile(any_tag), re.compile(attribute))
+
+
+def _short_raw_text(name: bytes, attributes: bytes) -> bytes:
+    """An element whose text is raw, up to its end tag; but no script with a comment in it."""
+    ends = rb"/%b%b" % (_one_of([name]), _TAG_NAME_ENDS)
+    stops = ends + rb"|!--" * (name == b"script")
+    return rb"%b%b(?:>|%b)(?:[^<]++|<(?!%b))%b(?=<%b)" % (
+        *(_one_of([name]), _TAG_NAME_ENDS, attributes, stops, _PIECES_AT_ONCE, ends),
+    )
 
 
 def _plain_tag(elements: frozenset[bytes], attributes: frozenset[bytes]) -> bytes:
