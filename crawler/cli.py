@@ -25,6 +25,7 @@ from .http import Client, HTTPError, Limits, Retry, tls_context
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
+from .page import DEFAULT_KINDS, KINDS, parse_kinds
 from .progress import progress, say
 from .summary import Summary
 from .threads import AbandonableThreads
@@ -124,6 +125,7 @@ async def _crawl_until_signal(
                     observer,
                     concurrency=options.concurrency,
                     append=options.append,
+                    kinds=options.links,
                     summary=summary,
                 )
         except asyncio.CancelledError:
@@ -213,6 +215,13 @@ def _parser() -> argparse.ArgumentParser:
         "--append", action="store_true", help="add to the output instead of replacing it"
     )
     parser.add_argument(
+        "--links",
+        type=_kinds,
+        default=DEFAULT_KINDS,
+        metavar="KINDS",
+        help=f"what is taken for a link, of {','.join(KINDS)} (default: a,area)",
+    )
+    parser.add_argument(
         "--loop",
         default="miniloop",
         metavar="NAME",
@@ -293,6 +302,13 @@ def _parser() -> argparse.ArgumentParser:
         help="who to say that we are (default: %(default)s)",
     )
     return parser
+
+
+def _kinds(text: str) -> frozenset[str]:
+    try:
+        return parse_kinds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _whole_number(text: str) -> int:

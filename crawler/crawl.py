@@ -15,6 +15,7 @@ from .frontier import Frontier, Job, Malformed
 from .http import URL, BadStatus, Client, HTTPError, NotHTML, Reply, Response
 from .http.charset import utf8_steps
 from .http.mime import is_html, is_xhtml, may_be_html
+from .http.url import reference_in
 from .output import Output
 from .page import DEFAULT_KINDS, PageLinks, Turns, link_steps
 from .summary import Summary
@@ -105,14 +106,18 @@ async def _fetch(
             response.body
         ):
             raise NotHTML(job.source, "no content type, and the body is no text")
-        return response, await turns.run(_links(response, kinds), len(response.body))
+        return response, await turns.run(
+            _links(response, kinds, len(job.source)), len(response.body)
+        )
     except HTTPError:
         raise
     except Exception as error:
         raise UnexpectedError(job.source, f"{type(error).__name__}: {error}") from error
 
 
-def _links(response: Response, kinds: frozenset[str]) -> Generator[None, None, PageLinks]:
+def _links(
+    response: Response, kinds: frozenset[str], beside: int
+) -> Generator[None, None, PageLinks]:
     """Find the links of a page, in steps: it may be long, and made to be slow."""
     headers = response.headers
     field = headers.get("content-type", "")
@@ -125,8 +130,9 @@ def _links(response: Response, kinds: frozenset[str]) -> Generator[None, None, P
             codec,
             kinds,
             xml=xml,
-            link_header=headers.get("link", ""),
-            refresh_header=headers.get("refresh", ""),
+            link_header=reference_in(headers.get("link", "")),
+            refresh_header=reference_in(headers.get("refresh", "")),
+            beside=beside,
         )
     )
 

@@ -9,7 +9,6 @@ import re
 from typing import NamedTuple
 
 from crawler.http import URL, InvalidURL
-from crawler.page.hosts import MAX_HOST, host_is_too_long
 
 from .lines import MAX_LINE
 
@@ -53,8 +52,6 @@ def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
         return Malformed(number, _shown(raw), f"longer than {MAX_LINE:,} bytes")
     if control := _CONTROL.search(text):
         return Malformed(number, text[:200], f"the control character {control[0]!r} inside the URL")
-    if host_is_too_long(text):
-        return Malformed(number, text[:200], f"a host name of more than {MAX_HOST} characters")
     try:
         return Job(text, URL(text))
     except InvalidURL as error:

@@ -9,17 +9,14 @@ the ``Location`` has its own (section 10.2.2). What was meant for one origin, ``
 ``Cookie``, is not carried to another.
 """
 
-import re
-
 from .errors import InvalidURL, RedirectError
 from .headers import Headers
 from .reply import Reply
 from .request import Request
-from .url import URL
+from .url import URL, reference_in
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host"})
 
 _Sent = tuple[str, bytes, str, str]
@@ -83,12 +80,7 @@ def _location(start: str, here: URL, status: int, headers: Headers) -> str:
     if len(set(locations)) > 1:
         # Somebody may have smuggled one of them in: browsers follow neither.
         raise RedirectError(start, f"{here} answers {status} with Locations that differ")
-    raw = locations[0].encode("latin-1")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        # No text that we know the encoding of: the server gets its own bytes back.
-        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], raw).decode("ascii")
+    return reference_in(locations[0])
 
 
 def _following(request: Request, status: int, there: URL) -> Request:
