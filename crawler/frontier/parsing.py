@@ -30,10 +30,22 @@ class Malformed(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A URL to fetch: ``source`` as the list has it, and parsed."""
+    """A URL to fetch: ``source`` as it is written down, and parsed.
+
+    ``named`` says that it is from the user's list and not from a page. ``tries`` is how often it
+    was asked for in vain, ``redirects`` how many led to it.
+    """
 
     source: str
     url: URL
+    named: bool = True
+    tries: int = 0
+    redirects: int = 0
+
+    @property
+    def key(self) -> str:
+        """The URL without its fragment: what is the same page has the same key."""
+        return self.url.href.partition("#")[0]
 
 
 def parse_line(raw: bytes, number: int) -> Job | Malformed | None:

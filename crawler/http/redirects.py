@@ -17,6 +17,8 @@ from .url import URL, reference_in
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
+# How many in a row are followed, unless somebody says otherwise.
+MAX_REDIRECTS = 10
 _FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host"})
 
 _Sent = tuple[str, bytes, str, str]
@@ -66,6 +68,15 @@ class Trail:
             there.href += here.href[here.href.index("#") :]
         self._urls.append(there)
         return following
+
+
+def destination(url: URL, reply: Reply) -> URL:
+    """Where a redirect leads; raises RedirectError if that is nowhere."""
+    location = _location(url.href, url, reply.status, reply.headers)
+    try:
+        return URL(location, base=url)
+    except InvalidURL as error:
+        raise RedirectError(url.href, f"redirected to {location!r}: {error.detail}") from error
 
 
 def _as_sent(request: Request, cookies: str) -> _Sent:

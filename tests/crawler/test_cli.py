@@ -154,7 +154,7 @@ def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -
         (["--summary", "no/such/directory"], "cannot write no/such/directory: No such file"),
         (["--summary", "urls.txt"], "the summary urls.txt is the list of URLs itself"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
-        (["a", "b"], "unrecognized arguments: b"),
+        (["a", "b"], "name either one list or URLs only"),
     ],
 )
 def test_bad_usage_is_2_and_says_what_is_wrong(
@@ -298,7 +298,14 @@ def test_the_summary_is_written_as_json_as_well(tmp_path: Path, at: Addresses) -
     assert summary.pop("seconds") > 0
     assert summary.pop("received") > 1000
     assert summary.pop("links") == len(links_in(tmp_path / "foundurls.txt"))
-    assert summary == {"pages": 1, "malformed": 1, "failures": {"status": 1}, "interrupted": False}
+    assert summary == {
+        "pages": 1,
+        "malformed": 1,
+        "redirected": 0,
+        "disallowed": 0,
+        "failures": {"status": 1},
+        "interrupted": False,
+    }
 
 
 def test_any_loop_can_be_named_by_module_and_factory(tmp_path: Path, at: Addresses) -> None:
