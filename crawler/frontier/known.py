@@ -14,7 +14,6 @@ above.
 import zlib
 from collections.abc import Iterable, Iterator
 
-
 # The depth at which the list counts: what is on it may be found deeper before it is read.
 _LIST = -1
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 class Record:
     """One URL and what came of it. Sizes are in bytes, times in seconds.
 
-    ``url`` is as the list or the page has it. ``redirects`` are the URLs on the way from there to
-    ``final_url``; where a page that a link led to is a redirect, ``final_url`` is where it points,
-    and has a record of its own. ``size`` is that of the body as it was sent, ``decoded_size``
-    without its content coding. ``timings`` has the seconds of each phase, by the names of
-    :mod:`crawler.http.trace`. ``flags`` say what was odd and did no harm. ``error`` is empty if
-    there was none.
+    ``url`` is as the list or the page has it. ``redirects`` are the URLs that redirected on the way
+    to ``final_url``; where a page that a link led to is a redirect, ``final_url`` is where it
+    points, and has a record of its own. ``size`` is that of the body as it was sent,
+    ``decoded_size`` without its content coding. ``timings`` has the seconds of each phase, by the
+    names of :mod:`crawler.http.trace`. ``flags`` say what was odd and did no harm. ``error`` is
+    empty if there was none.
     """
 
     url: str
