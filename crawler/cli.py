@@ -44,47 +44,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     parser = make_parser()
     options = parser.parse_args(arguments)
-    try:
-        factory = loop_factory(options.loop)
-        tls = tls_of(options)
-        Proxies(options.proxy, environment=True)  # says now what is wrong with one
-        files = check_files(urls_of(options), options.output, options.summary)
-        _check_state(options, files)
-        _allow_sockets(options.concurrency)
-        own_name = options.output is None and not options.resume
-        if own_name and (kept := files.keep_former_output()) is not None:
-            say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
-    except (UnknownLoop, OSError, HTTPError) as error:
-        say(f"{parser.prog}: error: {error}", sys.stderr)
-        return BAD_USAGE
-    if options.insecure:
-        say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
-    keep_freed_memory()
-    try:
-        with contextlib.ExitStack() as stack:
-            journal: State | None = None
-            if options.state is not None:
-                try:
-                    state = State(options.state, files.output, resume=options.resume)
-                    journal = stack.enter_context(state)
-                except OSError as error:
-                    say(f"{parser.prog}: error: {error}", sys.stderr)
-                    return BAD_USAGE
+    with contextlib.ExitStack() as stack:
+        try:
+            factory = loop_factory(options.loop)
+            tls = tls_of(options)
+            Proxies(options.proxy, environment=True)  # says now what is wrong with one
+            files = check_files(urls_of(options), options.output, options.summary)
+            _allow_sockets(options.concurrency)
+            state = _state(options, files)
+            journal = None if state is None else stack.enter_context(state)
+            own_name = options.output is None and (journal is None or not journal.written)
+            if own_name and (kept := files.keep_former_output()) is not None:
+                say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
+        except (UnknownLoop, OSError, HTTPError) as error:
+            say(f"{parser.prog}: error: {error}", sys.stderr)
+            return BAD_USAGE
+        if options.insecure:
+            say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
+        keep_freed_memory()
+        try:
             return _run(options, files, factory, tls, journal)
-    except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
-        return _SIGNAL_BASE + signal.SIGINT
+        except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
+            return _SIGNAL_BASE + signal.SIGINT
 
 
-def _check_state(options: argparse.Namespace, files: Files) -> None:
-    """Raise OSError, in words, for what does not go with a state, or needs one."""
+def _state(options: argparse.Namespace, files: Files) -> State | None:
+    """The state of the crawl, if it is to have one; raises OSError for what does not go with it."""
     if options.state is None:
         if options.resume:
             raise OSError("--resume needs the --state to go on with")
-        return
+        return None
     if options.append:
         raise OSError("--append and --state do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with --state the output must be a file, not {files.output}")
+    return State(options.state, files.output, resume=options.resume)
 
 
 def _run(

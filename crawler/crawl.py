@@ -7,6 +7,7 @@ a worker that finds the output behind waits for it before it fetches again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from .frontier import (
     Malformed,
     Robots,
     Scope,
+    Sitemap,
+    read_sitemap,
 )
-from .http import BadStatus, Client, HTTPError, Response
+from .http import URL, BadStatus, Client, HTTPError, InvalidURL, Response
 from .http.retry import seconds_asked
 from .output import FORMATS, Format, Output
 from .page import DEFAULT_KINDS
@@ -98,7 +101,8 @@ async def crawl(
     """
     summary = summary or Summary()
     manners = manners or Manners()
-    robots = Robots(client, manners.robots) if manners.robots is not None else None
+    robots = Robots(client, manners.robots or "crawler")
+    obeys = manners.robots is not None
     fetcher = Fetcher(client, kinds, records=form.records)
 
     def malformed(line: Malformed) -> None:
@@ -110,7 +114,10 @@ async def crawl(
         while (job := await frontier.next(job)) is not None:
             visit = Visit(job)
             try:
-                if robots is not None and not job.named:
+                if job.sitemap:
+                    await _read_sitemaps(client, robots, frontier, job)
+                    continue
+                if obeys and not job.named:
                     rules = await robots.rules(job.url)
                     rules.check(job.url)
                     if rules.delay:
@@ -127,6 +134,10 @@ async def crawl(
                 ):
                     continue
                 visit.error = error
+                if job.sitemap:
+                    summary.failures[error.reason] += 1
+                    observer.failure(job._replace(source=job.url.href), error)
+                    continue
                 frontier.found(job, ())
                 if isinstance(error, Disallowed):
                     summary.disallowed += 1
@@ -168,3 +179,15 @@ async def crawl(
     finally:
         summary.stop_clock()
     return summary
+
+
+async def _read_sitemaps(client: Client, robots: Robots, frontier: Frontier, job: Job) -> None:
+    """Find the sitemaps of an origin, or read one of them."""
+    if job.sitemap == 1:
+        for text in (await robots.rules(job.url)).sitemaps:
+            with contextlib.suppress(InvalidURL):
+                frontier.listed(job, URL(text, base=job.url).href, is_sitemap=True)
+        return
+    sitemap = Sitemap()
+    async for url in read_sitemap(client, job.url, sitemap):
+        frontier.listed(job, url, is_sitemap=sitemap.is_index)

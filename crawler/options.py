@@ -70,6 +70,7 @@ def scope_of(options: argparse.Namespace) -> Scope:
         deny=tuple(options.deny),
         max_pages=options.max_pages,
         max_per_host=options.max_per_host,
+        sitemaps=options.sitemaps,
     )
 
 
@@ -210,6 +211,11 @@ def _add_scope(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="REGEX",
         help="no links in which one of these is found",
+    )
+    group.add_argument(
+        "--sitemaps",
+        action="store_true",
+        help="fetch as well what the sites of the given URLs list in their sitemaps",
     )
     group.add_argument(
         "--max-pages", type=_whole_number, metavar="N", help="ask for this many URLs at most"

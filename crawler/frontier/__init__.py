@@ -8,6 +8,7 @@ from .parsing import Job, Malformed, parse_line
 from .reading import CHUNK, count_urls
 from .robots import Disallowed, Robots
 from .scope import Scope
+from .sitemaps import Sitemap, read_sitemap
 from .state import State
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "Malformed",
     "Robots",
     "Scope",
+    "Sitemap",
     "State",
     "count_urls",
     "is_public",
     "parse_line",
+    "read_sitemap",
 ]

@@ -23,6 +23,7 @@ from .order import Order
 from .parsing import Job, Malformed
 from .reading import URLList
 from .scope import Bounds, Scope
+from .sitemaps import MAX_LEVELS, MAX_SITEMAPS
 
 # Fewer URLs than this in the queues, and more of the list is read.
 LOW_WATER = 1_000
@@ -59,12 +60,14 @@ class Frontier:
         # Whether a URL is remembered: not if there is nothing to follow and nothing to come back
         # to.
         self._known: Known | None = None
-        if self._depth or journal is not None:
+        if self._depth or journal is not None or self._bounds.scope.sitemaps:
             self._known = Known(self._depth)
         self._reading: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         # Pages whose server was busy, and whether they have been put back.
         self._busy: dict[str, bool] = {}
+        # Sitemaps that have been asked for, by origin.
+        self._sitemaps: dict[str, set[str]] = {}
 
     async def __aenter__(self) -> "Frontier":
         if self._journal is not None:
@@ -179,6 +182,25 @@ class Frontier:
             self._order.add(job.url.host, job._replace(tries=job.tries + 1))
         return again
 
+    def listed(self, job: Job, url: str, *, is_sitemap: bool) -> None:
+        """Fetch what a sitemap lists, or where robots.txt says that one is.
+
+        ``job`` is what led to it. What it lists is as near as what the user does, but not named.
+        """
+        known = self._known
+        assert known is not None
+        if not is_sitemap:
+            if self._bounds.takes(url):
+                self._reach(known, url, 0)
+            return
+        asked = self._sitemaps[job.source]
+        if url in asked or len(asked) >= MAX_SITEMAPS or job.sitemap > MAX_LEVELS:
+            return
+        asked.add(url)
+        known.more_begins()
+        there = URL(url)
+        self._order.add(there.host, job._replace(url=there, sitemap=job.sitemap + 1))
+
     def space_out(self, url: URL, delay: float) -> None:
         """Keep at least ``delay`` seconds between two requests to the host of ``url``."""
         self._order.space_out(url.host, delay)
@@ -192,7 +214,10 @@ class Frontier:
             if key in self._busy:
                 good, again = False, self._busy.pop(key)
         if self._known is not None and not again:
-            self._known.settle(job.key)
+            if job.sitemap:
+                self._known.no_more_begins()
+            else:
+                self._known.settle(job.key)
         self._order.done(job.url.host, good=good)
 
     def _reach(self, known: Known, link: str, depth: int, redirects: int = 0) -> None:
@@ -216,7 +241,7 @@ class Frontier:
             for job in await self._list.read():
                 self._name(job)
             if self._known is not None and self._list.exhausted:
-                self._known.no_more_begin()
+                self._known.no_more_begins()
         except Exception as error:  # noqa: BLE001  (whoever asks for the next URL gets it)
             self._failure = error
         finally:
@@ -237,6 +262,11 @@ class Frontier:
                 self._order.add(host, job)
             return
         self._bounds.begin_at(host)
+        origin = job.url.origin
+        if self._bounds.scope.sitemaps and origin not in self._sitemaps:
+            self._sitemaps[origin] = set()
+            known.more_begins()
+            self._order.add(host, Job(origin, URL(origin), sitemap=1))
         key = job.key
         if key in known:  # it stands there twice, or a page led to it before the list did
             self._reach(known, key, 0)

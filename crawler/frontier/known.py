@@ -68,8 +68,12 @@ class Known:
         self._kept.setdefault(depth, {})[url] = kept
         return kept
 
-    def no_more_begin(self) -> None:
-        """Count the list as read to its end."""
+    def more_begins(self) -> None:
+        """Count one more list that is still to be read."""
+        self._open[_LIST] += 1
+
+    def no_more_begins(self) -> None:
+        """Count a list as read to its end; there is one to begin with."""
         self._open[_LIST] -= 1
         self._advance()
 

@@ -33,7 +33,8 @@ class Job(NamedTuple):
     """A URL to fetch: ``source`` as it is written down, and parsed.
 
     ``named`` says that it is from the user's list and not from a page. ``tries`` is how often it
-    was asked for in vain, ``redirects`` how many led to it.
+    was asked for in vain, ``redirects`` how many led to it. ``sitemap`` is 0 for a page, 1 for an
+    origin whose sitemaps are to be found, and above that how deep a sitemap lies in indexes.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Job(NamedTuple):
     named: bool = True
     tries: int = 0
     redirects: int = 0
+    sitemap: int = 0
 
     @property
     def key(self) -> str:

@@ -27,6 +27,7 @@ class Scope:
 
     ``same_host`` and ``same_site`` stay where the user's URLs are, or where those redirect to. A
     link is followed if one of ``allow`` (or there is none) and none of ``deny`` is found in it.
+    ``sitemaps`` adds what the sites of the user's URLs list themselves.
     ``max_pages`` and ``max_per_host`` bound how many URLs are asked for; None is no bound.
     """
 
@@ -37,6 +38,7 @@ class Scope:
     deny: tuple[re.Pattern[str], ...] = ()
     max_pages: int | None = None
     max_per_host: int | None = None
+    sitemaps: bool = False
 
 
 class Bounds:

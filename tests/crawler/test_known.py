@@ -40,7 +40,7 @@ def crawl(
                 else:
                     reach(known, waiting, root, 0)
             elif not list_read:
-                known.no_more_begin()
+                known.no_more_begins()
                 list_read = True
             continue
         url = waiting.pop(place)
@@ -110,7 +110,7 @@ def test_a_redirect_leads_to_a_page_as_deep_as_itself(
 def test_nothing_is_kept_that_can_no_longer_matter() -> None:
     known = Known(3)
     known.add("a", 0)
-    known.no_more_begin()
+    known.no_more_begins()
     known.close("a", ["b"])
     known.add("b", 1)
     known.settle("a")

@@ -21,7 +21,7 @@ from crawler.http import Client, Limits
 from crawler.output import Output
 from crawler.summary import Summary
 from tests.crawler.scripted import anchors, asked, pages, serving
-from tests.crawler.test_cli import ROOT, command
+from tests.crawler.test_cli import ROOT, command, run_command
 from tests.crawler.test_crawl import Notes, links_in
 
 Run = Callable[..., Any]
@@ -175,6 +175,20 @@ def test_a_state_needs_a_file_as_output(run: Run, tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="must be a file"):
         run(main)
+
+
+def test_a_state_that_is_there_is_not_begun_anew_and_its_output_stays(tmp_path: Path) -> None:
+    with serving(pages({"/": anchors("/a")})) as server:
+        first = run_command(server.url, "--state", "crawl.db", cwd=tmp_path)
+        assert first.returncode == 0, first.stderr
+        again = run_command(server.url, "--state", "crawl.db", cwd=tmp_path)
+        assert again.returncode == 2
+        assert "go on with it by --resume" in again.stderr
+        resumed = run_command(server.url, "--state", "crawl.db", "--resume", cwd=tmp_path)
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(server.requests) == 1
+    assert len(links_in(tmp_path / "foundurls.txt")) == 1
+    assert not (tmp_path / "foundurls.txt.1").exists()
 
 
 @pytest.mark.timeout(300)
