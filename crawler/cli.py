@@ -24,7 +24,7 @@ from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
-from .options import make_client, make_parser, manners_of, scope_of, tls_of, urls_of
+from .options import make_client, make_parser, manners_of, scope_of, terms_of, tls_of, urls_of
 from .output import format_for
 from .progress import progress, say
 from .summary import Summary
@@ -78,7 +78,9 @@ def _state(options: argparse.Namespace, files: Files) -> State | None:
         raise OSError("--append and --state do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with --state the output must be a file, not {files.output}")
-    return State(options.state, files.output, resume=options.resume)
+    return State(
+        options.state, files.output, resume=options.resume, terms=terms_of(options, files.output)
+    )
 
 
 def _run(

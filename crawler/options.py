@@ -11,7 +11,7 @@ from .fetching import keep_timings
 from .files import DEFAULT_OUTPUT
 from .frontier import PER_HOST, Guard, Scope
 from .http import Client, Limits, Retry, tls_context
-from .output import FORMATS, Format
+from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
 
 EXAMPLES = """\
@@ -72,6 +72,16 @@ def scope_of(options: argparse.Namespace) -> Scope:
         max_per_host=options.max_per_host,
         sitemaps=options.sitemaps,
     )
+
+
+def terms_of(options: argparse.Namespace, output: Path) -> str:
+    """What must not change while a crawl is gone on with, in words."""
+    words = [f"--format {format_for(output, options.format).name}", f"--depth {options.depth}"]
+    words += [f"--links {','.join(sorted(options.links))}"]
+    words += ["--same-host"] * options.same_host + ["--same-site"] * options.same_site
+    words += [f"--allow {pattern.pattern}" for pattern in options.allow]
+    words += [f"--deny {pattern.pattern}" for pattern in options.deny]
+    return " ".join(words + ["--sitemaps"] * options.sitemaps)
 
 
 # How often a page is asked for again whose server is too busy, where links are followed.
