@@ -1,5 +1,7 @@
 """The command: ``crawler [urls.txt | URL ...] [-o foundurls.txt]``, also ``python -m crawler``.
 
+``crawler fetch URL`` is a command of its own, see :mod:`crawler.fetch`.
+
 The list and the output may be files, pipes or devices; ``-`` is standard input and output. What the
 command says about its work goes to standard error, so that standard output can be data.
 
@@ -18,6 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from .crawl import crawl
+from .fetch import fetch
 from .files import Files, check_files
 from .frontier import Guard, Journal, State, count_urls
 from .http import HTTPError
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["fetch"]:
+        return fetch(arguments[1:])
     parser = make_parser()
     options = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
@@ -105,7 +111,8 @@ def _run(
             first = first.exceptions[0]
         say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
         code = BAD_FILE
-    say("\n".join(summary.lines()), sys.stderr)
+    if not options.quiet:
+        say("\n".join(summary.lines()), sys.stderr)
     try:
         files.write_summary(summary.json() + "\n")
     except OSError as error:
@@ -145,7 +152,7 @@ async def _crawl_until_signal(
     form = format_for(files.output, options.format)
     guard = Guard()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total) as observer:
+    with progress(files.name, total, quiet=options.quiet) as observer:
         try:
             async with make_client(options, tls, guard, form) as client:
                 await crawl(

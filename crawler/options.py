@@ -22,6 +22,7 @@ examples:
                                                        a record of each page up to three links away
   crawler urls.txt --depth 2 -o links.tsv --state crawl.db --resume
                                                        begin, or go on where it was interrupted
+  crawler fetch https://example.org -i --timings       print one page; crawler fetch --help
 
 Exit codes: 0 all fetched, 1 some failed, 2 bad usage, 3 a file failed, 130 interrupted.
 """
@@ -178,6 +179,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--summary", type=Path, metavar="FILE", help="write the summary there as well, as JSON"
+    )
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
     )
     group.add_argument(
         "--state",

@@ -151,6 +151,20 @@ def test_robots_txt_is_read_as_the_rfc_says(
         assert asked(server).count("/robots.txt") == 1
 
 
+def test_a_server_without_robots_txt_because_there_is_no_server_is_a_failure(
+    run: Run, tmp_path: Path, at: Addresses
+) -> None:
+    page = anchors(f"{at.nobody}/a", f"{at.nobody}/b", "http://no-such-host.invalid/")
+    notes = Notes()
+    with serving(pages({"/": page})) as server:
+        scope, manners = Scope(depth=1), Manners(robots="crawler")
+        summary = run(
+            lambda: follow(tmp_path, server.url, scope=scope, manners=manners, notes=notes)
+        )
+    assert summary.failures == {"refused": 2, "DNS": 1}
+    assert summary.disallowed == 0
+
+
 def test_a_crawl_delay_is_kept(run: Run, tmp_path: Path) -> None:
     answers = {
         "/robots.txt": _text(b"User-agent: *\nCrawl-delay: 0.2\n"),
