@@ -165,7 +165,7 @@ class Future(_Base[T]):
         """
         if self._state is FINISHED:
             exception = self._exception
-            if self._unseen is not None:
+            if exception is not None and self._unseen is not None:
                 self._mark_seen()
             return exception
         if self._state is CANCELLED:
@@ -223,7 +223,7 @@ class Future(_Base[T]):
     def cancel(self, msg: Any = None) -> bool:
         """Cancel, with an optional message for the CancelledError. False if it was done already."""
         if self._state is not PENDING:
-            if self._unseen is not None:
+            if self._exception is not None and self._unseen is not None:
                 self._mark_seen()
             return False
         if msg is not self._cancel_message:
