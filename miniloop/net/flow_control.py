@@ -11,7 +11,8 @@ Source: the CPython documentation, "Flow control callbacks".
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+
+from miniloop.kernel.contract import Loop
 
 __all__ = ["WriteMarks"]
 
@@ -24,7 +25,7 @@ class WriteMarks:
     __slots__ = ("_loop", "_transport", "high", "low", "paused", "protocol")
 
     def __init__(
-        self, loop: Any, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
+        self, loop: Loop, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
     ) -> None:
         self._loop = loop
         self._transport: asyncio.BaseTransport | None = transport

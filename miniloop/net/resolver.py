@@ -13,6 +13,8 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
+
 __all__ = ["AddressInfo", "getaddrinfo", "getnameinfo", "parse_literal", "resolve"]
 
 # As socket.getaddrinfo gives it: family, type, protocol, canonical name, socket address.
@@ -69,7 +71,7 @@ def parse_literal(
 
 
 async def getaddrinfo(
-    loop: Any,
+    loop: CompleteLoop,
     host: Any,
     port: Any,
     *,
@@ -83,20 +85,20 @@ async def getaddrinfo(
         # The C library takes literals apart by itself; it needs no thread for that.
         flags |= socket.AI_NUMERICHOST
         return list(socket.getaddrinfo(host, port, family, type, proto, flags))
-    found: list[AddressInfo] = await loop.run_in_executor(
+    found = await loop.run_in_executor(
         None, socket.getaddrinfo, host, port, family, type, proto, flags
     )
-    return found
+    return list(found)
 
 
-async def getnameinfo(loop: Any, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+async def getnameinfo(loop: CompleteLoop, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
     """`socket.getnameinfo`, in the executor."""
     names: tuple[str, str] = await loop.run_in_executor(None, socket.getnameinfo, sockaddr, flags)
     return names
 
 
 async def resolve(
-    loop: Any,
+    loop: CompleteLoop,
     address: Any,
     *,
     family: int = 0,

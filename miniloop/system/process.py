@@ -37,6 +37,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
 
@@ -49,7 +50,7 @@ _STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
 
 
 async def start_program(
-    loop: Any, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_exec`: run a program, `args[0]`, with arguments.
 
@@ -62,7 +63,7 @@ async def start_program(
 
 
 async def start_shell(
-    loop: Any, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_shell`: have the shell run `cmd`, a string or bytes."""
     if not isinstance(cmd, bytes | str):
@@ -87,7 +88,7 @@ def _check_options(options: dict[str, Any], shell: bool) -> None:
 
 
 async def start_process(
-    loop: Any, protocol_factory: Callable[[], Any], args: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """Start a child and connect its pipes; `options` are those of `subprocess.Popen`.
 
@@ -115,7 +116,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     _extra: dict[str, Any]
 
-    def __init__(self, loop: Any, protocol: Any, args: Any, **options: Any) -> None:
+    def __init__(self, loop: CompleteLoop, protocol: Any, args: Any, **options: Any) -> None:
         """Start the child. Raises what `subprocess.Popen` does."""
         super().__init__()
         self._loop = loop
@@ -167,8 +168,10 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     async def connect_pipes(self) -> None:
         """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        loop = self._loop
+        connect: Any
         for fd, pipe in self._pipes.items():
-            connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
+            connect = loop.connect_write_pipe if fd == 0 else loop.connect_read_pipe
             await connect(lambda pipe=pipe: pipe, pipe.file)
         self._loop.call_soon(self._protocol.connection_made, self, context=self._context)
         for callback, args in self._early:
