@@ -35,13 +35,9 @@ from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 
 __all__ = ["DescriptorTransport", "ReadableTransport", "WritableTransport"]
-
-# Writes to a connection that is gone are dropped, as the far end would have; from here on the
-# program is told that it does so.
-LOST_WRITES_TOLERATED = 5
 
 
 class DescriptorTransport(asyncio.BaseTransport):

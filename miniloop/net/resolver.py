@@ -11,6 +11,7 @@ to the C library.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
@@ -59,14 +60,22 @@ def parse_literal(
             return None
     if not isinstance(host, str) or "%" in host:
         return None
-    for candidate in _FAMILIES if family == socket.AF_UNSPEC else (family,):
+    found = _family_of(host, _FAMILIES if family == socket.AF_UNSPEC else (family,))
+    if found is None:
+        return None
+    if found == socket.AF_INET6:
+        return found, kind, wanted, "", (host, number, flowinfo, scopeid)
+    return found, kind, wanted, "", (host, number)
+
+
+def _family_of(host: str, families: Iterable[int]) -> int | None:
+    """Which of these families `host` is a literal of; None if it is a name."""
+    for family in families:
         try:
-            socket.inet_pton(candidate, host)
+            socket.inet_pton(family, host)
         except (OSError, ValueError):  # ValueError: a NUL inside, for getaddrinfo to refuse
             continue
-        if candidate == socket.AF_INET6:
-            return candidate, kind, wanted, "", (host, number, flowinfo, scopeid)
-        return candidate, kind, wanted, "", (host, number)
+        return family
     return None
 
 
@@ -120,13 +129,4 @@ async def resolve(
 def _is_numeric(host: Any, port: Any) -> bool:
     if not isinstance(host, str) or not (port is None or isinstance(port, int)):
         return False
-    for family in _FAMILIES:
-        try:
-            socket.inet_pton(family, host)
-        except (
-            OSError,
-            ValueError,
-        ):  # ValueError: a NUL inside, which is for getaddrinfo to refuse
-            continue
-        return True
-    return False
+    return _family_of(host, _FAMILIES) is not None

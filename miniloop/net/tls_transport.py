@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 from miniloop.net.tls_inbox import Inbox
 from miniloop.net.tls_outbox import Outbox
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
@@ -31,9 +31,6 @@ __all__ = ["HIGH_WATER", "SSLTransport"]
 # Bytes that may wait to be encrypted before the application is told to pause. The transport below
 # keeps its own mark on what is encrypted and not yet sent.
 HIGH_WATER = 512 * 1024
-
-# Writes after the end that are dropped silently, as those on a plain socket are; then we say so.
-LOST_WRITES_TOLERATED = 5
 
 
 class TLSConnection(Protocol):
@@ -139,7 +136,7 @@ class SSLTransport(asyncio.Transport):
         """The handshake is done."""
         if not self._connected:
             self._connected = True
-            self._tell("connection_made", self)
+            self._tell_or_fail("connection_made", self)
 
     def deliver(self, inbox: Inbox) -> None:
         """Tell of what has come: of all, or of as much as fits into a buffer of the protocol's."""
@@ -167,11 +164,11 @@ class SSLTransport(asyncio.Transport):
             return
         size = inbox.fill(buffer)
         if size:
-            self._tell("buffer_updated", size)
+            self._tell_or_fail("buffer_updated", size)
 
     def tell_end_of_file(self) -> None:
         """The peer will send no more."""
-        if self._tell("eof_received"):
+        if self._tell_or_fail("eof_received"):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
     def tell_lost(self, exc: BaseException | None) -> None:
@@ -182,7 +179,7 @@ class SSLTransport(asyncio.Transport):
         if self._connected:
             protocol.connection_lost(exc)
 
-    def _tell(self, method: str, *args: Any) -> Any:
+    def _tell_or_fail(self, method: str, *args: Any) -> Any:
         try:
             return getattr(self._protocol, method)(*args)
         except (SystemExit, KeyboardInterrupt):

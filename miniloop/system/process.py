@@ -268,17 +268,17 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._returncode = returncode
         if self._loop.get_debug():
             logger.info("%r has ended", self)
-        self._tell(self._protocol.process_exited)
+        self._tell_soon(self._protocol.process_exited)
         self._finish_if_over()
         for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
 
     def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
-        self._tell(self._protocol.pipe_connection_lost, fd, exc)
+        self._tell_soon(self._protocol.pipe_connection_lost, fd, exc)
         self._finish_if_over()
 
-    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
+    def _tell_soon(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
             self._loop.call_soon(callback, *args, context=self._context)
         else:
@@ -341,7 +341,7 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
     """The child's standard output or standard error."""
 
     def data_received(self, data: bytes) -> None:
-        self.process._tell(self.process._protocol.pipe_data_received, self.fd, data)
+        self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)
 
 
 def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
