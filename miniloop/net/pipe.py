@@ -27,7 +27,6 @@ import fcntl
 import os
 import socket
 import stat
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -178,7 +177,7 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
             return True
         # A FIFO opened for both directions is readable when somebody has written to it.
         writes_only = fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
-        return stat.S_ISFIFO(self._mode) and writes_only and not sys.platform.startswith("aix")
+        return stat.S_ISFIFO(self._mode) and writes_only
 
     def _reader_gone(self) -> None:
         if stat.S_ISSOCK(self._mode) and self._peer_has_written():

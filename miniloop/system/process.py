@@ -29,9 +29,7 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
@@ -44,9 +42,6 @@ from miniloop.system.child_exit import ExitWatch, watch_exit
 __all__ = ["ProcessTransport", "start_process", "start_program", "start_shell"]
 
 _NAMES = {0: "stdin", 1: "stdout", 2: "stderr"}
-
-# AIX alone cannot tell the writing end of a pipe that its reader is gone; of a socket it can.
-_STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
 
 
 async def start_program(
@@ -127,7 +122,8 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._early: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._returncode: int | None = None
         self._exit_waiters: set[Any] = set()
-        process = _popen(args, options)
+        # Unbuffered, as the pipes are read and written by descriptor.
+        process = subprocess.Popen(args, bufsize=0, **options)
         self._proc: subprocess.Popen[bytes] | None = process
         self._pid = process.pid
         self._context = copy_context()  # for all that the protocol is told
@@ -342,17 +338,3 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)
-
-
-def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the child with unbuffered pipes, which are then read and written by descriptor."""
-    if not (_STDIN_IS_A_SOCKET and options.get("stdin") == subprocess.PIPE):
-        return subprocess.Popen(args, bufsize=0, **options)
-    theirs, ours = socket.socketpair()
-    try:
-        process = subprocess.Popen(args, bufsize=0, **{**options, "stdin": theirs})
-        process.stdin = open(ours.detach(), "wb", buffering=0)  # noqa: SIM115  # closed with its pipe
-    finally:
-        theirs.close()
-        ours.close()
-    return process
