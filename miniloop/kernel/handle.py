@@ -24,12 +24,11 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_callback, describe_source
 
 if TYPE_CHECKING:
     from traceback import StackSummary
-
-    from miniloop.kernel.scheduler import Scheduler
 
     # What `isinstance` says at run time, by way of `__class__`, type checkers read here.
     _Base = asyncio.Handle
@@ -59,7 +58,7 @@ class Handle(_Base):
 
     _callback: Callable[..., object] | None
     _args: tuple[Any, ...]
-    _loop: Scheduler
+    _loop: Loop
     _context: Context
 
     if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class Handle(_Base):
 def new_handle(
     callback: Callable[..., object],
     args: tuple[Any, ...],
-    loop: Scheduler,
+    loop: Loop,
     context: Context,
     kind: type[Handle] = Handle,
 ) -> Handle:
@@ -204,7 +203,7 @@ if sys.version_info >= (3, 14):
     def new_shared_handle(
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        loop: Scheduler,
+        loop: Loop,
         context: Context,
         kind: type[SharedHandle] = SharedHandle,
     ) -> Handle:
@@ -288,7 +287,7 @@ def new_timer(
     when: float,
     callback: Callable[..., object],
     args: tuple[Any, ...],
-    loop: Scheduler,
+    loop: Loop,
     context: Context,
     kind: type[TimerHandle] = TimerHandle,
 ) -> TimerHandle:

@@ -25,20 +25,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import deque
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
 from miniloop.kernel.future import PENDING, Future
 from miniloop.kernel.handle import Handle, SharedHandle
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
-
-if TYPE_CHECKING:
-    from collections import deque
-
-    from miniloop.kernel.scheduler import Scheduler
 
 __all__ = ["recover"]
 
@@ -52,7 +49,7 @@ _AWAITED: dict[type, str] = {
 }
 
 
-def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
+def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     """Put right what `error` has interrupted, which is on its way out of `run_turns`.
 
     `entry` is the one that was taken from the queue last, or None.
@@ -71,7 +68,7 @@ def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
     loop.needs_recovery = False
 
 
-def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
+def _put_back(loop: Loop, entry: Handle | Task[Any] | None, trace: TracebackType | None) -> None:
     """Queue a handle again that was taken and has not begun. Tasks are found otherwise."""
     if entry is None or isinstance(entry, Task) or id(entry) in set(map(id, loop._ready)):
         return
@@ -118,7 +115,7 @@ def _take_off(ready: deque[Any], entries: list[Any]) -> None:
         del ready[place]
 
 
-def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
+def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     for task in [task for task in loop.tasks if task._state is not PENDING]:
         # It had come to its end, and not yet to telling everybody.
         waiting, task._waiting = task._waiting, None
@@ -132,7 +129,7 @@ def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
         _place(loop, task, at_head=task is entry)
 
 
-def _displaced(loop: Scheduler) -> list[Task[Any]]:
+def _displaced(loop: Loop) -> list[Task[Any]]:
     """The tasks that are neither queued, nor waited for by a future that will wake them."""
     queue = list(iter(loop._ready))
     placed = set(map(id, queue))
@@ -166,7 +163,7 @@ def _waits(task: Task[Any], awaited: Any) -> bool:
     return any(callback == task._wakeup for callback, _ in awaited._callbacks or ())
 
 
-def _place(loop: Scheduler, task: Task[Any], *, at_head: bool) -> None:
+def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:
     """Queue a task that is nowhere, or have it wait."""
     if not is_suspended(task._coro):
         return  # it runs: somebody runs the loop inside of a step

@@ -40,14 +40,12 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
 from miniloop.kernel.last_words import UnfinishedTask
 from miniloop.kernel.misuse import why_not
 from miniloop.kernel.registry import current_tasks
-
-if TYPE_CHECKING:
-    from miniloop.kernel.scheduler import Scheduler
 
 __all__ = ["Task", "check_context", "new_task"]
 
@@ -486,7 +484,7 @@ def _schedule(task: Task[Any]) -> None:
     loop.tasks.add(task)
 
 
-def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a `Task` without going through its class, for `create_task`.
 
     The same as `Task.__init__`, written out: the calls that it makes take more than half of its

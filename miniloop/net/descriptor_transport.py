@@ -33,14 +33,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 
 __all__ = ["DescriptorTransport", "ReadableTransport", "WritableTransport"]
-
-# Writes to a connection that is gone are dropped, as the far end would have; from here on the
-# program is told that it does so.
-LOST_WRITES_TOLERATED = 5
 
 
 class DescriptorTransport(asyncio.BaseTransport):
@@ -67,7 +64,11 @@ class DescriptorTransport(asyncio.BaseTransport):
     _extra: dict[str, Any]  # asyncio's; behind get_extra_info
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         """Take over `file`, a non-blocking socket or file object; `_begin` then starts it all."""
         super().__init__(extra)
@@ -225,7 +226,11 @@ class ReadableTransport(DescriptorTransport):
     __slots__ = ()
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         self._paused = False
         self._ended = False  # nothing more will come, and the protocol knows
@@ -271,7 +276,11 @@ class WritableTransport(DescriptorTransport):
     _lost_write_warning = "socket.send() raised exception."
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         self._lost_writes = 0
         self._marks = WriteMarks(loop, self, protocol)

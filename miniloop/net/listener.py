@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net import connect
 from miniloop.net.burst import Burst
 from miniloop.net.connect import TLSOptions
@@ -66,7 +67,7 @@ class Listener:
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sock: socket.socket,
         server: Any,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -157,8 +158,9 @@ class Listener:
                 "socket": TransportSocket(self.sock),
             }
         )
-        self._loop.unwatch_reader(self._fd)
-        self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume)
+        if self._fd is not None:  # the handler may have closed the server
+            self._loop.unwatch_reader(self._fd)
+            self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume)
 
     def _resume(self) -> None:
         if self._fd is None:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.connect import TLSOptions
 from miniloop.net.listener import Listener
 from miniloop.net.unix_path import SocketFile
@@ -49,7 +50,7 @@ class Server(asyncio.AbstractServer):
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sockets: list[socket.socket],
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         backlog: int,

@@ -23,6 +23,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
 from miniloop.net.ownership import refuse_owned
@@ -46,7 +47,7 @@ class Sockets:
 
     __slots__ = ("_loop", "_poller")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: CompleteLoop) -> None:
         self._loop = loop
         self._poller: Poller = loop.poller
 

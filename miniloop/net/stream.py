@@ -28,6 +28,7 @@ from asyncio.trsock import TransportSocket
 from collections.abc import Iterable
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
 from miniloop.net.ownership import take
@@ -67,7 +68,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         waiter: Any = None,

@@ -49,13 +49,14 @@ import asyncio
 import ssl
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.net.tls_protocol import TLSProtocol
 
 __all__ = ["TLSProtocol", "start_tls"]
 
 
 async def start_tls(
-    loop: Any,
+    loop: Loop,
     transport: Any,
     protocol: asyncio.BaseProtocol,
     sslcontext: ssl.SSLContext,

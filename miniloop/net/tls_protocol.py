@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
 from miniloop.net.tls_inbox import Inbox
 from miniloop.net.tls_outbox import LARGEST_BATCH, RECORD, Outbox
@@ -75,7 +76,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        loop: Any,
+        loop: Loop,
         app_protocol: asyncio.BaseProtocol,
         sslcontext: ssl.SSLContext | bool | None,
         waiter: Any,

@@ -27,8 +27,9 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
 
 __all__ = ["ExitWatch", "PidfdWatch", "ThreadWatch", "watch_exit"]
@@ -45,7 +46,7 @@ class ExitWatch(Protocol):
 
 
 def watch_exit(
-    loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+    loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
 ) -> ExitWatch:
     """Call `on_exit(returncode)` in the loop when the process has ended, and reap it.
 
@@ -70,7 +71,7 @@ class PidfdWatch:
     _fd: int
 
     def __init__(
-        self, loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+        self, loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
     ) -> None:
         self._fd = -1
         self._loop = loop
@@ -106,7 +107,7 @@ class ThreadWatch:
     __slots__ = ("_closed", "_loop", "_on_exit", "_process")
 
     def __init__(
-        self, loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+        self, loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
     ) -> None:
         self._loop = loop
         self._process = process

@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import check_callback
 from miniloop.kernel.future import Future
 
@@ -40,7 +41,7 @@ class CallInThread(Future[Any]):
 
     __slots__ = ("_call",)
 
-    def __init__(self, loop: Any, call: concurrent.futures.Future[Any]) -> None:
+    def __init__(self, loop: Loop, call: concurrent.futures.Future[Any]) -> None:
         super().__init__(loop=loop)
         self._call = call
         call.add_done_callback(self._done_in_thread)
@@ -54,7 +55,7 @@ class CallInThread(Future[Any]):
 
     def _done_in_thread(self, call: concurrent.futures.Future[Any]) -> None:
         """In whatever thread finished the call: have the loop take the result."""
-        loop: Any = self._loop
+        loop: Loop = self._loop
         if self.done() and loop.is_closed():
             return
         try:
@@ -83,7 +84,7 @@ class DefaultExecutor:
 
     __slots__ = ("_loop", "is_shut_down", "pool")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.pool: concurrent.futures.ThreadPoolExecutor | None = None
         self.is_shut_down = False

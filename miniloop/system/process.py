@@ -29,14 +29,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
 
@@ -44,12 +43,9 @@ __all__ = ["ProcessTransport", "start_process", "start_program", "start_shell"]
 
 _NAMES = {0: "stdin", 1: "stdout", 2: "stderr"}
 
-# AIX alone cannot tell the writing end of a pipe that its reader is gone; of a socket it can.
-_STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
-
 
 async def start_program(
-    loop: Any, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_exec`: run a program, `args[0]`, with arguments.
 
@@ -62,7 +58,7 @@ async def start_program(
 
 
 async def start_shell(
-    loop: Any, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_shell`: have the shell run `cmd`, a string or bytes."""
     if not isinstance(cmd, bytes | str):
@@ -87,7 +83,7 @@ def _check_options(options: dict[str, Any], shell: bool) -> None:
 
 
 async def start_process(
-    loop: Any, protocol_factory: Callable[[], Any], args: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """Start a child and connect its pipes; `options` are those of `subprocess.Popen`.
 
@@ -115,7 +111,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     _extra: dict[str, Any]
 
-    def __init__(self, loop: Any, protocol: Any, args: Any, **options: Any) -> None:
+    def __init__(self, loop: CompleteLoop, protocol: Any, args: Any, **options: Any) -> None:
         """Start the child. Raises what `subprocess.Popen` does."""
         super().__init__()
         self._loop = loop
@@ -126,7 +122,8 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._early: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._returncode: int | None = None
         self._exit_waiters: set[Any] = set()
-        process = _popen(args, options)
+        # Unbuffered, as the pipes are read and written by descriptor.
+        process = subprocess.Popen(args, bufsize=0, **options)
         self._proc: subprocess.Popen[bytes] | None = process
         self._pid = process.pid
         self._context = copy_context()  # for all that the protocol is told
@@ -167,8 +164,10 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     async def connect_pipes(self) -> None:
         """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        loop = self._loop
+        connect: Any
         for fd, pipe in self._pipes.items():
-            connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
+            connect = loop.connect_write_pipe if fd == 0 else loop.connect_read_pipe
             await connect(lambda pipe=pipe: pipe, pipe.file)
         self._loop.call_soon(self._protocol.connection_made, self, context=self._context)
         for callback, args in self._early:
@@ -265,17 +264,17 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._returncode = returncode
         if self._loop.get_debug():
             logger.info("%r has ended", self)
-        self._tell(self._protocol.process_exited)
+        self._tell_soon(self._protocol.process_exited)
         self._finish_if_over()
         for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
 
     def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
-        self._tell(self._protocol.pipe_connection_lost, fd, exc)
+        self._tell_soon(self._protocol.pipe_connection_lost, fd, exc)
         self._finish_if_over()
 
-    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
+    def _tell_soon(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
             self._loop.call_soon(callback, *args, context=self._context)
         else:
@@ -338,18 +337,4 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
     """The child's standard output or standard error."""
 
     def data_received(self, data: bytes) -> None:
-        self.process._tell(self.process._protocol.pipe_data_received, self.fd, data)
-
-
-def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the child with unbuffered pipes, which are then read and written by descriptor."""
-    if not (_STDIN_IS_A_SOCKET and options.get("stdin") == subprocess.PIPE):
-        return subprocess.Popen(args, bufsize=0, **options)
-    theirs, ours = socket.socketpair()
-    try:
-        process = subprocess.Popen(args, bufsize=0, **{**options, "stdin": theirs})
-        process.stdin = open(ours.detach(), "wb", buffering=0)  # noqa: SIM115  # closed with its pipe
-    finally:
-        theirs.close()
-        ours.close()
-    return process
+        self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)
