@@ -12,9 +12,15 @@ and nowhere else: a line that lies on two pages is two copies, in whatever piece
 and SIGTERM are not kills: they end the crawl, and all that was found is written.
 
 When pages come faster than the disk takes them, handing over waits: memory is bounded.
+
+What the lines go to need not be a file. A pipe, a terminal or ``/dev/null`` cannot be truncated,
+and a pipe whose reader is slow holds up the last write for as long as it likes: when the crawl was
+told to end, half a second is all that such an output gets.
 """
 
 import asyncio
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -30,13 +36,21 @@ GATHER_BYTES = 64 * 1024
 GATHER_SECONDS = 0.1
 # The most that may be waiting for the disk before those who produce it have to wait as well.
 HIGH_WATER = 1024 * 1024
+# Seconds that a pipe gets to take the rest, once the crawl has been told to end.
+LAST_WRITE = 0.5
 
 
 class Output:
-    """Use as ``async with Output(path) as output``; leaving the block writes all that was added."""
+    """Use as ``async with Output(path) as output``; leaving the block writes all that was added.
 
-    def __init__(self, path: Path) -> None:
+    ``path`` may be an open file descriptor instead, which is written to from where it stands: what
+    is there was not ours to begin with. ``append`` adds to a file as well.
+    """
+
+    def __init__(self, path: Path | int, *, append: bool = False) -> None:
         self.path = path
+        self._append = append or isinstance(path, int)
+        self._patient = True
         self._file: AsyncFileIO | None = None
         self._gathered: list[bytes] = []
         self._size = 0
@@ -48,10 +62,17 @@ class Output:
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Output":
-        self._file = await aiofiles.open(self.path, "ab", buffering=0)
+        if isinstance(self.path, int):
+            self._file = await aiofiles.open(os.dup(self.path), "wb", buffering=0)
+        else:
+            self._file = await aiofiles.open(self.path, "ab", buffering=0)
         try:
-            await self._file.truncate(0)
-            await self._write(HEADER.encode())
+            status = os.fstat(self._file.fileno())
+            self._patient = stat.S_ISREG(status.st_mode)
+            if self._patient and not self._append:
+                await self._file.truncate(0)
+            if not (self._patient and self._append and status.st_size):
+                await self._write(HEADER.encode())
         except BaseException:
             await self._file.close()
             raise
@@ -69,7 +90,13 @@ class Output:
         self._closing = True
         self._wanted.set()
         try:
-            await self._writer
+            if kind is asyncio.CancelledError and not self._patient:
+                done, _ = await asyncio.wait({self._writer}, timeout=LAST_WRITE)
+                if done:
+                    self._writer.result()  # raises what ended it
+                self._writer.cancel()
+            else:
+                await self._writer
         finally:
             if self._linger is not None:
                 self._linger.cancel()

@@ -4,6 +4,7 @@ Both write to the same stream as the failures do (standard error), so that what 
 from standard output stays clean.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -68,7 +69,7 @@ class PlainProgress:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        print(text, file=self._stream, flush=True)
+        say(text, self._stream)
 
     def _count(self) -> None:
         self._done += 1
@@ -101,17 +102,40 @@ class BarProgress(PlainProgress):
 
     def say(self, text: str) -> None:
         """Print one line above the bar."""
-        self._bar.write(text, file=self._stream)
+        try:
+            self._bar.write(text, file=self._stream)
+        except OSError:
+            silence(self._stream)
 
     def _count(self) -> None:
         self._done += 1
-        if self._bar.update():  # it was drawn again, which is a few times a second
-            self._show_counts()
+        try:
+            if self._bar.update():  # it was drawn again, which is a few times a second
+                self._show_counts()
+        except OSError:
+            silence(self._stream)
 
     def _show_counts(self) -> None:
         """Put the counts beside the bar, to be seen when it is drawn the next time."""
         text = f"{self._links:,} links, {self._failed:,} failed"
         self._bar.set_postfix_str(text, refresh=False)
+
+
+def say(text: str, stream: TextIO) -> None:
+    """Print one line, unless nobody reads there any more: that is no reason to stop a crawl."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Have all that is still written to ``stream`` go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def progress(list_name: str, total: int | None, stream: TextIO | None = None) -> PlainProgress:

@@ -83,6 +83,9 @@ ASYNCIO_LOOPS = {
 
 CRAWLER_LOOPS = "crawler/loops.py"
 
+# What the standard library has on a Python newer than this one may be.
+LATER_STDLIB = {"compression"}
+
 
 @dataclass(frozen=True)
 class Import:
@@ -150,7 +153,7 @@ def _complaint_in_crawler(found: Import, may_import: set[str]) -> str | None:
         if any(name.startswith("_") or name in ASYNCIO_INTERNALS for name in inner):
             return f"{found.name} is not public; the crawler runs on any loop"
         return None
-    if found.top in sys.stdlib_module_names or found.top in {"crawler"} | may_import:
+    if found.top in sys.stdlib_module_names | LATER_STDLIB | {"crawler"} | may_import:
         return None
     return f"{found.top} is not in the crawler extra of pyproject.toml"
 

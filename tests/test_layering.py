@@ -14,8 +14,9 @@ from tests.layering import ASYNCIO_INTERNALS, LOOP_INDEPENDENT, breaches, import
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# Of a backport, the part of its name that is imported.
 CRAWLER_EXTRA = {
-    re.split(r"[^\w.-]", requirement)[0].replace("-", "_")
+    re.split(r"[^\w-]", requirement)[0].replace("-", "_")
     for requirement in PROJECT["optional-dependencies"]["crawler"]
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiofiles
 import aiohttp
 
-from crawler.links import find_links
+from .links import find_links
 
 __all__ = ["crawl"]
 

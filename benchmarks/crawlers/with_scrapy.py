@@ -15,7 +15,7 @@ from typing import Any
 import scrapy
 from scrapy.crawler import CrawlerProcess
 
-from crawler.links import find_links
+from .links import find_links
 
 __all__ = ["main"]
 

@@ -107,7 +107,7 @@ async def crawl_with_aiohttp(job: Job) -> int:
     step=whole_site,
     far_end=True,
     program="crawler",
-    requires=("h11", "aiofiles", "can_ada", "selectolax"),
+    requires=("h11", "aiofiles", "can_ada"),
 )
 async def crawl_with_ours(job: Job) -> int:
     """Our crawler on the same list."""

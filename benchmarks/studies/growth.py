@@ -93,7 +93,7 @@ async def timers(job: Job) -> int:
     step=whole_site,
     far_end=True,
     slow=True,
-    requires=("h11", "aiofiles", "can_ada", "selectolax"),
+    requires=("h11", "aiofiles", "can_ada"),
 )
 async def pages(job: Job) -> int:
     """Our crawler on sites of 1,000 to 100,000 pages, links checked."""

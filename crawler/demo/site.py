@@ -85,7 +85,7 @@ class Site:
         expected.failed(at.nobody + "/", "refused")
         # RFC 6761: no name under .invalid ever resolves.
         expected.failed("http://no-such-host.invalid/", "DNS")
-        expected.malformed(f"{at.http}/page 1")
+        expected.malformed("http://page 1/")
         expected.malformed("/page/1")
         expected.malformed("ftp://example.com/")
         return expected

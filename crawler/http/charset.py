@@ -1,21 +1,35 @@
 """Which characters a page's bytes stand for.
 
 The order is that of the HTML standard ("Determining the character encoding"): a byte order mark
-beats the ``charset`` of the Content-Type header, which beats a ``<meta>`` in the first 1,024
-bytes. With none of the three the answer is UTF-8 if the bytes are valid UTF-8, else windows-1252.
+beats the ``charset`` of the Content-Type header, which beats what the page says itself: a
+``<meta>`` among its first 1,024 bytes, an XML declaration, or a ``<meta>`` that comes later and
+would make a browser begin again. With none of these the answer is UTF-8 if the bytes are valid
+UTF-8, else windows-1252.
 
 Labels mean what the Encoding standard says, not what Python says: pages labelled ``iso-8859-1``
-are windows-1252, ``shift_jis`` is cp932, and so on.
+are windows-1252, ``shift_jis`` is cp932, and so on. Bytes that Python leaves undefined in a code
+page are control characters there.
+
+A page may be long and its bytes all wrong, so the work can be done in steps: :func:`utf8_steps`.
 """
 
 import codecs
 import functools
 import re
+from collections.abc import Generator
 from typing import NamedTuple
 
 import webencodings
 
+from crawler.page.references import attribute_text
+from crawler.page.scanner import scan
+
+from .mime import content_type
+
 PRESCAN_BYTES = 1024
+
+# Bytes that are decoded at a time.
+_STEP = 64 * 1024
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -25,10 +39,11 @@ _BYTE_ORDER_MARKS = (
 # Two encodings that the standards decode as another one, and that Python does not know or decodes
 # more strictly.
 _DECODED_AS = {"gbk": "gb18030", "x-user-defined": "cp1252"}
-_HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s"';,]+)""", re.IGNORECASE)
-_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_META = re.compile(rb"<meta[\s/][^>]*", re.IGNORECASE)
-_META_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([^\s"'/>;]+)""", re.IGNORECASE)
+_MULTIBYTE = frozenset({"utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5", "big5hkscs"}) | {
+    *("cp932", "shift_jis", "cp949", "euc_kr", "euc_jp", "iso2022_jp"),
+}
+# The Encoding standard's KOI8-U has two letters that Python's has not.
+_OTHERWISE = {"koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"}}
 
 
 class Decoded(NamedTuple):
@@ -38,46 +53,195 @@ class Decoded(NamedTuple):
     codec: str
 
 
-def decode(body: bytes, content_type: str) -> Decoded:
-    """The body as text; bytes that are invalid in its encoding become U+FFFD."""
-    for mark, codec in _BYTE_ORDER_MARKS:
-        if body.startswith(mark):
-            return Decoded(body[len(mark) :].decode(codec, "replace"), codec)
-    labelled = _header_codec(content_type) or _meta_codec(body)
-    if labelled is not None:
-        return Decoded(body.decode(labelled, "replace"), labelled)
-    try:
-        return Decoded(body.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError:
-        return Decoded(body.decode("cp1252", "replace"), "cp1252")
+def decode(body: bytes, field: str) -> Decoded:
+    """The body as text; bytes that are invalid in its encoding become U+FFFD.
+
+    ``field`` is the value of Content-Type; it may be empty.
+    """
+    page, codec = to_utf8(body, field)
+    return Decoded(page.decode(), codec)
 
 
-def to_utf8(body: bytes, content_type: str) -> tuple[bytes, str]:
+def to_utf8(body: bytes, field: str) -> tuple[bytes, str]:
     """The page in UTF-8, and the Python codec that it was in.
 
     A body that is valid UTF-8, as most are, is the answer itself, without a copy.
     """
-    text, codec = decode(body, content_type)
-    if codec == "utf-8" and "\ufffd" not in text:
-        return body.removeprefix(codecs.BOM_UTF8), codec
-    return text.encode(), codec
+    steps = utf8_steps(body, field)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: tuple[bytes, str] = end.value
+            return answer
 
 
-def _header_codec(content_type: str) -> str | None:
-    match = _HEADER_CHARSET.search(content_type)
+def utf8_steps(
+    body: bytes, field: str, *, xml: bool = False
+) -> Generator[None, None, tuple[bytes, str]]:
+    """Like :func:`to_utf8`, in steps of a few milliseconds. ``xml`` is for XHTML."""
+    codec = ""
+    for mark, name in _BYTE_ORDER_MARKS:
+        if body.startswith(mark):
+            body, codec = body[len(mark) :], name
+            break
+    if not codec:
+        known = _header_codec(field) or (yield from _own_codec(body, xml=xml))
+        codec = known or ("utf-8" if _is_utf8(body) else "cp1252")
+    if codec == "utf-8" and _is_utf8(body):
+        return body, codec
+    parts = []
+    table = None if codec in _MULTIBYTE else _table(codec)
+    decoder = codecs.getincrementaldecoder(codec)("replace") if table is None else None
+    for start in range(0, len(body), _STEP):
+        piece = body[start : start + _STEP]
+        if decoder is None:
+            text = codecs.charmap_decode(piece, "strict", table)[0]
+        else:
+            text = decoder.decode(piece, start + _STEP >= len(body))
+        parts.append(text.encode(errors="replace"))
+        if start + _STEP < len(body):
+            yield None
+    return b"".join(parts), codec
+
+
+def _is_utf8(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# ---- what says so -----------------------------------------------------------------------------
+
+_SPACE = rb"[ \t\n\f\r]*+"
+_QUOTED = re.compile(r"""((?:^|[;,\s])charset\s*=\s*)?"[^"]*+"?""", re.IGNORECASE)
+_HEADER_CHARSET = re.compile(r"""(?:^|[;,\s])charset\s*=\s*["']?([^\s"';,]+)""", re.IGNORECASE)
+_META_CHARSET = re.compile(r"""charset[ \t\n\f\r]*+=[ \t\n\f\r]*+("[^"]*+"|'[^']*+'|[^"'])""", re.I)
+_UNQUOTED = re.compile(r"[^ \t\n\f\r;]*+")
+_XML_ENCODING = re.compile(
+    rb"<\?xml(?=[ \t\n\r])[^>]*?[ \t\n\r]encoding" + _SPACE + rb"=" + _SPACE + rb"""(["'])(.*?)\1"""
+)
+_ANY_META = re.compile(rb"<[mM][eE][tT][aA]")
+_PRESCAN = re.compile(
+    rb"(<!--)|<(meta)(?=[ \t\n\f\r/])|</?[a-z][^ \t\n\f\r>]*+|(<[!/?])", re.IGNORECASE
+)
+# The fifth group is a quote that is not closed.
+_ATTRIBUTE = re.compile(
+    rb"[ \t\n\f\r/]*+([^ \t\n\f\r/>][^ \t\n\f\r/>=]*+)(?:"
+    + _SPACE
+    + rb"="
+    + _SPACE
+    + rb"""(?:"([^"]*+)"|'([^']*+)'|(?=>)|([^ \t\n\f\r>"'][^ \t\n\f\r>]*+)|(["'])))?+"""
+)
+_LATE = frozenset({b"meta"}), frozenset({b"charset", b"content", b"http-equiv"})
+
+
+@functools.lru_cache(maxsize=256)
+def _header_codec(field: str) -> str | None:
+    found = content_type(field)
+    if found is not None and found.charset is not None:
+        codec = _codec(found.charset)
+        if codec is not None:
+            return codec
+    # As servers write it without a type, without its semicolon, with blanks or in single quotes.
+    # What other parameters hold in quotes is no charset.
+    visible = _QUOTED.sub(lambda match: match[0] if match[1] else "", field)
+    match = _HEADER_CHARSET.search(visible)
     return _codec(match[1]) if match else None
 
 
-def _meta_codec(body: bytes) -> str | None:
-    """Find ``<meta charset=…>`` or ``<meta … content="…; charset=…">`` among the first bytes."""
-    head = _COMMENT.sub(b"", body[:PRESCAN_BYTES])
-    for meta in _META.finditer(head):
-        match = _META_CHARSET.search(meta[0])
-        codec = _codec(match[1].decode("ascii", "replace")) if match else None
-        if codec is not None:
-            # The standard: a page whose <meta> could be read as ASCII is not UTF-16.
-            return "utf-8" if codec.startswith("utf-16") else codec
+def _own_codec(body: bytes, *, xml: bool) -> Generator[None, None, str | None]:
+    """What the page says of itself."""
+    head = body[:PRESCAN_BYTES]
+    if head.startswith(b"<\0?\0x\0"):
+        return "utf-16-le"
+    if head.startswith(b"\0<\0?\0x"):
+        return "utf-16-be"
+    declared = _xml_codec(head) if head.startswith(b"<?xml") else None
+    if xml:
+        return declared
+    found = _prescan(head) or declared
+    # Looking through the page costs as much as finding its links: only if there is reason to.
+    if found is None and (body.find(b"harset", PRESCAN_BYTES // 2) >= 0 or b"HARSET" in body):
+        for tag in scan(body, *_LATE):
+            if tag is None:
+                yield None
+            elif (found := _meta_codec(tag[1])) is not None:
+                break
+    return found
+
+
+def _xml_codec(head: bytes) -> str | None:
+    match = _XML_ENCODING.match(head)
+    return _not_utf16(_codec(match[2].decode("latin-1"))) if match else None
+
+
+def _prescan(head: bytes) -> str | None:
+    """Look for a ``<meta>`` as the standard does ("prescan a byte stream"): without a parser."""
+    if _ANY_META.search(head) is None:
+        return None
+    position = 0
+    while match := _PRESCAN.search(head, position):
+        position = match.end()
+        comment, meta, other = match.groups()
+        if comment:
+            position = head.find(b"-->", position - len(b"--")) + len(b"-->")
+            if position < len(b"-->"):
+                return None
+            continue
+        if other:
+            position = head.find(b">", position - 1) + 1
+            if not position:
+                return None
+            continue
+        attributes: dict[bytes, bytes] = {}
+        while attribute := _ATTRIBUTE.match(head, position):
+            position = attribute.end()
+            name, double, single, bare, unclosed = attribute.groups()
+            if unclosed or position == len(head):
+                return None  # what stands there goes on after the part that is looked at
+            attributes.setdefault(name.lower(), double or single or bare or b"")
+        if meta and (codec := _meta_codec(attributes)) is not None:
+            return codec
     return None
+
+
+def _meta_codec(attributes: dict[bytes, bytes]) -> str | None:
+    """What a ``<meta>`` with these attributes says of the encoding, if anything."""
+    label: str | None = None
+    if b"charset" in attributes:
+        label = attribute_text(attributes[b"charset"][:_LONGEST])
+    elif attributes.get(b"http-equiv", b"").strip().lower() == b"content-type":
+        label = _charset_in(attribute_text(attributes.get(b"content", b"")[:_LONGEST]))
+    return None if label is None else _not_utf16(_codec(label))
+
+
+# A <meta> that says more than this is not about the encoding.
+_LONGEST = 1024
+
+
+def _charset_in(content: str) -> str | None:
+    """The encoding in ``text/html; charset=…`` ("extracting a character encoding")."""
+    match = _META_CHARSET.search(content)
+    if match is None:
+        return None
+    if len(match[1]) > 1:
+        return match[1][1:-1]
+    unquoted = _UNQUOTED.match(content, match.start(1))
+    assert unquoted is not None  # all of it is optional
+    return unquoted[0]
+
+
+def _not_utf16(codec: str | None) -> str | None:
+    # The standard: a page whose <meta> could be read as ASCII is not UTF-16.
+    return "utf-8" if codec is not None and codec.startswith("utf-16") else codec
+
+
+# ---- what it means ----------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=256)
@@ -87,3 +251,16 @@ def _codec(label: str) -> str | None:
     if encoding is None or encoding.name == "replacement":
         return None
     return _DECODED_AS.get(encoding.name) or encoding.codec_info.name
+
+
+@functools.cache
+def _table(codec: str) -> str:
+    """The characters of the 256 bytes in a code page, by the Encoding standard."""
+    characters = []
+    for byte in range(256):
+        try:
+            character = bytes([byte]).decode(codec)
+        except UnicodeDecodeError:
+            character = chr(byte) if 0x80 <= byte < 0xA0 else "\ufffd"
+        characters.append(_OTHERWISE.get(codec, {}).get(byte, character))
+    return "".join(characters)

@@ -1,8 +1,14 @@
-"""The HTTP client: one method, :meth:`Client.get`.
+"""The HTTP client.
 
     async with Client() as client:
         response = await client.get("https://example.org/")
         print(response.status, response.text())
+
+        await client.post("https://example.org/things", json={"name": "thing"})
+
+        async with client.stream("GET", "https://example.org/large") as response:
+            async for piece in response.pieces():
+                ...
 
 It speaks HTTP/1.1 over sockets of its own, through ``sock_connect``, ``sock_recv``,
 ``sock_sendall`` and ``getaddrinfo`` of the running loop and nothing else, so it runs on every
@@ -10,84 +16,57 @@ asyncio loop.
 """
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from types import TracebackType
+from typing import TYPE_CHECKING, Unpack
 
-from .charset import decode, to_utf8
-from .connection import Connection, Reply, RequestTemplate, Stale
+from .auth import Auth, as_auth
+from .call import Call, HeaderFields, Options, call_of, fields_of
+from .connection import Connection, Stale
 from .decoding import ACCEPTED
-from .dial import dial
+from .dial import Permit
 from .errors import (
-    ConnectionLost,
+    BadStatus,
+    ConnectError,
     ConnectTimeout,
+    HTTPError,
+    PoolTimeout,
     RefusedResponse,
-    TLSError,
-    TotalTimeout,
+    TLSTimeout,
 )
+from .limits import Limits
+from .opening import Opener
 from .pool import Origin, Pool
+from .proxy import Proxies
 from .redirects import STATUSES as REDIRECT_STATUSES
 from .redirects import Trail
-from .resolver import Resolver
-from .stream import PlainStream, Stream, TLSStream
+from .reply import Reply
+from .request import Request, RequestTemplate
+from .response import Response, StreamedResponse
+from .retry import Budgets, Retry
+from .tls import tls_context
 from .trace import Trace, span
 from .url import URL
 
-Inspect = Callable[[URL, Reply], None]
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how much. Times are in seconds, ``body`` in bytes.
-
-    ``total`` covers one :meth:`Client.get` with its redirects, from the moment a connection is
-    free for it; ``connect`` one connection with name resolution and TLS; ``read`` each time that
-    the server lets us wait. ``body`` holds on the wire and after decompression.
-    """
-
-    connections: int = 100
-    per_origin: int = 100
-    connect: float = 10.0
-    read: float = 20.0
-    total: float = 60.0
-    keep_alive: float = 15.0
-    body: int = 10 * 1024 * 1024
-    redirects: int = 10
-
-
-class Response:
-    """A complete response.
-
-    ``url`` is where it came from in the end and ``history`` the URLs that redirected to it.
-    ``headers`` has lower-case names. ``body`` is decompressed; ``wire_bytes`` is what it took to
-    send it.
-    """
-
-    __slots__ = ("body", "headers", "history", "status", "url", "wire_bytes")
-
-    def __init__(self, trail: Trail, reply: Reply) -> None:
-        self.url = trail.urls[-1]
-        self.history = trail.urls[:-1]
-        self.status = reply.status
-        self.headers = reply.headers
-        self.body = reply.body
-        self.wire_bytes = reply.wire_bytes
-
-    def text(self) -> str:
-        """The body as text, in the encoding found as the HTML standard says."""
-        return decode(self.body, self.headers.get("content-type", "")).text
-
-    def utf8(self) -> tuple[bytes, str]:
-        """The body in UTF-8, whatever it was sent in, and the Python codec for what it was."""
-        return to_utf8(self.body, self.headers.get("content-type", ""))
+    from .cookies import Cookies
 
 
 class Client:
     """Fetches URLs over kept-alive connections. Close it with ``async with`` or :meth:`close`.
 
-    ``tls`` is the context for https; the default verifies against the system's certificates.
-    ``trace`` is described in :mod:`crawler.http.trace`.
+    ``tls`` is the context for https, see :func:`crawler.http.tls.tls_context`; the default verifies
+    against the system's certificates. ``headers`` are sent with each request. ``auth`` is a pair of
+    name and password, or an :class:`crawler.http.auth.Auth`. ``cookies`` is True for a jar of its
+    own, or a jar. ``proxy`` is the URL of one, see :mod:`crawler.http.proxy`;
+    ``proxy_from_environment`` looks at ``HTTP_PROXY`` and the like instead. ``retry`` says what is
+    repeated when it fails; by default nothing is, except on a kept connection that turns out to be
+    dead. ``downgrade`` lets redirects lead from https to http. ``permit`` is asked about each
+    address, see :mod:`crawler.http.dial`. ``trace`` is described in :mod:`crawler.http.trace`.
     """
 
     def __init__(
@@ -96,18 +75,36 @@ class Client:
         limits: Limits | None = None,
         user_agent: str = "crawler",
         accept: str = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+        headers: HeaderFields = (),
+        auth: Auth | tuple[str, str] | None = None,
+        cookies: "bool | CookieJar" = False,
         tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        proxy_from_environment: bool = False,
+        retry: Retry | None = None,
+        downgrade: bool = False,
+        permit: Permit | None = None,
         trace: Trace | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._headers = [
+        own = fields_of(headers)
+        names = {name.lower() for name, _ in own}
+        usual = [
             (b"User-Agent", user_agent.encode("ascii")),
             (b"Accept", accept.encode("ascii")),
             (b"Accept-Encoding", ACCEPTED),
         ]
-        self._tls = tls
+        self._headers = [*(field for field in usual if field[0].lower() not in names), *own]
+        self._auth = as_auth(auth)
+        self._cookies = None if cookies is False else _kept(cookies)
+        self._proxies = Proxies(proxy, environment=proxy_from_environment)
+        self._retry = retry
+        self._budgets = Budgets(0 if retry is None else retry.budget)
+        # Whether there is nothing that depends on the URL to be added to a request.
+        self._bare = self._auth is None and self._cookies is None and not self._proxies
+        self._downgrade = downgrade
         self._trace = trace
-        self._resolver = Resolver()
+        self._opener = Opener(lambda: tls or tls_context(), trace, permit)
         self.pool = Pool(
             lambda url: RequestTemplate(url, self._headers),
             total=self.limits.connections,
@@ -129,117 +126,298 @@ class Client:
     def close(self) -> None:
         """Close the idle connections. A fetch that is under way closes its own when it ends."""
         self.pool.close()
-        self._resolver.close()
+        self._opener.close()
 
-    async def get(self, url: str | URL, *, inspect: Inspect | None = None) -> Response:
-        """Fetch ``url``, following redirects, and return whatever status it ends with.
+    # ---- what one asks for -----------------------------------------------------------------------
 
-        ``inspect(url, reply)`` is called when the head of the last reply is there. If it raises an
-        HTTPError the body is not downloaded and the error is raised here.
+    async def get(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """GET ``url``; see :meth:`request`."""
+        inspect = options.get("inspect")
+        if len(options) > (inspect is not None):
+            return await self.request("GET", url, **options)
+        # Nothing special, which is all that a crawl asks for: straight on.
+        request = Request("GET", url if isinstance(url, URL) else URL(url))
+        call = Call(request, self.limits, self._auth, self._downgrade, inspect)
+        call.bare = self._bare
+        reply, _, _ = await self._open(call, True)
+        return Response(call.urls, reply)
 
-        Raises an HTTPError for everything that goes wrong between here and the server.
+    async def request(self, method: str, url: str | URL, **options: Unpack[Options]) -> Response:
+        """Send a request, follow redirects, and return whatever status it ends with.
+
+        :class:`crawler.http.call.Options` lists the keywords. Raises an HTTPError for everything
+        that goes wrong between here and the server, ValueError for what cannot be sent.
         """
-        trail = Trail(url if isinstance(url, URL) else URL(url), self.limits.redirects)
-        deadline: float | None = None
+        call = call_of(method, url, options, self.limits, self._auth, self._downgrade)
+        reply, _, _ = await self._open(call, True)
+        return Response(call.urls, reply)
+
+    async def head(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """HEAD; see :meth:`request`."""
+        return await self.request("HEAD", url, **options)
+
+    async def options(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """OPTIONS; see :meth:`request`."""
+        return await self.request("OPTIONS", url, **options)
+
+    async def post(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """POST; see :meth:`request`."""
+        return await self.request("POST", url, **options)
+
+    async def put(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """PUT; see :meth:`request`."""
+        return await self.request("PUT", url, **options)
+
+    async def patch(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """PATCH; see :meth:`request`."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self, url: str | URL, **options: Unpack[Options]) -> Response:
+        """DELETE; see :meth:`request`."""
+        return await self.request("DELETE", url, **options)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str | URL,
+        *,
+        max_body: int | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncGenerator[StreamedResponse, None]:
+        """Like :meth:`request`, but as soon as the head is there; ``async with`` it.
+
+        The connection is the response's until its body has been read; leaving the block before
+        closes it. ``max_body`` limits the body's size, in bytes, on the wire and decompressed.
+        """
+        call = call_of(method, url, options, self.limits, self._auth, self._downgrade)
+        reply, connection, origin = await self._open(call, False)
+        assert connection is not None
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            held = False
+            self._release(origin, connection, response.url)
+
+        response = StreamedResponse(
+            call.urls, reply, connection, release, limit=call.limits.body, max_body=max_body
+        )
+        try:
+            yield response
+        finally:
+            try:
+                await response.aclose()
+            finally:
+                if held:
+                    connection.close()
+                    self.pool.drop(origin)
+
+    # ---- how it is got ---------------------------------------------------------------------------
+
+    async def _open(self, call: Call, whole: bool) -> tuple[Reply, Connection | None, Origin]:
+        """Through redirects and retries to the reply that counts.
+
+        Its connection is the caller's, unless the reply is ``whole``.
+        """
+        if call.limits is not self.limits and call.limits.pool is not None:
+            call.deadline = asyncio.get_running_loop().time() + call.limits.total
+        request, cookies = (call.request, "") if call.bare else self._dress(call)
+        trail: Trail | None = None
         while True:
-            here = trail.urls[-1]
-            origin = self.pool.origin(here)
-            with span(self._trace, "acquire", origin=origin.key):
-                connection = await self.pool.acquire(origin)
-            if deadline is None:
-                deadline = asyncio.get_running_loop().time() + self.limits.total
-            reply = await self._exchange(here, origin, connection, inspect, deadline)
-            if reply.status in REDIRECT_STATUSES:
-                trail.follow(reply)
-                continue
-            if reply.refusal is not None:
-                raise reply.refusal
-            return Response(trail, reply)
+            wait: float | None
+            try:
+                reply, connection, origin = await self._exchange(call, request, whole)
+            except HTTPError as error:
+                wait = self._wait(call, request, error)
+                if wait is None:
+                    raise
+                reason = str(error)
+            else:
+                if self._cookies is not None:
+                    self._cookies.take(request.url, reply.headers)
+                refusal = reply.refusal
+                if refusal is None:
+                    if self._retry is not None:
+                        self._budgets.earn(origin.key)
+                    return reply, connection, origin
+                if isinstance(refusal, _Redirected):
+                    with span(self._trace, "redirect", url=request.url.href, status=reply.status):
+                        if trail is None:
+                            trail = Trail(call.urls, call.limits.redirects, call.downgrade)
+                        trail.sent(request, cookies)
+                        call.request = trail.follow(reply, call.request)
+                        request, cookies = self._dress(call)
+                        trail.check(request, cookies)
+                    continue
+                if not isinstance(refusal, _ToRepeat):
+                    raise refusal
+                wait, reason = refusal.wait, str(refusal)
+            url = request.url.href
+            with span(
+                self._trace, "retry", url=url, attempt=call.attempts, reason=reason, wait=wait
+            ):
+                await asyncio.sleep(wait)
+            request, _ = self._dress(call)
+
+    def _dress(self, call: Call) -> tuple[Request, str]:
+        """The request as it is sent this time: with cookies, credentials and the proxy's form."""
+        request = call.request
+        url = request.url
+        at_home = url.origin == call.urls[0].origin
+        extra = []
+        cookies = self._cookies.header(url) if self._cookies is not None else ""
+        if call.cookies and at_home:
+            cookies = f"{cookies}; {call.cookies}" if cookies else call.cookies
+        if cookies and not _has(request, b"cookie"):
+            extra.append((b"Cookie", cookies.encode("latin-1")))
+        auth = call.auth
+        if (
+            auth is not None
+            and (at_home or auth.everywhere)
+            and not _has(request, b"authorization")
+        ):
+            value = auth.header(url)
+            if value is not None:
+                extra.append((b"Authorization", value.encode("latin-1")))
+        proxied = False
+        if url.scheme == "http" and (proxy := self._proxies.of(url)) is not None and proxy.forwards:
+            proxied = True
+            if proxy.authorization is not None:
+                extra.append((b"Proxy-Authorization", proxy.authorization))
+        if extra or proxied:
+            headers = [*(request.headers or ()), *extra]
+            request = Request(request.method, url, headers, request.content, proxied=proxied)
+        return request, cookies
 
     async def _exchange(
-        self,
-        url: URL,
-        origin: Origin,
-        connection: Connection | None,
-        inspect: Inspect | None,
-        deadline: float,
-    ) -> Reply:
-        """One request and its reply; gives the connection back to the pool, whatever happens."""
+        self, call: Call, request: Request, whole: bool
+    ) -> tuple[Reply, Connection | None, Origin]:
+        """One request and its reply.
 
-        def look(reply: Reply) -> None:
-            if reply.status in REDIRECT_STATUSES:
-                raise RefusedResponse(url.href, "a redirect's body is of no interest")
-            if inspect is not None:
-                inspect(url, reply)
-
+        The connection goes back to the pool, whatever happens, unless the reply's body is wanted
+        and not to be read here.
+        """
+        limits, url = call.limits, request.url
+        origin = self.pool.origin(url)
+        if limits.pool is None and self._trace is None:
+            connection = await self.pool.acquire(origin)
+        else:
+            connection = await self._acquire(call, origin, limits.pool)
+        deadline = call.deadline
+        if deadline is None:
+            deadline = call.deadline = asyncio.get_running_loop().time() + limits.total
         try:
             while True:
                 if connection is None:
-                    connection = await self._connect(url, origin, deadline)
-                try:
-                    reply = await connection.exchange(
-                        url,
-                        inspect=look,
-                        max_body=self.limits.body,
-                        total_deadline=deadline,
+                    stream = await self._opener.open(url, self._proxies.of(url), limits, deadline)
+                    connection = Connection(
+                        stream, origin.template, read_limit=limits.read, trace=self._trace
                     )
+                connection.limit(limits)
+                try:
+                    reply = await connection.start(request, deadline)
                     break
-                except Stale:
-                    # GET is idempotent (RFC 9110, section 9.2.2), so it may be sent again. On a
+                except Stale as stale:
+                    # What the server has not seen, or what may be repeated, is sent again. On a
                     # connection of its own it cannot be stale: this happens once at most.
+                    if stale.sent and not request.repeatable:
+                        raise stale.error from stale
                     connection.close()
                     connection = None
+            self._judge(call, request, reply)
+            if not whole and reply.refusal is None:
+                return reply, connection, origin
+            if self._trace is not None or not connection.finish_at_once(url, reply, limits.body):
+                await connection.finish(url, reply, limits.body)
         except BaseException:
             if connection is not None:
                 connection.close()
             self.pool.drop(origin)
             raise
+        self._release(origin, connection, url)
+        return reply, None, origin
+
+    async def _acquire(
+        self, call: Call, origin: Origin, seconds: float | None
+    ) -> Connection | None:
+        with span(self._trace, "acquire", origin=origin.key):
+            if seconds is None:
+                return await self.pool.acquire(origin)
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    return await self.pool.acquire(origin)
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                text = f"no connection was free within {seconds:g} seconds"
+                raise PoolTimeout(call.request.url.href, text) from error
+
+    def _judge(self, call: Call, request: Request, reply: Reply) -> None:
+        """Decide by the head whether the body is wanted; if not, ``refusal`` says why."""
+        url = request.url
+        if reply.status in REDIRECT_STATUSES and call.follow:
+            reply.refusal = _Redirected(url.href, "a redirect's body is of no interest")
+            return
+        if self._retry is not None:
+            wait = self._wait(call, request, reply)
+            if wait is not None:
+                reply.refusal = _ToRepeat(url.href, reply, wait)
+                return
+        if call.inspect is not None:
+            try:
+                call.inspect(url, reply)
+            except HTTPError as refusal:
+                reply.refusal = refusal
+
+    def _wait(self, call: Call, request: Request, failure: HTTPError | Reply) -> float | None:
+        """Seconds until the request is sent once more; None if it is not."""
+        retry = self._retry
+        if retry is None or not retry.repeats(failure):
+            return None
+        if isinstance(failure, ConnectError | ConnectTimeout | TLSTimeout):
+            safe = request.content is None or request.content.sendable  # it was never sent
+        else:
+            safe = request.repeatable
+        asked = failure.headers.get("retry-after") if isinstance(failure, Reply) else None
+        wait = retry.after(call.attempts + 1, asked)
+        if not safe or wait is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if call.deadline is not None and now + wait >= call.deadline:
+            return None
+        if not self._budgets.spend(request.url.origin):
+            return None
+        call.attempts += 1
+        return wait
+
+    def _release(self, origin: Origin, connection: Connection, url: URL) -> None:
+        if connection.exchanges == 1 and url.scheme == "https":
+            self._opener.learn(url, connection.stream)
         if connection.reusable:
             self.pool.put(origin, connection)
         else:
             connection.close()
             self.pool.drop(origin)
-        return reply
 
-    async def _connect(self, url: URL, origin: Origin, deadline: float) -> Connection:
-        connect_deadline = asyncio.get_running_loop().time() + self.limits.connect
-        try:
-            async with asyncio.timeout_at(min(connect_deadline, deadline)) as limit:
-                stream = await self._open(url)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            if deadline < connect_deadline:
-                raise TotalTimeout(url.href, "no connection within the total limit") from error
-            text = f"no connection within {self.limits.connect:g} seconds"
-            raise ConnectTimeout(url.href, text) from error
-        return Connection(stream, origin.template, read_limit=self.limits.read, trace=self._trace)
 
-    async def _open(self, url: URL) -> Stream:
-        sock = await dial(url.href, url.server_name, url.port, self._resolver, self._trace)
-        try:
-            if url.scheme == "http":
-                return PlainStream(sock)
-            with span(self._trace, "start_tls", server_name=url.server_name):
-                return await self._start_tls(url, TLSStream(sock, self._context(), url.server_name))
-        except BaseException:
-            sock.close()
-            raise
+class _Redirected(RefusedResponse):
+    """A reply that leads elsewhere."""
 
-    async def _start_tls(self, url: URL, stream: TLSStream) -> TLSStream:
-        try:
-            await stream.handshake()
-        except ssl.SSLCertVerificationError as error:
-            text = f"the certificate of {url.server_name} is not valid: {error.verify_message}"
-            raise TLSError(url.href, text) from error
-        except ssl.SSLError as error:
-            raise TLSError(url.href, error.reason or str(error)) from error
-        except OSError as error:
-            raise ConnectionLost(url.href, f"in the TLS handshake: {error.strerror}") from error
-        return stream
 
-    def _context(self) -> ssl.SSLContext:
-        # Made when first needed: loading the system's certificates takes tens of milliseconds.
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+class _ToRepeat(BadStatus):
+    """A reply after which the request is sent once more, in ``wait`` seconds."""
+
+    def __init__(self, url: str, reply: Reply, wait: float) -> None:
+        super().__init__(url, reply.status, reply.phrase)
+        self.wait = wait
+
+
+def _kept(jar: "bool | CookieJar") -> "Cookies":
+    from .cookies import Cookies  # what it needs takes longer to import than all the rest
+
+    return Cookies(None if isinstance(jar, bool) else jar)
+
+
+def _has(request: Request, name: bytes) -> bool:
+    return any(field[0].lower() == name for field in request.headers or ())

@@ -7,104 +7,87 @@ h11 and its price. It is a careful state machine in Python, and careful costs ti
 machine instructions for a request and its reply, which was two thirds of the whole client. Three
 things keep it at two thirds of that. The request of an origin is validated once and its target
 exchanged (RequestTemplate). Each exchange has a state machine of its own, which need not be led
-through the end of a request that has no body and round to the next cycle. And a body that has a
-length and is there in full when the head is, as most are, is taken as it is. All other bodies are
-h11's.
+through the end of a request and round to the next cycle. And a body that has a length and is there
+in full when the head is, as most are, is taken as it is; chunks are undone in :mod:`.chunks`. All
+other bodies are h11's.
 
 Time limits. A timer per read would be made and cancelled several times a page. Instead there is a
 deadline, a number that each step moves, and one timer that looks at it: if the deadline has moved
 on, the timer is set again, which is once per read limit at most; if it has passed, the stream is
 aborted, and the pending read or write then ends by itself.
+
+Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
+for, at any moment. So a kept connection is looked at right before it is used: one that has become
+readable is not used, for what is there is no reply to what was not yet asked. And where it ends
+before a reply is complete enough to be one, or the reply is 408 (the server gave up waiting for a
+request), nothing was wrong with the request: see :class:`Stale`.
 """
 
 import asyncio
 import ssl
-import zlib
 from collections.abc import Callable
 
 import h11
 
-from .decoding import Inflater, Overflow, decoder
+from .body import decoded, decoded_whole, finish, inflater
+from .chunks import BadChunk, Chunks
 from .errors import (
     ConnectionLost,
-    DecodingError,
     HTTPError,
     ProtocolError,
     ReadTimeout,
     TLSError,
     TooLarge,
     TotalTimeout,
+    WriteTimeout,
 )
+from .head import BadHead, mend
+from .limits import Limits
+from .reply import MENDED_HEAD, NO_FAREWELL, Reply
+from .request import Request, RequestTemplate
 from .stream import Stream
 from .trace import Trace, span
+from .upload import Upload
 from .url import URL
 
 # The longest head of a reply; h11's own limit is 16 KiB, which real cookies exceed.
 MAX_HEAD = 64 * 1024
-# A body that nobody wants is read to its end, to keep the connection, if it is no longer than this.
+# The most interim replies (1xx) that may come before the reply.
+MAX_INTERIM = 100
+# A body that nobody wants is read to its end, to keep the connection, if it is no longer than this
+# in bytes and in seconds.
 MAX_DRAIN = 64 * 1024
-
-# Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
-_BODILESS = (204, 304)
-
-
-class Stale(Exception):
-    """A connection from the pool turned out to be closed: nothing of a reply came back."""
-
-
-class Reply:
-    """A reply as it came: no redirect followed, the body decompressed but not decoded to text.
-
-    ``headers`` has lower-case names; values of repeated fields are joined with commas (RFC 9110,
-    section 5.3). ``refusal`` is the error with which the caller's ``inspect`` turned it down.
-    """
-
-    __slots__ = ("body", "headers", "phrase", "refusal", "simple", "status", "wire_bytes")
-
-    def __init__(self, status: int, phrase: str, headers: dict[str, str], *, simple: bool) -> None:
-        self.status = status
-        self.phrase = phrase
-        self.headers = headers
-        self.body = b""
-        self.wire_bytes = 0
-        self.refusal: HTTPError | None = None
-        # The body has a length, and the connection goes on after it, which is what a reply says
-        # by saying nothing.
-        self.simple = simple
+DRAIN_SECONDS = 1.0
+# A request's body up to this size travels with its head.
+SENT_AT_ONCE = 64 * 1024
 
 
 Inspect = Callable[[Reply], None]
 
 
-class RequestTemplate:
-    """The part of a request that is the same for all URLs of one origin.
+class Stale(Exception):
+    """A kept connection turned out to be of no use, through no fault of the request.
 
-    h11 validates and serialises a request in about 20 µs, most of it for headers that never
-    change. So one request for ``/`` is kept, and only its target is exchanged on the way out.
+    ``sent`` tells whether the server may have seen the request. ``error`` is what happened, for a
+    request that must not be repeated.
     """
 
-    __slots__ = ("_event", "_headers")
-
-    def __init__(self, url: URL, headers: list[tuple[bytes, bytes]]) -> None:
-        self._headers = [(b"Host", url.host_header.encode("ascii")), *headers]
-        self._event = h11.Request(method=b"GET", target=b"/", headers=self._headers)
-
-    def send(self, http: h11.Connection, url: URL) -> bytes:
-        """Tell ``http`` that a request for ``url`` goes out and return its bytes."""
-        if url.authorization is None:
-            head = http.send(self._event)
-        else:
-            headers = [*self._headers, (b"Authorization", url.authorization)]
-            head = http.send(h11.Request(method=b"GET", target=b"/", headers=headers))
-        assert head is not None
-        return b"GET " + url.target + head[len(b"GET /") :]
+    def __init__(self, error: HTTPError, *, sent: bool) -> None:
+        super().__init__(error)
+        self.error = error
+        self.sent = sent
 
 
 class Connection:
-    """A stream that speaks HTTP. Use it for one exchange at a time, and close it after an error."""
+    """A stream that speaks HTTP. Use it for one exchange at a time, and close it after an error.
+
+    An exchange is :meth:`start`, and then either :meth:`finish` or :meth:`next_piece` until there
+    is none. Afterwards ``reusable`` says whether another exchange can follow.
+    """
 
     __slots__ = (
         "_busy",
+        "_chunks",
         "_deadline",
         "_expired",
         "_http",
@@ -115,6 +98,10 @@ class Connection:
         "_timer",
         "_total_deadline",
         "_trace",
+        "_unread",
+        "_upload",
+        "_write_limit",
+        "_writing",
         "exchanges",
         "idle_since",
         "reusable",
@@ -126,6 +113,7 @@ class Connection:
         template: RequestTemplate,
         *,
         read_limit: float,
+        write_limit: float | None = None,
         trace: Trace | None = None,
     ) -> None:
         self._stream = stream
@@ -133,44 +121,141 @@ class Connection:
         self._http: h11.Connection
         self._loop = asyncio.get_running_loop()
         self._read_limit = read_limit
+        self._write_limit = read_limit if write_limit is None else write_limit
         self._trace = trace
         self._timer: asyncio.TimerHandle | None = None
+        self._upload: Upload | None = None
         self._deadline = self._total_deadline = 0.0
-        self._busy = self._expired = False
+        self._busy = self._expired = self._writing = False
+        # The chunks of a reply that has some, and what came with its head and is not fed to them.
+        self._chunks: Chunks | None = None
+        self._unread = b""
         self.exchanges = 0
         self.idle_since = 0.0
         self.reusable = False
 
-    async def exchange(
-        self, url: URL, *, inspect: Inspect, max_body: int, total_deadline: float
-    ) -> Reply:
-        """Send a GET for ``url`` and read the reply.
+    @property
+    def stream(self) -> Stream:
+        """What it speaks over."""
+        return self._stream
 
-        ``inspect`` sees the reply when its head is complete; if it raises an HTTPError the body is
-        not kept, and the error becomes the reply's ``refusal``. ``max_body`` is in bytes,
-        ``total_deadline`` on the loop's clock. Afterwards ``reusable`` says whether another
-        exchange can follow.
+    def limit(self, limits: Limits) -> None:
+        """Have the exchanges from now on keep to these limits for a write and for a read."""
+        self._read_limit = limits.read
+        self._write_limit = limits.write
 
-        Raises an HTTPError, or :class:`Stale` if this was not the first exchange and the server
-        had closed in the meantime.
+    async def start(self, request: Request, total_deadline: float) -> Reply:
+        """Send ``request`` and read the head of the reply.
+
+        ``total_deadline`` is on the loop's clock and holds for the body too. Raises an HTTPError,
+        or :class:`Stale` if this was not the first exchange.
         """
         self.reusable = False
+        if self.exchanges and self._stream.readable():
+            text = "closed by the server, or spoken to unasked, while it was idle"
+            raise Stale(ConnectionLost(request.url.href, text), sent=False)
         self._busy = True
         self._total_deadline = total_deadline
         try:
-            with span(self._trace, "send_request", url=url.href):
-                await self._send(url)
-            with span(self._trace, "receive_head", url=url.href):
-                reply = await self._receive_head(url)
-            try:
-                inspect(reply)
-            except HTTPError as refusal:
-                reply.refusal = refusal
-            with span(self._trace, "receive_body", url=url.href):
-                await self._receive_body(url, reply, max_body)
+            if self._trace is None:
+                await self._send(request)
+                reply = await self._receive_head(request)
+            else:
+                with span(self._trace, "send_request", url=request.url.href):
+                    await self._send(request)
+                with span(self._trace, "receive_head", url=request.url.href):
+                    reply = await self._receive_head(request)
         finally:
             self._busy = False
         self.exchanges += 1
+        return reply
+
+    def finish_at_once(self, url: URL, reply: Reply, max_body: int) -> bool:
+        """What :meth:`finish` does, if nothing is to be waited for; else false.
+
+        Most bodies come with their head: for those there is no coroutine and no clock.
+        """
+        if not reply.simple or self._upload is not None:
+            return False
+        body, _ = self._http.trailing_data
+        if len(body) != reply.length:
+            return False
+        if reply.refusal is None:
+            if len(body) > max_body:
+                raise _too_large(url, len(body), max_body)
+            inflate = inflater(url, reply.headers, max_body)
+            reply.body = body if inflate is None else decoded_whole(url, inflate, body, reply)
+        reply.wire_bytes = len(body)
+        self.reusable = True
+        return True
+
+    async def finish(self, url: URL, reply: Reply, max_body: int) -> None:
+        """Read the body into the reply, or, if the reply was turned down, read past it.
+
+        ``max_body`` is in bytes. Raises an HTTPError, but none for a body that nobody wants.
+        """
+        self._busy = True
+        try:
+            with span(self._trace, "receive_body", url=url.href):
+                if self.finish_at_once(url, reply, max_body):
+                    return
+                if reply.refusal is None:
+                    await self._receive_body(url, reply, max_body)
+                else:
+                    await self._drain(url, reply)
+        finally:
+            self._busy = False
+        if self._upload is not None:
+            await self._end_upload(self._upload)
+
+    async def next_piece(self, url: URL, reply: Reply) -> bytes | bytearray | None:
+        """The next piece of the body as it was sent, or None at its end."""
+        piece: bytes | bytearray | None
+        self._busy = True
+        try:
+            if self._chunks is not None:
+                piece = await self._next_chunk(url, self._chunks)
+            else:
+                piece = await self._next_data(url)
+        finally:
+            self._busy = False
+        if piece is not None:
+            reply.wire_bytes += len(piece)
+            return piece
+        if reply.endless and self._stream.truncated:
+            reply.flag(NO_FAREWELL)
+        # Bytes after the end of the reply were not asked for: whatever they are, they must not be
+        # taken for the reply to the next request. Nor is a connection trusted on which the two
+        # ways to say where a body ends came together (RFC 9112, section 6.3), or whose head had to
+        # be mended.
+        chunks = self._chunks
+        if chunks is None:
+            whole = self._http.their_state is h11.DONE and not self._http.trailing_data[0]
+        else:
+            whole = chunks.ended and not chunks.odd and not chunks.rest and reply.keeps_alive
+        self.reusable = (
+            whole
+            and MENDED_HEAD not in reply.flags
+            and not ("transfer-encoding" in reply.headers and "content-length" in reply.headers)
+        )
+        if self._upload is not None:
+            await self._end_upload(self._upload)
+        return None
+
+    async def exchange(
+        self, url: URL, *, inspect: Inspect, max_body: int, total_deadline: float
+    ) -> Reply:
+        """GET ``url``: a whole exchange.
+
+        ``inspect`` sees the reply when its head is complete; if it raises an HTTPError the body is
+        not kept, and the error becomes the reply's ``refusal``.
+        """
+        reply = await self.start(Request("GET", url), total_deadline)
+        try:
+            inspect(reply)
+        except HTTPError as refusal:
+            reply.refusal = refusal
+        await self.finish(url, reply, max_body)
         return reply
 
     def close(self) -> None:
@@ -179,91 +264,190 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
         self._stream.close()
 
-    async def _send(self, url: URL) -> None:
+    # ---- out -----------------------------------------------------------------------------------
+
+    async def _send(self, request: Request) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        request = self._template.send(self._http, url)
-        self._move_deadline()
+        data = self._template.send(self._http, request)
+        content = request.content
+        if content is not None and content.data is not None and len(content.data) <= SENT_AT_ONCE:
+            data += content.data
+            content = None
+        self._writing = True
+        self._move_deadline(self._write_limit)
         try:
-            await self._stream.send_all(request)
+            await self._stream.send_all(data)
         except OSError as error:
-            raise self._no_reply(url, error) from error
+            raise self._no_reply(request.url, error) from error
+        self._writing = False
+        if content is None:
+            return
+        self._upload = Upload(
+            content,
+            self._stream,
+            self._move_deadline,
+            write_limit=self._write_limit,
+            read_limit=self._read_limit,
+        )
 
-    async def _receive_head(self, url: URL) -> Reply:
-        self._move_deadline()
+    async def _end_upload(self, upload: Upload) -> None:
+        self._upload = None
+        if not await upload.end():
+            self.reusable = False
+
+    @property
+    def _waits_for_writing(self) -> bool:
+        return self._writing or (self._upload is not None and not self._upload.done)
+
+    # ---- in ------------------------------------------------------------------------------------
+
+    async def _receive_head(self, request: Request) -> Reply:
+        if self._upload is None or self._upload.done:
+            self._move_deadline(self._read_limit)
         try:
-            first = await self._stream.recv()
+            data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(url, error) from error
-        if not first or self._expired:
-            raise self._no_reply(url, None)
-        self._http.receive_data(first)
-        while isinstance(event := await self._next_event(url), h11.InformationalResponse):
-            pass
+            raise self._no_reply(request.url, error) from error
+        if not data or self._interrupted(request.url) is not None:
+            raise self._no_reply(request.url, None)
+        self._http.receive_data(data)
+        received = data
+        mended = False
+        interim = 0
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                received = self._mend(request, received, error)
+                mended = True
+                continue
+            if event is h11.NEED_DATA:
+                data = await self._more_of_the_head(request.url)
+                self._http.receive_data(data)
+                received += data
+            elif isinstance(event, h11.InformationalResponse):
+                interim += 1
+                if interim > MAX_INTERIM:
+                    raise ProtocolError(request.url.href, "interim replies without an end")
+                received, _ = self._http.trailing_data
+            else:
+                break
         if not isinstance(event, h11.Response):
-            raise ProtocolError(url.href, f"expected a reply, got {event!r}")
-        return _reply(event)
+            raise ProtocolError(request.url.href, f"expected a reply, got {event!r}")
+        reply = Reply(event, request.method)
+        if mended:
+            reply.flag(MENDED_HEAD)
+            reply.simple = False
+        self._chunks = None
+        if reply.length is None and not reply.endless:
+            self._chunks = Chunks()
+            self._unread, _ = self._http.trailing_data
+        if reply.status == 408 and self.exchanges:
+            lost = ConnectionLost(request.url.href, "given up by the server while it was idle")
+            raise Stale(lost, sent=True)
+        return reply
 
-    def _no_reply(self, url: URL, error: OSError | None) -> Exception:
+    async def _more_of_the_head(self, url: URL) -> bytes:
+        if self._upload is None or self._upload.done:
+            self._move_deadline(self._read_limit)
+        try:
+            data = await self._stream.recv()
+        except OSError as error:
+            raise self._interrupted(url) or self._cut_off(_broken(url, error)) from error
+        if (interrupted := self._interrupted(url)) is not None:
+            raise interrupted
+        if not data:
+            raise self._cut_off(_cut_short(url))
+        return data
+
+    def _mend(self, request: Request, received: bytes, error: h11.RemoteProtocolError) -> bytes:
+        """``received`` as h11 will take it, given to a new state machine."""
+        try:
+            mended = mend(received)
+        except BadHead as bad:
+            raise ProtocolError(request.url.href, str(bad)) from error
+        if mended == received:
+            raise ProtocolError(request.url.href, str(error)) from error
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._template.send(self._http, request)
+        if mended:
+            self._http.receive_data(mended)
+        return mended
+
+    def _no_reply(self, url: URL, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
-        if self._expired:
-            return self._timeout(url)
-        if self.exchanges:
-            return Stale()
+        if (interrupted := self._interrupted(url)) is not None:
+            return interrupted
         if error is None:
-            return ConnectionLost(url.href, "closed by the server without a reply")
-        return _broken(url, error)
+            lost = ConnectionLost(url.href, "closed by the server without a reply")
+            return self._cut_off(lost)
+        return self._cut_off(_broken(url, error))
+
+    def _interrupted(self, url: URL) -> BaseException | None:
+        """Why we ended the stream ourselves, if we did."""
+        if self._upload is not None and self._upload.error is not None:
+            return self._upload.error
+        return self._timeout(url) if self._expired else None
+
+    def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
+        """What the end of the connection before the end of a head means."""
+        return Stale(error, sent=True) if self.exchanges else error
 
     async def _receive_body(self, url: URL, reply: Reply, max_body: int) -> None:
-        keep = reply.refusal is None
-        declared = int(reply.headers.get("content-length", 0))
-        if not keep:
-            if declared > MAX_DRAIN:
-                return
-            max_body = MAX_DRAIN
-        elif declared > max_body:
-            raise TooLarge(url.href, f"the body has {declared:,} bytes, the limit is {max_body:,}")
-        inflate = self._inflater(url, reply, max_body) if keep else None
-        if reply.simple:
-            body, _ = self._http.trailing_data
-            if len(body) == declared:
-                reply.wire_bytes = declared
-                if keep:
-                    reply.body = body if inflate is None else _inflate_all(url, inflate, body)
-                self.reusable = True
-                return
+        declared = reply.length
+        if declared is not None and declared > max_body:
+            raise _too_large(url, declared, max_body)
+        inflate = inflater(url, reply.headers, max_body)
         parts: list[bytes | bytearray] = []
-        while type(event := await self._next_event(url)) is h11.Data:
-            reply.wire_bytes += len(event.data)
+        while (piece := await self.next_piece(url, reply)) is not None:
             if reply.wire_bytes > max_body:
-                if keep:
-                    raise TooLarge(url.href, f"the body is larger than {max_body:,} bytes")
-                return
-            if keep:
-                parts.append(event.data if inflate is None else _inflate(url, inflate, event.data))
-        if not isinstance(event, h11.EndOfMessage):
-            raise ProtocolError(url.href, f"expected the end of the body, got {event!r}")
-        if self._stream.truncated and "content-length" not in reply.headers:
-            raise _cut_short(url)
+                raise TooLarge(url.href, f"the body is larger than {max_body:,} bytes")
+            parts.append(piece if inflate is None else decoded(url, inflate, piece))
         if inflate is not None:
-            _finish(url, inflate)
+            finish(url, inflate, reply)
         reply.body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
-        # Bytes after the end of the reply were not asked for: whatever they are, they must not be
-        # taken for the reply to the next request.
-        self.reusable = self._http.their_state is h11.DONE and not self._http.trailing_data[0]
 
-    def _inflater(self, url: URL, reply: Reply, max_body: int) -> Inflater | None:
-        coding = reply.headers.get("content-encoding")
-        if coding is None:
-            return None
+    async def _drain(self, url: URL, reply: Reply) -> None:
+        """Read past a body that nobody wants, if that is soon done; it cannot fail.
+
+        Otherwise the connection is given up, which costs less than waiting.
+        """
+        if reply.endless or (reply.length or 0) > MAX_DRAIN:
+            return
+        self._total_deadline = min(self._total_deadline, self._loop.time() + DRAIN_SECONDS)
         try:
-            return decoder(coding, max_body)
-        except ValueError as error:
-            raise DecodingError(url.href, str(error)) from error
+            while await self.next_piece(url, reply) is not None:
+                if reply.wire_bytes > MAX_DRAIN:
+                    return
+        except HTTPError:
+            self.reusable = False
 
-    async def _next_event(self, url: URL) -> h11.Event | type[h11.PAUSED]:
-        """The next event of the reply; reads from the stream when h11 has none."""
+    async def _next_chunk(self, url: URL, chunks: Chunks) -> bytes | None:
+        """What the next bytes hold of a chunked body; None at its end."""
+        data, self._unread = self._unread, b""
+        while not chunks.ended:
+            if not data:
+                data = await self._more_of_the_body(url)
+                if not data:
+                    if chunks.end():
+                        break
+                    raise _cut_short(url)
+            try:
+                content = chunks.feed(data)
+            except BadChunk as error:
+                raise ProtocolError(url.href, str(error)) from error
+            if content:
+                return content
+            data = b""
+        return None
+
+    async def _next_data(self, url: URL) -> bytes | bytearray | None:
+        """The next bytes of a body that has a length, or ends with the connection."""
         http = self._http
         while True:
             try:
@@ -273,19 +457,28 @@ class Connection:
                 if closed_by_server:
                     raise _cut_short(url) from error
                 raise ProtocolError(url.href, str(error)) from error
+            if type(event) is h11.Data:
+                return event.data
+            if type(event) is h11.EndOfMessage:
+                return None
             if event is not h11.NEED_DATA:
-                return event  # type: ignore[return-value]
-            self._move_deadline()
-            try:
-                data = await self._stream.recv()
-            except OSError as error:
-                raise (self._timeout(url) if self._expired else _broken(url, error)) from error
-            if self._expired:
-                raise self._timeout(url)
-            http.receive_data(data)
+                raise ProtocolError(url.href, f"expected the end of the body, got {event!r}")
+            http.receive_data(await self._more_of_the_body(url))
 
-    def _move_deadline(self) -> None:
-        deadline = self._loop.time() + self._read_limit
+    async def _more_of_the_body(self, url: URL) -> bytes:
+        self._move_deadline(self._read_limit)
+        try:
+            data = await self._stream.recv()
+        except OSError as error:
+            raise self._interrupted(url) or _broken(url, error) from error
+        if (interrupted := self._interrupted(url)) is not None:
+            raise interrupted
+        return data
+
+    # ---- the clock -----------------------------------------------------------------------------
+
+    def _move_deadline(self, limit: float) -> None:
+        deadline = self._loop.time() + limit
         if deadline > self._total_deadline:
             deadline = self._total_deadline
         self._deadline = deadline
@@ -309,44 +502,14 @@ class Connection:
     def _timeout(self, url: URL) -> HTTPError:
         if self._deadline >= self._total_deadline:
             return TotalTimeout(url.href, "the page was not complete within the total time limit")
+        if self._waits_for_writing:
+            text = f"the server took no byte of the request for {self._write_limit:g} seconds"
+            return WriteTimeout(url.href, text)
         return ReadTimeout(url.href, f"the server was silent for {self._read_limit:g} seconds")
 
 
-def _reply(event: h11.Response) -> Reply:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in event.headers.raw_items():
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    simple = (
-        "content-length" in headers
-        and "transfer-encoding" not in headers
-        and "connection" not in headers
-        and event.http_version == b"1.1"
-        and event.status_code not in _BODILESS
-    )
-    return Reply(event.status_code, event.reason.decode("latin-1"), headers, simple=simple)
-
-
-def _inflate(url: URL, inflate: Inflater, data: bytes | bytearray) -> bytes:
-    try:
-        return inflate.feed(data)
-    except Overflow as error:
-        raise TooLarge(url.href, "the body is too large when decompressed") from error
-    except zlib.error as error:
-        raise DecodingError(url.href, str(error)) from error
-
-
-def _inflate_all(url: URL, inflate: Inflater, data: bytes) -> bytes:
-    body = _inflate(url, inflate, data)
-    _finish(url, inflate)
-    return body
-
-
-def _finish(url: URL, inflate: Inflater) -> None:
-    try:
-        inflate.finish()
-    except zlib.error as error:
-        raise DecodingError(url.href, str(error)) from error
+def _too_large(url: URL, size: int, limit: int) -> TooLarge:
+    return TooLarge(url.href, f"the body has {size:,} bytes, the limit is {limit:,}")
 
 
 def _cut_short(url: URL) -> ConnectionLost:

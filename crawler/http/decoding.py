@@ -1,86 +1,365 @@
-"""Undoing Content-Encoding: gzip and deflate, piece by piece, with a limit on what comes out.
+"""Undoing Content-Encoding, piece by piece, with a limit on what comes out.
 
-A few kilobytes of gzip can hold gigabytes of zeros, so the limit is passed down to zlib, which
-stops there: what is over the limit is never produced.
+Rules:
+
+1. A few kilobytes can hold gigabytes of zeros, so the limit is passed down to the decompressor:
+   what is over it is hardly ever produced, and never by more than a piece. Where the codings are
+   nested, each layer has the limit.
+2. Each byte is fed once. Where a stream ends and what follows is no other stream, the rest is
+   dropped unread.
+3. Servers are forgiven what browsers forgive them, and the record says so: :attr:`Inflater.flags`
+   has ``padded`` (something follows the stream), ``cut-short`` (all is there but its checksum) and
+   ``unknown-coding`` (a name in the field that is no coding: the body was sent as it is).
 """
 
+import sys
 import zlib
+from collections.abc import Callable
+from typing import Protocol
 
-# What a request may announce in Accept-Encoding, and all that `decoder` understands.
-ACCEPTED = b"gzip, deflate"
+# Each is a library in C that some Pythons have no build of. What is not there is not asked for.
+try:
+    import brotli
+except ImportError:
+    brotli = None
+try:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+except ImportError:
+    zstd = None
+
+# What a request may announce in Accept-Encoding, all of which `decoder` understands.
+ACCEPTED = b"gzip, deflate" + b", br" * (brotli is not None) + b", zstd" * (zstd is not None)
+
+PADDED = "padded"
+CUT_SHORT = "cut-short"
+UNKNOWN_CODING = "unknown-coding"
 
 # zlib's name for "expect a gzip header" and "expect no header at all" (zlib.h, inflateInit2).
 _GZIP = zlib.MAX_WBITS | 16
 _RAW = -zlib.MAX_WBITS
+_GZIP_MAGIC = b"\x1f\x8b"
+# An empty member of gzip is 20 bytes, and a decompressor for each takes a microsecond. No server
+# sends as many members as this.
+_MAX_MEMBERS = 10_000
+# What a frame of zstd may ask for as its window: 8 MiB, as RFC 9659 has it.
+_ZSTD_WINDOW_LOG = 23
+# How much is asked of a decompressor at a time.
+_CHUNK = 256 * 1024
+# And what it is given at a time.
+_SLICE = 16 * 1024
+# Nobody compresses a body more often than this.
+_MAX_LAYERS = 2
 
 
 class Overflow(Exception):
     """The decoded body is larger than the limit."""
 
 
-class Inflater:
-    """Decodes one gzip or deflate body.
+class DecodeError(zlib.error):
+    """The body is not what its Content-Encoding says."""
 
-    A gzip body may consist of several members (RFC 1952, section 2.2). "deflate" means the zlib
-    format (RFC 9110, section 8.4.1.2), yet some servers send the bare deflate stream: the first
-    two bytes tell them apart.
+
+_TOO_SOON = "the compressed stream ends too soon"
+
+
+class _Layer(Protocol):
+    """One coding. ``feed`` gives at most ``limit + 1`` bytes, or a chunk more than that."""
+
+    flags: set[str]
+
+    def feed(self, data: bytes, limit: int) -> bytes: ...
+
+    def finish(self) -> None: ...
+
+
+class Inflater:
+    """Decodes one body through one or more codings.
+
+    ``flags`` says what had to be forgiven; it is complete after :meth:`finish`.
     """
 
-    __slots__ = ("_coding", "_empty", "_head", "_inflate", "_left")
+    __slots__ = ("_layers", "_left", "flags")
 
-    def __init__(self, coding: str, limit: int) -> None:
-        self._coding = coding
-        self._left = limit
-        self._head = b""
-        self._empty = True
-        self._inflate = zlib.decompressobj(_GZIP) if coding == "gzip" else None
+    def __init__(self, layers: list[_Layer], limit: int) -> None:
+        self._layers = layers
+        self._left = [limit] * len(layers)
+        self.flags: set[str] = set()
 
     def feed(self, data: bytes | bytearray) -> bytes:
         """Decode a piece; raises :class:`Overflow` past the limit and ``zlib.error`` on rubbish."""
-        self._empty = False
-        if self._inflate is None:
-            data = self._head + data
-            if len(data) < 2:
-                self._head = data
-                return b""
-            self._inflate = zlib.decompressobj(_deflate_window(data))
-        out = self._inflate.decompress(data, self._left + 1)
-        while self._inflate.eof and len(out) <= self._left:
-            rest = self._inflate.unused_data
-            if self._coding != "gzip" or not rest.strip(b"\0"):
-                break  # all done, or the padding that some servers add
-            self._inflate = zlib.decompressobj(_GZIP)
-            out += self._inflate.decompress(rest, self._left - len(out) + 1)
-        self._left -= len(out)
-        if self._left < 0:
-            raise Overflow
+        out = bytes(data)
+        for number, layer in enumerate(self._layers):
+            out = layer.feed(out, self._left[number])
+            self._left[number] -= len(out)
+            if self._left[number] < 0:
+                raise Overflow
         return out
 
     def finish(self) -> None:
         """Say that the body is over; raises ``zlib.error`` if the compressed stream is not."""
-        if self._empty:
-            return  # an empty body is an empty document, whatever its coding
-        if self._inflate is None or not self._inflate.eof:
-            raise zlib.error("the compressed stream ends too soon")
+        for layer in self._layers:
+            layer.finish()
+            self.flags |= layer.flags
 
 
 def decoder(content_encoding: str, limit: int) -> Inflater | None:
     """The decoder for a ``Content-Encoding`` value, or None where the body is sent as it is.
 
-    ``limit`` is in bytes of decoded body. Raises ``ValueError`` for a coding that was not asked
-    for.
+    ``limit`` is in bytes of decoded body. Names that are no coding, such as ``utf-8``, ``none`` or
+    ``aws-chunked``, are passed over, with a flag. Raises ``ValueError`` for more codings than
+    anyone applies, and for one that was not asked for.
     """
-    coding = content_encoding.strip().lower()
-    if coding in ("", "identity"):
+    names = [name.strip().lower() for name in content_encoding.split(",")]
+    names = [name for name in names if name not in ("", "identity")]
+    if not names:
         return None
-    if coding in ("gzip", "x-gzip"):
-        return Inflater("gzip", limit)
-    if coding == "deflate":
-        return Inflater("deflate", limit)
-    raise ValueError(f"the content coding must be gzip or deflate, got {content_encoding!r}")
+    layers = [_LAYERS[name]() for name in reversed(names) if name in _LAYERS]
+    if len(layers) > _MAX_LAYERS:
+        raise ValueError(f"at most {_MAX_LAYERS} content codings are undone, got {len(layers)}")
+    if not_here := [name for name in names if name in _CODINGS and name not in _LAYERS]:
+        accepted = ACCEPTED.decode()
+        raise ValueError(f"the content coding must be of {accepted}, got {', '.join(not_here)}")
+    made = Inflater(layers, limit)
+    if any(name not in _CODINGS for name in names):
+        made.flags.add(UNKNOWN_CODING)
+    return made
 
 
-def _deflate_window(head: bytes | bytearray) -> int:
+class _Inflate:
+    """Gzip or deflate.
+
+    A gzip body may consist of several members (RFC 1952, section 2.2). "deflate" means the zlib
+    format (RFC 9110, section 8.4.1.2), yet some servers send the bare deflate stream, and some gzip
+    under either name: the first two bytes tell them apart.
+    """
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self._head = b""  # not enough to know what it is, at the beginning or after a member
+        self._inflate: zlib._Decompress | None = None
+        self._gzip = self._over = False
+        self._members = 0
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        out: list[bytes] = []
+        if self._over and data:
+            self.flags.add(PADDED)
+        # In slices, as each member copies what follows it.
+        for start in range(0, len(data), _SLICE):
+            limit = self._feed_slice(data[start : start + _SLICE], limit, out)
+            if self._over or limit < 0:
+                break
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _feed_slice(self, data: bytes, limit: int, out: list[bytes]) -> int:
+        while not self._over:
+            if self._inflate is None:
+                data = self._head + data
+                if len(data) < 2:
+                    self._head = data
+                    break
+                self._head = b""
+                if not self._begin(data):
+                    break
+            assert self._inflate is not None
+            piece = self._inflate.decompress(data, limit + 1)
+            out.append(piece)
+            limit -= len(piece)
+            if limit < 0 or not self._inflate.eof:
+                break
+            data = self._inflate.unused_data
+            self._inflate = None
+            self._members += 1
+            self._over = not self._gzip
+            if self._over and data:
+                self.flags.add(PADDED)
+        return limit
+
+    def _begin(self, data: bytes) -> bool:
+        """Begin a member, if ``data`` is the beginning of one."""
+        gzip = data.startswith(_GZIP_MAGIC)
+        if self._members and (not gzip or self._members == _MAX_MEMBERS):
+            self.flags.add(PADDED)
+            self._over = True
+            return False
+        self._gzip = gzip
+        self._inflate = zlib.decompressobj(_GZIP if gzip else _window(data))
+        return True
+
+    def finish(self) -> None:
+        if self._inflate is not None:
+            if not _lacks_only_its_checksum(self._inflate):
+                raise DecodeError(_TOO_SOON)
+            self.flags.add(CUT_SHORT)
+        elif self._head:
+            if not self._members:
+                raise DecodeError(_TOO_SOON)
+            self.flags.add(PADDED)
+
+
+def _lacks_only_its_checksum(machine: "zlib._Decompress") -> bool:
+    """Whether the data is complete: then whatever bits follow are taken for the checksum."""
+    for bits in (b"\x00", b"\xff"):
+        trial = machine.copy()
+        try:
+            trial.decompress(bits * 8)
+        except zlib.error as error:
+            if "check" not in str(error):
+                return False
+        else:
+            if not trial.eof:
+                return False
+    return True
+
+
+class _Brotli:
+    """Brotli (RFC 7932).
+
+    The library takes it for an error when anything follows the stream, and then loses what it had
+    decoded. So what was fed is kept, at most as long as the body on the wire, and read once more.
+    """
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self._machine = brotli.Decompressor()
+        self._fed: list[bytes] = []
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        out: list[bytes] = []
+        for start in range(0, len(data), _SLICE):
+            if self._machine.is_finished():
+                self.flags.add(PADDED)
+                break
+            piece = data[start : start + _SLICE]
+            try:
+                out.extend(_unbrotli(self._machine, piece, limit + 1))
+            except brotli.error as error:
+                out.extend(self._feed_last(piece, limit + 1, error))
+            self._fed.append(piece)
+            limit -= sum(map(len, out))
+            if limit < 0:
+                break
+        return b"".join(out)
+
+    def _feed_last(self, data: bytes, limit: int, error: Exception) -> list[bytes]:
+        """Read a piece in which the stream ends before the piece does."""
+        self._machine = brotli.Decompressor()
+        for piece in self._fed:
+            _unbrotli(self._machine, piece, limit=None)
+        out: list[bytes] = []
+        try:
+            for start in range(len(data)):
+                out.extend(_unbrotli(self._machine, data[start : start + 1], limit))
+                if self._machine.is_finished():
+                    self.flags.add(PADDED)
+                    return out
+        except brotli.error:
+            pass  # it is what it seemed to be
+        raise DecodeError(f"not brotli: {error}") from error
+
+    def finish(self) -> None:
+        if self._fed and not self._machine.is_finished():
+            raise DecodeError(_TOO_SOON)
+
+
+def _unbrotli(machine: "brotli.Decompressor", data: bytes, limit: int | None) -> list[bytes]:
+    """What comes out for ``data``, up to about ``limit`` bytes; nothing is kept without a limit."""
+    out: list[bytes] = []
+    size = 0
+    while limit is None or size < limit:
+        piece = machine.process(data, output_buffer_limit=_CHUNK)
+        if limit is not None:
+            out.append(piece)
+        size += len(piece)
+        data = b""
+        if machine.is_finished() or machine.can_accept_more_data():
+            break
+    return out
+
+
+class _Zstd:
+    """Zstandard (RFC 8878), one frame or several."""
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self._machine: zstd.ZstdDecompressor | None = None
+        self._frames = 0
+        self._head = b""
+        self._over = False
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        out: list[bytes] = []
+        if self._over and data:
+            self.flags.add(PADDED)
+        for start in range(0, len(data), _SLICE):
+            limit = self._feed_slice(data[start : start + _SLICE], limit, out)
+            if self._over or limit < 0:
+                break
+        return b"".join(out)
+
+    def _feed_slice(self, data: bytes, limit: int, out: list[bytes]) -> int:
+        data = self._head + data
+        self._head = b""
+        while not self._over and limit >= 0:
+            if self._machine is None:
+                if len(data) < len(_ZSTD_MAGIC):
+                    self._head = data
+                    break
+                if self._frames and (self._frames == _MAX_MEMBERS or not _is_zstd(data)):
+                    self.flags.add(PADDED)
+                    self._over = True
+                    break
+                options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+                self._machine = zstd.ZstdDecompressor(options=options)
+            try:
+                piece = self._machine.decompress(data, max_length=min(limit + 1, _CHUNK))
+            except zstd.ZstdError as error:
+                raise DecodeError(f"not zstd: {error}") from error
+            out.append(piece)
+            limit -= len(piece)
+            data = b""
+            if self._machine.eof:
+                data = self._machine.unused_data
+                self._machine = None
+                self._frames += 1
+                if not data:
+                    break
+            elif self._machine.needs_input:
+                break
+        return limit
+
+    def finish(self) -> None:
+        if self._machine is not None or (self._head and not self._frames):
+            raise DecodeError(_TOO_SOON)
+        if self._head:
+            self.flags.add(PADDED)
+
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def _is_zstd(data: bytes) -> bool:
+    """Whether a frame begins here, one with content or one to be skipped."""
+    return data.startswith(_ZSTD_MAGIC) or (data[0] & 0xF0 == 0x50 and data[1:4] == b"\x2a\x4d\x18")
+
+
+_LAYERS: dict[str, Callable[[], _Layer]] = {
+    "gzip": _Inflate,
+    "x-gzip": _Inflate,
+    "deflate": _Inflate,
+}
+if brotli is not None:
+    _LAYERS["br"] = _Brotli
+if zstd is not None:
+    _LAYERS["zstd"] = _Zstd
+# What the names that are registered and mean something (IANA) are, whether we can undo them or not.
+_CODINGS = frozenset({*_LAYERS, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi"})
+
+
+def _window(head: bytes) -> int:
     """Tell the zlib format from a bare deflate stream by its header (RFC 1950, section 2.2)."""
     is_zlib = head[0] & 0x0F == 8 and (head[0] << 8 | head[1]) % 31 == 0
     return zlib.MAX_WBITS if is_zlib else _RAW

@@ -3,11 +3,15 @@
 Where a name has several addresses they are tried as RFC 8305 ("Happy Eyeballs") has it: the two
 families take turns, and an attempt that has not succeeded after a quarter of a second is not
 waited for but joined by the next one. The first to connect wins.
+
+A *permit* is asked about each address, after the name was resolved and right before the connection:
+what a name stood for when somebody else looked it up does not matter.
 """
 
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 
 from .errors import ConnectError, ConnectionRefused, ResolveError
 from .resolver import Address, Resolver
@@ -17,8 +21,17 @@ from .trace import Trace, span
 ATTEMPT_DELAY = 0.25
 
 
+# Asked with a host and one of its addresses; false if it must not be connected to.
+Permit = Callable[[str, str], bool]
+
+
 async def dial(
-    url: str, host: str, port: int, resolver: Resolver, trace: Trace | None = None
+    url: str,
+    host: str,
+    port: int,
+    resolver: Resolver,
+    trace: Trace | None = None,
+    permit: Permit | None = None,
 ) -> socket.socket:
     """A non-blocking socket connected to ``host``; raises ResolveError or ConnectError.
 
@@ -30,6 +43,12 @@ async def dial(
         except (OSError, UnicodeError) as error:  # UnicodeError: an empty or overlong label
             text = error.strerror if isinstance(error, OSError) else str(error)
             raise ResolveError(url, f"cannot resolve {host!r}: {text}") from error
+    if permit is not None:
+        allowed = [address for address in addresses if permit(host, address[1][0])]
+        if not allowed:
+            text = f"{host} is {addresses[0][1][0]}, which must not be connected to"
+            raise ConnectError(url, text)
+        addresses = allowed
     with span(trace, "connect_tcp", host=host, port=port, addresses=addresses):
         try:
             return await (_connect(addresses[0]) if len(addresses) == 1 else _race(addresses))

@@ -9,10 +9,14 @@ when there was one, is the ``__cause__``.
     ├── InvalidURL               the text is not an http or https URL
     ├── ResolveError             no address for the host name
     ├── ConnectError             no TCP connection to any address
-    │   └── ConnectionRefused
+    │   ├── ConnectionRefused
+    │   └── ProxyError           the proxy did not open the way to the host
     ├── TLSError                 the handshake or the certificate check failed
     ├── FetchTimeout
-    │   ├── ConnectTimeout       name, TCP and TLS together took too long
+    │   ├── PoolTimeout          no connection was free for too long
+    │   ├── ConnectTimeout       name, TCP, proxy and TLS together took too long
+    │   ├── TLSTimeout           the TLS handshake took too long
+    │   ├── WriteTimeout         the server took nothing of the request for too long
     │   ├── ReadTimeout          the server was silent for too long
     │   └── TotalTimeout         the page as a whole took too long
     ├── ConnectionLost           the server closed in the middle of an exchange
@@ -66,6 +70,12 @@ class ConnectionRefused(ConnectError):
     reason = "refused"
 
 
+class ProxyError(ConnectError):
+    """The proxy could not be spoken to, refused, or could not reach the host."""
+
+    reason = "proxy"
+
+
 class TLSError(HTTPError):
     """The TLS handshake failed, which includes a certificate that cannot be verified."""
 
@@ -82,8 +92,20 @@ class ConnectTimeout(FetchTimeout):
     """Name resolution, TCP and TLS together took longer than the connect limit."""
 
 
+class PoolTimeout(FetchTimeout):
+    """All connections that the limits allow were in use for longer than the pool limit."""
+
+
+class TLSTimeout(FetchTimeout):
+    """The TLS handshake took longer than its limit."""
+
+
+class WriteTimeout(FetchTimeout):
+    """The server did not take a byte of the request for as long as the write limit."""
+
+
 class ReadTimeout(FetchTimeout):
-    """The server neither sent nor took a byte for as long as the read limit."""
+    """The server did not send a byte for as long as the read limit."""
 
 
 class TotalTimeout(FetchTimeout):

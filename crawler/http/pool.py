@@ -20,7 +20,8 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from .connection import Connection, RequestTemplate
+from .connection import Connection
+from .request import RequestTemplate
 from .url import URL
 
 Waiter = asyncio.Future[Connection | None]

@@ -1,49 +1,106 @@
-"""Where a redirect leads, and when it leads nowhere.
+"""Where a redirect leads, what is asked for there, and when it leads nowhere.
 
-Only GET is sent, so all of 301, 302, 303, 307 and 308 mean the same: GET the ``Location``
-(RFC 9110, section 15.4). Relative references are resolved against the URL that redirected; the
-scheme may change either way; a fragment is inherited unless the ``Location`` has its own
-(section 10.2.2).
+301, 302, 303, 307 and 308 are followed (RFC 9110, section 15.4). After 303 the method is GET, or
+HEAD; after 301 and 302 a POST becomes a GET, as it does in browsers; after 307 and 308 the same
+request is sent again, body and all.
+
+Relative references are resolved against the URL that redirected; a fragment is inherited unless
+the ``Location`` has its own (section 10.2.2). What was meant for one origin, ``Authorization`` and
+``Cookie``, is not carried to another.
 """
 
-from .connection import Reply
+import re
+
 from .errors import InvalidURL, RedirectError
+from .headers import Headers
+from .reply import Reply
+from .request import Request
 from .url import URL
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host"})
+
+_Sent = tuple[str, bytes, str, str]
+
 
 class Trail:
-    """The URLs that one fetch has been sent through, the first one included."""
+    """The way of one fetch; ``urls``, which grows, begins with the URL that was asked for."""
 
-    __slots__ = ("_limit", "urls")
+    __slots__ = ("_downgrade", "_limit", "_sent", "_urls")
 
-    def __init__(self, start: URL, limit: int) -> None:
+    def __init__(self, urls: list[URL], limit: int, downgrade: bool) -> None:
         self._limit = limit
-        self.urls = [start]
+        self._downgrade = downgrade
+        self._sent: list[_Sent] = []
+        self._urls = urls
 
-    def follow(self, reply: Reply) -> URL:
-        """The next URL; raises RedirectError for one that cannot or must not be followed."""
-        here = self.urls[-1]
-        start = self.urls[0].href
-        location = reply.headers.get("location")
-        if not location:
-            raise RedirectError(start, f"{here} answers {reply.status} without a Location")
-        if len(self.urls) > self._limit:
+    def sent(self, request: Request, cookies: str) -> None:
+        """Note a request that was redirected."""
+        self._sent.append(_as_sent(request, cookies))
+
+    def check(self, request: Request, cookies: str) -> None:
+        """Raise RedirectError if this very request, cookies included, was redirected before.
+
+        The cookies matter: some pages set one and redirect to themselves, to see whether it comes.
+        """
+        if _as_sent(request, cookies) in self._sent:
+            text = f"redirected in a circle, back to {request.url}"
+            raise RedirectError(self._urls[0].href, text)
+
+    def follow(self, reply: Reply, request: Request) -> Request:
+        """What to ask for next; raises RedirectError for what cannot or must not be followed."""
+        here = self._urls[-1]
+        start = self._urls[0].href
+        location = _location(start, here, reply.status, reply.headers)
+        if len(self._urls) > self._limit:
             raise RedirectError(start, f"more than {self._limit} redirects, the last to {location}")
         try:
-            # Header bytes beyond ASCII are UTF-8 in practice; latin-1 was only their carrier.
-            there = URL(location.encode("latin-1").decode("utf-8", "replace"), base=here)
+            there = URL(location, base=here)
         except InvalidURL as error:
             raise RedirectError(start, f"redirected to {location!r}: {error.detail}") from error
-        if any(_request(there) == _request(url) for url in self.urls):
-            raise RedirectError(start, f"redirected in a circle, back to {there}")
+        if here.scheme == "https" and there.scheme == "http" and not self._downgrade:
+            raise RedirectError(start, f"redirected from https to {there}, which is not allowed")
+        following = _following(request, reply.status, there)
+        if following.content is not None and not following.content.sendable:
+            raise RedirectError(start, f"{there} wants the body again, which can be read once only")
         if "#" in here.href and "#" not in there.href:
             there.href += here.href[here.href.index("#") :]
-        self.urls.append(there)
-        return there
+        self._urls.append(there)
+        return following
 
 
-def _request(url: URL) -> tuple[str, bytes]:
-    """What a server sees of a URL: the fragment is not part of it."""
-    return url.origin, url.target
+def _as_sent(request: Request, cookies: str) -> _Sent:
+    """What a server sees of a request: the fragment of its URL is not part of it."""
+    return request.url.origin, request.url.target, request.method, cookies
+
+
+def _location(start: str, here: URL, status: int, headers: Headers) -> str:
+    locations = [location for location in headers.get_all("location") if location]
+    if not locations:
+        raise RedirectError(start, f"{here} answers {status} without a Location")
+    if len(set(locations)) > 1:
+        # Somebody may have smuggled one of them in: browsers follow neither.
+        raise RedirectError(start, f"{here} answers {status} with Locations that differ")
+    raw = locations[0].encode("latin-1")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        # No text that we know the encoding of: the server gets its own bytes back.
+        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], raw).decode("ascii")
+
+
+def _following(request: Request, status: int, there: URL) -> Request:
+    method, content, headers = request.method, request.content, request.headers
+    if headers is not None and there.origin != request.url.origin:
+        headers = [field for field in headers if field[0].lower() not in _FOR_ONE_ORIGIN]
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, content = "GET", None
+        if headers is not None:
+            headers = [field for field in headers if not _is_about_the_body(field[0].lower())]
+    return Request(method, there, headers, content)
+
+
+def _is_about_the_body(name: bytes) -> bool:
+    return name.startswith(b"content-") or name == b"transfer-encoding"

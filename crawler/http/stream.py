@@ -1,14 +1,15 @@
 """Bytes over a connected socket, in the clear or through TLS.
 
-Both kinds have the same four verbs, and both use the loop for ``sock_recv`` and ``sock_sendall``
-and for nothing else: any asyncio loop will do.
+Both kinds have the same verbs, and both use the loop for ``sock_recv`` and ``sock_sendall`` and for
+nothing else: any asyncio loop will do.
 """
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 # What one read asks the kernel for. CPython allocates this much before it knows how much will
@@ -31,6 +32,12 @@ class Stream(Protocol):
     def send_all(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Write all of ``data``."""
 
+    def readable(self) -> bool:
+        """Whether there is something to read, the end included; does not wait and loses nothing.
+
+        Afterwards a stream that was readable is good for ``close`` alone.
+        """
+
     def abort(self) -> None:
         """End both directions at once: a pending ``recv`` or ``send_all`` returns or raises."""
 
@@ -41,9 +48,10 @@ class Stream(Protocol):
 class PlainStream:
     """A stream without TLS."""
 
-    __slots__ = ("_loop", "_sock", "truncated")
+    __slots__ = ("_look", "_loop", "_sock", "truncated")
 
     def __init__(self, sock: socket.socket) -> None:
+        self._look: Callable[[], bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self.truncated = False
@@ -55,6 +63,12 @@ class PlainStream:
     def send_all(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Write; see :class:`Stream`."""
         return self._loop.sock_sendall(self._sock, data)
+
+    def readable(self) -> bool:
+        """Look; see :class:`Stream`."""
+        if self._look is None:
+            self._look = _looking_at(self._sock)
+        return self._look()
 
     def abort(self) -> None:
         """End both directions; see :class:`Stream`."""
@@ -73,14 +87,33 @@ class TLSStream:
     many records; before each such read, what it wants to say is sent.
     """
 
-    __slots__ = ("_incoming", "_loop", "_outgoing", "_sock", "_tls", "truncated")
+    __slots__ = (
+        "_flushing",
+        "_incoming",
+        "_look",
+        "_loop",
+        "_outgoing",
+        "_sock",
+        "_tls",
+        "truncated",
+    )
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server_name: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        self._flushing = False
+        self._look: Callable[[], bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name, session=session
+        )
         self.truncated = False
 
     async def handshake(self) -> None:
@@ -117,6 +150,41 @@ class TLSStream:
         self._tls.write(data)
         await self._flush()
 
+    def readable(self) -> bool:
+        """Look; see :class:`Stream`.
+
+        What has come may be no data at all: TLS 1.3 sends tickets for later sessions when it likes.
+        """
+        if self._look is None:
+            self._look = _looking_at(self._sock)
+        if self._look():
+            try:
+                data = self._sock.recv(READ_SIZE)
+            except OSError:
+                return True
+            if not data:
+                return True
+            self._incoming.write(data)
+        elif not self._incoming.pending and not self._tls.pending():
+            return False
+        try:
+            self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            pass  # the farewell, or nonsense
+        return True
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What a later connection to the same server can resume, once the server has sent it."""
+        return self._tls.session
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake was a short one, thanks to an earlier session."""
+        return bool(self._tls.session_reused)
+
     def abort(self) -> None:
         """End both directions; see :class:`Stream`."""
         _shut_down(self._sock)
@@ -139,8 +207,29 @@ class TLSStream:
             self._incoming.write_eof()
 
     async def _flush(self) -> None:
-        if self._outgoing.pending:
-            await self._loop.sock_sendall(self._sock, self._outgoing.read())
+        # A request that is still being sent while its reply is read makes two tasks come here. One
+        # writes at a time, or records would mix, and it writes what the other one brought as well.
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self._outgoing.pending:
+                await self._loop.sock_sendall(self._sock, self._outgoing.read())
+        finally:
+            self._flushing = False
+
+
+def _looking_at(sock: socket.socket) -> Callable[[], bool]:
+    """A function that tells whether ``sock`` is readable now.
+
+    To peek would do as well, and take three times as long: mostly there is nothing to read, and
+    Python says so with an exception.
+    """
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return lambda: bool(poll.poll(0))
+    return lambda: bool(select.select((sock,), (), (), 0)[0])
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -1,17 +1,25 @@
 """Watching the client at work: paired events around each of its steps.
 
 A trace is a function ``trace(event, info)``. Each step emits ``NAME.started`` and then exactly one
-of ``NAME.complete`` and ``NAME.failed``, whose info holds the exception. The steps are
+of ``NAME.complete`` and ``NAME.failed``. The info of these two holds ``seconds``, how long the step
+took; that of a failure holds the exception as ``error`` as well. The steps are
 
     acquire          wait for a connection or for leave to open one     origin
     resolve          turn a host name into addresses                     host, port
     connect_tcp      open a TCP connection, trying several addresses     host, port, addresses
+    connect_proxy    have a proxy open the way to the host               proxy, url
     start_tls        the TLS handshake                                   server_name
     send_request     write the request                                   url
     receive_head     read up to the end of the reply's headers           url
     receive_body     read the rest of the reply                          url
+    redirect         see where a redirect leads                          url, status
+    retry            wait before a request is sent once more             url, attempt, reason, wait
+
+A body that is sent in pieces is sent beside ``receive_head``; a body that is streamed to the caller
+has no ``receive_body``.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -21,12 +29,14 @@ Trace = Callable[[str, Mapping[str, Any]], None]
 
 
 class _Span:
-    __slots__ = ("_info", "_name", "_trace")
+    __slots__ = ("_info", "_name", "_started", "_trace")
 
     def __init__(self, trace: Trace, name: str, info: dict[str, Any]) -> None:
         self._trace, self._name, self._info = trace, name, info
+        self._started = 0.0
 
     def __enter__(self) -> None:
+        self._started = time.perf_counter()
         self._trace(f"{self._name}.started", self._info)
 
     def __exit__(
@@ -35,10 +45,12 @@ class _Span:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        seconds = time.perf_counter() - self._started
         if error is None:
-            self._trace(f"{self._name}.complete", self._info)
+            self._trace(f"{self._name}.complete", {**self._info, "seconds": seconds})
         else:
-            self._trace(f"{self._name}.failed", {**self._info, "error": error})
+            info = {**self._info, "seconds": seconds, "error": error}
+            self._trace(f"{self._name}.failed", info)
 
 
 class _Off:

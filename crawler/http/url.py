@@ -54,8 +54,13 @@ class URL:
 
     @property
     def server_name(self) -> str:
-        """The host as the resolver and TLS want it: an IPv6 address without its brackets."""
+        """The host as the resolver wants it: an IPv6 address without its brackets."""
         return self.host[1:-1] if self.host.startswith("[") else self.host
+
+    @property
+    def tls_name(self) -> str:
+        """The host as TLS wants it: without the dot that ends a complete name (RFC 6066, 3)."""
+        return self.server_name.removesuffix(".")
 
     def __str__(self) -> str:
         return self.href

@@ -59,7 +59,10 @@ def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
     """
     loop.needs_recovery = True
     loop.asleep = False
-    current_tasks.pop(loop, None)
+    try:
+        del current_tasks[loop]
+    except KeyError:
+        pass  # no step was under way
     _put_back(loop, entry, error.__traceback__)
     loop.timers.repair(loop._ready)
     loop.poller.rearm()

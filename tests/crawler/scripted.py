@@ -138,7 +138,7 @@ def html(body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def polite(peer: Peer) -> None:
+def polite(peer: Peer, body: bytes = b"hello") -> None:
     """A script that answers every request."""
     while peer.request():
-        peer.reply()
+        peer.reply(body)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Generator
 
 import pytest
 
 from crawler.http import charset
+
+
+def finish(steps: Generator[None, None, tuple[bytes, str]]) -> tuple[bytes, str]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: tuple[bytes, str] = end.value
+            return answer
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -69,9 +79,114 @@ def test_a_meta_element_says_so(meta: str) -> None:
     assert decode(meta.encode() + "東京".encode("cp932"), "text/html").endswith("東京")
 
 
-def test_a_meta_beyond_the_first_1024_bytes_is_not_looked_for() -> None:
-    body = b" " * 1024 + b'<meta charset="koi8-r">' + "Łódź".encode()
-    assert decode(body, "text/html").endswith("Łódź")
+@pytest.mark.parametrize("space", [900, 1010, 1020, 1024, 100_000])
+def test_a_meta_far_into_the_page_makes_us_begin_again(space: int) -> None:
+    body = b" " * space + '<p>Москва<meta charset="koi8-r">'.encode("koi8-r")
+    assert decode(body, "text/html").strip().startswith("<p>Москва")
+
+
+@pytest.mark.parametrize(
+    "false",
+    [
+        '<script>"<meta charset=koi8-r>"</script>',
+        '<!-- <meta charset="koi8-r"> -->',
+        '<p title="> <meta charset=koi8-r>">',
+        "<title><meta charset=koi8-r></title>",
+    ],
+)
+def test_what_only_looks_like_a_meta_far_into_the_page_is_none(false: str) -> None:
+    assert decode(b" " * 2000 + false.encode() + "Łódź".encode(), "").endswith("Łódź")
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        '<meta data-charset="koi8-r">',
+        '<meta name="x" content="charset=koi8-r">',
+        '<meta name="x" content="a" data-x="charset=koi8-r">',
+        '<meta title="charset=koi8-r" name=x>',
+        '<metadata charset="koi8-r">',
+        '<meta charset="koi8-r',
+        '<p title="<meta charset=koi8-r>">',
+        "<!--><!-- <meta charset=koi8-r> -->",
+    ],
+)
+def test_what_only_looks_like_a_meta_charset_is_none(meta: str) -> None:
+    assert decode(meta.encode() + "Łódź".encode(), "").endswith("Łódź")
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        '<meta name="a>b" charset="koi8-r">',
+        "<meta content=\"x > y\" name='>' charset=koi8-r>",
+        '<p title="<meta charset=x>"><meta charset=koi8-r>',
+        "<!--><meta charset=koi8-r><!-- -->",
+        "<meta/charset=koi8-r>",
+        "<meta http-equiv=' Content-Type' content='text/html; x=y; charset = \"koi8-r\"'>",
+        '<?xml version="1.0" encoding="koi8-r"?><html>',
+        "<?xml version='1.0' encoding = 'koi8-r' ?>",
+        '<?xml version="1.0" encoding="utf-8"?><meta charset="koi8-r">',
+    ],
+)
+def test_the_page_says_so_in_all_these_ways(meta: str) -> None:
+    assert decode(meta.encode() + "Москва".encode("koi8-r"), "").endswith("Москва")
+
+
+def test_xhtml_goes_by_its_declaration_alone() -> None:
+    body = '<?xml version="1.0" encoding="koi8-r"?><meta charset="windows-1251"/>Я'.encode("koi8-r")
+    assert finish(charset.utf8_steps(body, "", xml=True))[1] == "koi8-r"
+    body = '<meta charset="windows-1251"/>Я'.encode()
+    assert finish(charset.utf8_steps(body, "", xml=True))[1] == "utf-8"
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_a_declaration_in_utf_16_says_so_by_its_bytes(codec: str) -> None:
+    assert decode('<?xml version="1.0"?>Łódź'.encode(codec), "").endswith("Łódź")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "codec"),
+    [
+        ('text/html; x="a; charset=koi8-r"', "utf-8"),
+        ("text/html; data-charset=koi8-r", "utf-8"),
+        ("text/html; charset=koi8-r, text/html", "koi8-r"),
+        ("text/html; charset=utf-8, text/html; charset=koi8-r", "koi8-r"),
+        ("text/html charset=koi8-r", "koi8-r"),
+        ("charset=koi8-r", "koi8-r"),
+        ('text/html; charset="koi8-\\r"', "koi8-r"),
+    ],
+)
+def test_the_charset_of_a_field_is_that_of_its_last_type(content_type: str, codec: str) -> None:
+    assert charset.decode(b"", content_type).codec == codec
+
+
+@pytest.mark.parametrize(
+    ("label", "body", "text"),
+    [
+        ("windows-1252", b"\x80\x81\x8d\x9d", "€\x81\x8d\x9d"),
+        ("windows-1251", b"\x98\xff", "\x98я"),
+        ("windows-1253", b"\x81\xaa\xff", "\x81\ufffd\ufffd"),
+        ("windows-874", b"\x81\xa1\xdb", "\x81ก\ufffd"),
+        ("koi8-u", b"\xae\xbe\xb4", "\u045e\u040eЄ"),
+        ("", b"\x81 alone \xe9", "\x81 alone é"),
+    ],
+)
+def test_bytes_outside_a_code_page_are_what_browsers_make_of_them(
+    label: str, body: bytes, text: str
+) -> None:
+    assert decode(body, f"text/html; charset={label}" if label else "") == text
+
+
+@pytest.mark.parametrize("codec", ["shift_jis", "gb18030", "euc-jp", "utf-16le", "koi8-r", "utf-8"])
+def test_a_long_page_is_decoded_in_steps_without_a_seam(codec: str) -> None:
+    text = "x" + "表Я" * 100_000 if codec != "koi8-r" else "Я" * 200_001
+    body = text.encode(codec)
+    content_type = f"text/html; charset={codec}"
+    steps = charset.utf8_steps(body + (b"\xff" if codec == "utf-8" else b""), content_type)
+    pauses = sum(1 for _ in steps)
+    assert pauses >= len(body) // 65536 - 1
+    assert decode(body, content_type) == text
 
 
 def test_a_meta_inside_a_comment_that_never_ends_is_not_looked_at() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from crawler.http import URL as Url
 from crawler.http import BadStatus, Client, HTTPError, Limits, Reply, Response
+from crawler.http.decoding import ACCEPTED
 from tests.crawler.scripted import Peer, Script, html, polite, saying, serving
 
 Run = Callable[..., Any]
@@ -47,7 +48,7 @@ def test_the_request_says_what_is_wanted_and_nothing_more(run: Run) -> None:
         f"Host: 127.0.0.1:{server.port}",
         "User-Agent: tester/1",
         "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-        "Accept-Encoding: gzip, deflate",
+        f"Accept-Encoding: {ACCEPTED.decode()}",
         "",
         "",
     ]

@@ -18,7 +18,7 @@ from crawler.demo.site import Addresses, Expectation, Site
 from crawler.frontier import Job, Malformed
 from crawler.http import BadStatus, Client, HTTPError, Limits, NotHTML, Response
 from crawler.summary import Summary
-from tests.crawler.scripted import Peer, serving
+from tests.crawler.scripted import Peer, html, saying, serving
 
 Run = Callable[..., Any]
 
@@ -140,6 +140,10 @@ def test_no_more_pages_are_in_work_than_was_said(run: Run, tmp_path: Path) -> No
         ("200 OK\r\nContent-Type: Text/HTML ; charset=utf-8", None, ""),
         ("200 OK\r\nContent-Type: application/xhtml+xml", None, ""),
         ("200 OK", None, ""),
+        ("200 OK\r\nContent-Type: text/html,text/html", None, ""),
+        ("200 OK\r\nContent-Type: text/html charset=utf-8", None, ""),
+        ("200 OK\r\nContent-Type: */*", None, ""),
+        ("200 OK\r\nContent-Type: application/xml", NotHTML, "application/xml"),
         ("203 Somebody Else Says", None, ""),
     ],
 )
@@ -164,17 +168,59 @@ def test_only_successful_html_is_wanted(
     assert all(detail in error.detail for error in notes.failures.values())
 
 
+def test_a_body_without_a_type_that_is_no_text_is_no_page(run: Run, tmp_path: Path) -> None:
+    notes = Notes()
+
+    async def main(url: str) -> None:
+        async with Client() as client:
+            urls = write_list(tmp_path, url)
+            await crawl(urls, tmp_path / "found.txt", client, notes, concurrency=1)
+
+    with serving(saying(html(b"GIF89a\x01\x00<a href=/x>"))) as server:
+        run(main, server.url)
+    (error,) = notes.failures.values()
+    assert isinstance(error, NotHTML)
+    assert error.detail == "no content type, and the body is no text"
+
+
+def test_all_kinds_of_links_can_be_asked_for_those_in_the_head_too(
+    run: Run, tmp_path: Path
+) -> None:
+    page = html(
+        b"<img src=/i><iframe src=/f></iframe><a href=/a>",
+        "Content-Type: text/html",
+        "Link: </next>; rel=next",
+        "Refresh: 1; url=/later",
+    )
+
+    async def main(url: str) -> None:
+        async with Client() as client:
+            await crawl(
+                write_list(tmp_path, url),
+                tmp_path / "found.txt",
+                client,
+                Notes(),
+                concurrency=1,
+                kinds=frozenset({"header", "refresh", "iframe"}),
+            )
+
+    with serving(saying(page)) as server:
+        run(main, server.url)
+        wanted = [f"{server.url}/{name}" for name in ("next", "later", "f")]
+    assert [link for _, link in links_in(tmp_path / "found.txt")] == wanted
+
+
 def test_a_bug_stops_one_url_alone_and_says_what_it_is(
     run: Run, tmp_path: Path, site: Site, at: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = crawl_module.find_links
+    real = crawl_module.link_steps
 
-    def buggy(text: str, url: str, codec: str) -> list[str]:
+    def buggy(page: bytes, url: str, *rest: Any, **named: Any) -> Any:
         if url.endswith("/page/0"):
             raise ZeroDivisionError("a bug")
-        return real(text, url, codec)
+        return real(page, url, *rest, **named)
 
-    monkeypatch.setattr(crawl_module, "find_links", buggy)
+    monkeypatch.setattr(crawl_module, "link_steps", buggy)
     notes = Notes()
 
     async def main() -> Summary:

@@ -59,7 +59,7 @@ def test_every_error_is_an_http_error_with_a_reason_to_count_it_by() -> None:
         for value in vars(crawler.http).values()
         if isinstance(value, type) and issubclass(value, Exception)
     ]
-    assert len(kinds) == 18
+    assert len(kinds) == 22
     assert all(issubclass(kind, HTTPError) for kind in kinds)
     assert all(kind.reason and kind.__doc__ for kind in kinds)
 
@@ -129,7 +129,6 @@ def test_a_reply_that_is_cut_off(run: Run, data: bytes) -> None:
     [
         b"220 smtp.example.com ESMTP\r\n\r\n",
         b"HTTP/1.1 two-hundred OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n",
@@ -149,8 +148,8 @@ def test_a_reply_that_is_not_http(run: Run, data: bytes) -> None:
     "data",
     [
         html(b"not compressed", "Content-Encoding: gzip"),
-        html(gzip.compress(b"x" * 1000)[:-4], "Content-Encoding: gzip"),
-        html(zlib.compress(b"x" * 1000)[:-4], "Content-Encoding: deflate"),
+        html(gzip.compress(bytes(range(256)))[:-100], "Content-Encoding: gzip"),
+        html(zlib.compress(bytes(range(256)))[:-100], "Content-Encoding: deflate"),
         html(b"whatever", "Content-Encoding: br"),
     ],
 )

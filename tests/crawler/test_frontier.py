@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from crawler.frontier import CHUNK, MAX_LINE, Frontier, Malformed, count_urls
+from crawler.frontier import (
+    CHUNK,
+    MAX_LINE,
+    Frontier,
+    Job,
+    Malformed,
+    count_urls,
+    parse_line,
+)
+from crawler.frontier.lines import Lines
 
 Run = Callable[..., Any]
 
@@ -64,16 +74,28 @@ def test_a_malformed_line_is_reported_by_its_number_and_the_rest_goes_on(
         b"http://a b/",
         b"http://a/\xff",
         b"http://a/\tb",
+        b"localhost:8080/x",
+        b"http://" + "\u4e00".encode() * 300,
         b"http://b/",
     ]
     found, malformed = run(read_all, write(tmp_path, b"\n".join(lines)))
     assert found == ["http://a/", "http://b/"]
     assert malformed == [
-        (3, "example.com", "not an absolute URL"),
+        (
+            3,
+            "example.com",
+            "not an absolute URL: did you mean http://example.com or https://…?",
+        ),
         (4, "ftp://a/", "the scheme must be http or https, got 'ftp'"),
-        (5, "http://a b/", "a space or control character inside the URL"),
-        (6, "http://a/\\xff", "not UTF-8"),
-        (7, "http://a/\tb", "a space or control character inside the URL"),
+        (5, "http://a b/", "not an absolute URL"),
+        (6, "http://a/\\xff", "not UTF-8: the byte 0xFF"),
+        (7, "http://a/\tb", "the control character '\\t' inside the URL"),
+        (
+            8,
+            "localhost:8080/x",
+            "not an absolute URL: did you mean http://localhost:8080/x or https://…?",
+        ),
+        (9, ("http://" + "\u4e00" * 300)[:200], "a host name of more than 253 characters"),
     ]
 
 
@@ -143,6 +165,68 @@ def test_a_list_from_a_pipe_is_used_while_it_is_being_written(run: Run, tmp_path
         assert run(main) == ["http://a/", "http://b/"]
     finally:
         producer.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("a b", "a%20b"),
+        ("a\u00a0b", "a%C2%A0b"),
+        ("a\u200cb", "a%E2%80%8Cb"),
+        ("a\u00adb", "a%C2%ADb"),
+        ("\U0001f469\u200d\U0001f4bb", "%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB"),
+        ("\U0001fae9", "%F0%9F%AB%A9"),  # an emoji of 2024
+        ("\u202ea", "%E2%80%AEa"),
+        ("?q=a b#c d", "?q=a%20b#c%20d"),
+    ],
+)
+def test_what_a_url_cannot_hold_is_percent_encoded_as_a_browser_does(
+    text: str, target: str
+) -> None:
+    job = parse_line(f"http://h/{text}".encode(), 1)
+    assert isinstance(job, Job)
+    assert job.url.href == f"http://h/{target}"
+    assert job.source == f"http://h/{text}"
+
+
+LISTED = "http://a/\N{CJK UNIFIED IDEOGRAPH-6771}\r\n# x\r\nhttp://b/"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(LISTED.encode(), id="UTF-8"),
+        pytest.param(LISTED.encode("utf-8-sig"), id="UTF-8 with a mark"),
+        pytest.param(LISTED.encode("utf-16"), id="UTF-16, as PowerShell writes it"),
+        pytest.param(codecs.BOM_UTF16_BE + LISTED.encode("utf-16-be"), id="UTF-16, big end first"),
+        pytest.param(LISTED.encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param(LISTED.encode("utf-32"), id="UTF-32"),
+        pytest.param(LISTED.replace("\r\n", "\r").encode(), id="CR"),
+        pytest.param(LISTED.replace("\r\n", "\x85").encode(), id="NEL"),
+        pytest.param(LISTED.replace("\r\n", "\u2028").encode(), id="LINE SEPARATOR"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_list_is_read_whatever_wrote_it_and_however_it_comes(data: bytes, size: int) -> None:
+    lines = Lines()
+    found = [
+        line
+        for start in range(0, len(data), size)
+        for line in lines.feed(data[start : start + size])
+    ]
+    found += lines.feed(b"")
+    numbered = [(number, line.decode().strip("\ufeff\r")) for number, line in found]
+    assert numbered == [
+        (1, "http://a/\N{CJK UNIFIED IDEOGRAPH-6771}"),
+        (2, "# x"),
+        (3, "http://b/"),
+    ]
+
+
+def test_a_list_from_powershell_is_crawled_and_counted(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, "http://a/\r\nhttp://b/\r\n".encode("utf-16"))
+    assert run(read_all, path) == (["http://a/", "http://b/"], [])
+    assert count_urls(path) == 2
 
 
 def test_the_number_of_urls_is_counted_beforehand_where_that_is_possible(tmp_path: Path) -> None:

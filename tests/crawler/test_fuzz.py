@@ -16,7 +16,7 @@ from crawler.frontier import Job, Malformed, parse_line
 from crawler.http import URL, HTTPError, InvalidURL, Reply
 from crawler.http.charset import decode
 from crawler.http.connection import Connection, RequestTemplate
-from crawler.links import find_links
+from crawler.page import find_links
 
 PAGE = "http://h/dir/page"
 

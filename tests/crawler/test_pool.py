@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 
 from crawler.http import URL
-from crawler.http.connection import Connection, RequestTemplate
+from crawler.http.connection import Connection
 from crawler.http.pool import Origin, Pool
+from crawler.http.request import RequestTemplate
 
 Run = Callable[..., Any]
 A, B, C = URL("http://a/"), URL("http://b/"), URL("http://c/")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crawler.http import Client, resolver
+from crawler.http import Client, ConnectError, resolver
 from crawler.http.resolver import Resolver
 from tests.crawler.scripted import polite, serving
 
@@ -214,3 +214,25 @@ def test_address_literals_are_not_asked_for(run: Run, directory: Install, addres
     with serving(polite, host=address) as server:
         host = f"[{address}]" if ":" in address else address
         assert run(main, f"http://{host}:{server.port}/") == b"hello"
+
+
+def test_an_address_that_is_not_permitted_is_not_connected_to(run: Run, directory: Install) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def permit(host: str, address: str) -> bool:
+        asked.append((host, address))
+        return address != "127.0.0.1"
+
+    async def main(url: str) -> None:
+        directory("10.0.0.1", "127.0.0.1")
+        async with Client(permit=permit) as client:
+            with pytest.raises(ConnectError, match="which must not be connected to"):
+                await client.get(url)
+            directory("127.0.0.1")
+            with pytest.raises(ConnectError, match="which must not be connected to"):
+                await client.get(url.replace("127.0.0.1", "inside.test"))
+
+    with serving(polite) as server:
+        run(main, server.url)
+    assert asked == [("127.0.0.1", "127.0.0.1"), ("inside.test", "127.0.0.1")]
+    assert server.connections == 0

@@ -145,7 +145,9 @@ def test_a_server_that_closes_in_the_handshake(run: Run) -> None:
     assert isinstance(error, TLSError | ConnectionLost)
 
 
-def test_a_body_that_ends_with_the_connection_must_end_with_the_farewell_too(run: Run) -> None:
+def test_a_body_that_ends_with_the_connection_and_without_the_farewell_is_flagged(
+    run: Run,
+) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
@@ -156,9 +158,10 @@ def test_a_body_that_ends_with_the_connection_must_end_with_the_farewell_too(run
             peer.sock.shutdown(socket.SHUT_WR)  # as an attacker on the way could
 
     with serving(script, server_context()) as server:
-        assert run(fetch, server.url).body == b"hello"
-        error = failure(run, server.url)
-    assert isinstance(error, ConnectionLost)
+        response = run(fetch, server.url)
+        assert (response.body, response.flags) == (b"hello", ())
+        response = run(fetch, server.url)
+        assert (response.body, response.flags) == (b"hello", ("no TLS farewell",))
 
 
 def test_a_body_with_a_length_needs_no_farewell(run: Run) -> None:
@@ -168,7 +171,8 @@ def test_a_body_with_a_length_needs_no_farewell(run: Run) -> None:
         peer.sock.shutdown(socket.SHUT_WR)
 
     with serving(script, server_context()) as server:
-        assert run(fetch, server.url).body == b"hello"
+        response = run(fetch, server.url)
+    assert (response.body, response.flags) == (b"hello", ())
 
 
 def test_the_client_says_farewell(run: Run) -> None:
@@ -210,9 +214,20 @@ def test_a_redirect_may_change_the_scheme(run: Run, up: bool) -> None:
         serving(polite, there_tls) as there,
         serving(lead(there.url), here_tls) as here,
     ):
-        response = run(fetch, here.url)
+        response = run(lambda: fetch(here.url, downgrade=not up))
     assert response.body == b"hello"
     assert response.url.scheme == ("https" if up else "http")
+
+
+def test_a_redirect_from_https_to_http_is_followed_only_if_that_is_allowed(run: Run) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reply(b"", "Location: http://127.0.0.1:9/", status="302 Found")
+
+    with serving(script, server_context()) as server:
+        error = failure(run, server.url)
+    assert error.reason == "redirect"
+    assert "redirected from https to http://127.0.0.1:9/, which is not allowed" in error.detail
 
 
 def test_a_hundred_handshakes_at_a_time(run: Run) -> None:

@@ -98,6 +98,50 @@ def test_a_handshake_that_fails_says_so(run: Run) -> None:
     assert pairs(record.events) == []
 
 
+def test_the_end_of_a_step_tells_how_long_it_took(run: Run) -> None:
+    record = Record()
+
+    async def main(url: str) -> None:
+        async with Client(trace=record) as client:
+            await client.get(url)
+
+    with serving(polite) as server:
+        run(main, server.url)
+    for event, info in zip(record.events, record.infos, strict=True):
+        assert ("seconds" in info) == event.endswith(".complete")
+        assert 0 <= info.get("seconds", 0) < 10
+
+
+def test_a_redirect_is_a_step_too(run: Run) -> None:
+    record = Record()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reply(b"", "Location: /there", status="302 Found")
+        peer.request()
+        peer.reply(b"", "Location: mailto:x", status="302 Found")
+
+    async def main(url: str) -> None:
+        async with Client(trace=record) as client:
+            with pytest.raises(HTTPError):
+                await client.get(url)
+
+    with serving(script) as server:
+        run(main, server.url)
+    redirects = [
+        (event, info.get("status"))
+        for event, info in zip(record.events, record.infos, strict=True)
+        if event.startswith("redirect")
+    ]
+    assert redirects == [
+        ("redirect.started", 302),
+        ("redirect.complete", 302),
+        ("redirect.started", 302),
+        ("redirect.failed", 302),
+    ]
+    assert pairs(record.events) == []
+
+
 def pairs(events: list[str]) -> list[str]:
     """The steps that were begun and not ended."""
     begun: list[str] = []

@@ -1,0 +1,101 @@
+"""The files of a command: looked at before anything is done, and none harmed by the look.
+
+A list or an output need not be a file on a disk. To open a pipe means to wait for its other end,
+and to close it again is news to whoever is there; so only regular files are opened to see whether
+they can be.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+_STANDARD_INPUT = Path("/dev/stdin")
+# Names of standard output. To open one anew would start at the beginning of a file that the shell
+# has opened for appending, so the descriptor itself is used.
+_STANDARD_OUTPUT = frozenset(map(Path, ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+DEFAULT_OUTPUT = Path("foundurls.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The list, where the links go, and the summary: paths, or descriptors that are open.
+
+    ``output`` is what the user calls ``found``.
+    """
+
+    urls: Path
+    output: Path
+    found: Path | int
+    summary: Path | int | None
+
+    def write_summary(self, text: str) -> None:
+        """Write the summary, if it is wanted in a file."""
+        if isinstance(self.summary, Path):
+            self.summary.write_text(text, encoding="utf-8")
+        elif self.summary is not None:
+            with open(self.summary, "w", encoding="utf-8", closefd=False) as file:
+                file.write(text)
+
+    def keep_former_output(self) -> Path | None:
+        """Rename what an earlier crawl wrote; returns its new name, or None if there is nothing.
+
+        For an output that nobody asked for by name: what is in it may be wanted still.
+        """
+        if not self.output.is_file() or self.output.stat().st_size == 0:
+            return None
+        number = 1
+        while (kept := self.output.with_name(f"{self.output.name}.{number}")).exists():
+            number += 1
+        return self.output.rename(kept)
+
+
+def check_files(urls: Path, output: Path | None, summary: Path | None) -> Files:
+    """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
+    if urls == Path("-"):
+        urls = _STANDARD_INPUT
+    output = output or DEFAULT_OUTPUT
+    try:
+        listed = _check_readable(urls)
+    except OSError as error:
+        raise OSError(f"cannot read the list of URLs {urls}: {error.strerror}") from error
+    found: Path | int = 1 if output in _STANDARD_OUTPUT else output
+    report: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
+    for name, shown, target in (("output", output, found), ("summary", summary, report)):
+        if target is None:
+            continue
+        try:
+            written = os.stat(target)
+        except FileNotFoundError:
+            written = None
+        except OSError as error:
+            raise OSError(f"cannot write {shown}: {error.strerror}") from error
+        if written is not None and stat.S_ISREG(written.st_mode) and _same(written, listed):
+            raise OSError(f"the {name} {shown} is the list of URLs itself")
+        try:
+            _check_writable(target, written)
+        except OSError as error:
+            raise OSError(f"cannot write {shown}: {error.strerror}") from error
+    return Files(urls, output, found, report)
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _check_readable(path: Path) -> os.stat_result:
+    status = path.stat()
+    if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+        path.open("rb").close()
+    elif not os.access(path, os.R_OK):
+        raise PermissionError(0, "Permission denied")
+    return status
+
+
+def _check_writable(target: Path | int, status: os.stat_result | None) -> None:
+    if isinstance(target, int):
+        return  # it is open; fstat has just said so
+    if status is None or stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+        target.open("ab").close()
+    elif not os.access(target, os.W_OK):
+        raise PermissionError(0, "Permission denied")

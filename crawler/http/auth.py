@@ -1,0 +1,83 @@
+"""Who asks: the value of ``Authorization`` for a URL.
+
+``auth=("user", "password")`` is Basic (RFC 7617), ``auth=Bearer("token")`` a token (RFC 6750), and
+``auth=Netrc()`` looks the host up in ``~/.netrc``. The first two are for the origin of the URL that
+was asked for, and not for one that it redirects to.
+"""
+
+import base64
+from pathlib import Path
+from typing import Protocol
+
+from .url import URL
+
+
+class Auth(Protocol):
+    """Anything that can tell what to say to a URL.
+
+    ``everywhere`` is true if it may be asked about URLs of other origins, as it knows for itself
+    whom it trusts with what.
+    """
+
+    everywhere: bool
+
+    def header(self, url: URL) -> str | None:
+        """The value of ``Authorization``, or None."""
+
+
+class Basic:
+    """A name and a password, in UTF-8."""
+
+    everywhere = False
+
+    def __init__(self, user: str, password: str) -> None:
+        if ":" in user:
+            raise ValueError(f"a user name must not contain a colon, got {user!r}")
+        credentials = f"{user}:{password}".encode()
+        self._value = "Basic " + base64.b64encode(credentials).decode("ascii")
+
+    def header(self, url: URL) -> str:
+        """The same for every URL."""
+        return self._value
+
+
+class Bearer:
+    """A token."""
+
+    everywhere = False
+
+    def __init__(self, token: str) -> None:
+        self._value = f"Bearer {token}"
+
+    def header(self, url: URL) -> str:
+        """The same for every URL."""
+        return self._value
+
+
+class Netrc:
+    """The file in which curl, ftp and others keep passwords, read once.
+
+    Raises OSError if the file cannot be read, ``netrc.NetrcParseError`` if it makes no sense. A
+    ``default`` entry is not used: it would give its password to every server that links lead to.
+    """
+
+    everywhere = True
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        import netrc
+
+        file = Path.home() / ".netrc" if path is None else Path(path)
+        self._hosts = netrc.netrc(str(file)).hosts
+
+    def header(self, url: URL) -> str | None:
+        """What the file has for the host."""
+        host = url.tls_name
+        if host == "default" or host not in self._hosts:
+            return None
+        user, _, password = self._hosts[host]
+        return Basic(user, password or "").header(url)
+
+
+def as_auth(auth: "Auth | tuple[str, str] | None") -> Auth | None:
+    """A pair of name and password is Basic."""
+    return Basic(*auth) if isinstance(auth, tuple) else auth

@@ -1,0 +1,143 @@
+"""What a caller asks for, and what becomes of it on the way: one object for each call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from .auth import Auth, as_auth
+from .forms import Body, Files, Form, content_of, query_of
+from .limits import Limits
+from .reply import Reply
+from .request import Fields, Request
+from .url import URL
+
+Inspect = Callable[[URL, Reply], None]
+HeaderFields = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class Options(TypedDict, total=False):
+    """The keywords of :meth:`crawler.http.client.Client.request`.
+
+    ``params``              added to the URL's query
+    ``headers``             take the place of the client's own of the same name
+    ``content``             the body: bytes, text, an open file, or an iterable of bytes
+    ``json``, ``data``, ``files``   the body as JSON, as a form, as a form with files
+    ``auth``                a pair of name and password, or an ``Auth``
+    ``cookies``             sent besides those of the client's jar, to this origin only
+    ``timeout``             seconds for all of it, the wait for a connection included
+    ``limits``              instead of the client's
+    ``follow_redirects``    False returns a redirect as it is; True is the default
+    ``inspect``             is called with the URL and the head of the last reply; if it raises an
+                            HTTPError the body is not downloaded and the error is raised
+    """
+
+    params: Form
+    headers: HeaderFields
+    content: Body
+    json: Any
+    data: Form
+    files: Files
+    auth: Auth | tuple[str, str]
+    cookies: Mapping[str, str]
+    timeout: float
+    limits: Limits
+    follow_redirects: bool
+    inspect: Inspect
+
+
+class Call:
+    """A request under way: what is sent next, where it has been, and how long it may take.
+
+    ``deadline`` is on the loop's clock; None until the first connection is free. ``bare`` says that
+    the request is sent as it is: without cookies, credentials or a proxy.
+    """
+
+    __slots__ = (
+        "attempts",
+        "auth",
+        "bare",
+        "cookies",
+        "deadline",
+        "downgrade",
+        "follow",
+        "inspect",
+        "limits",
+        "request",
+        "urls",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        limits: Limits,
+        auth: Auth | None,
+        downgrade: bool,
+        inspect: Inspect | None,
+    ) -> None:
+        self.request = request
+        self.limits = limits
+        self.auth = auth
+        self.downgrade = downgrade
+        self.inspect = inspect
+        self.urls = [request.url]
+        self.deadline: float | None = None
+        self.attempts = 0
+        self.cookies = ""
+        self.follow = True
+        self.bare = False
+
+
+def call_of(
+    method: str,
+    url: str | URL,
+    options: Options,
+    limits: Limits,
+    auth: Auth | None,
+    downgrade: bool,
+) -> Call:
+    """The call that a user's arguments mean; raises InvalidURL or ValueError."""
+    limits = options.get("limits") or limits
+    if (seconds := options.get("timeout")) is not None:
+        limits = limits.within(seconds)
+    auth = as_auth(options.get("auth")) or auth
+    call = Call(_request(method, url, options), limits, auth, downgrade, options.get("inspect"))
+    call.follow = options.get("follow_redirects", True)
+    cookies = options.get("cookies") or {}
+    call.cookies = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return call
+
+
+def _request(method: str, url: str | URL, options: Options) -> Request:
+    if not isinstance(url, URL):
+        url = URL(url)
+    if params := options.get("params"):
+        before, mark, fragment = url.href.partition("#")
+        joint = "&" if "?" in before else "?"
+        if before.endswith(("?", "&")):
+            joint = ""
+        url = URL(f"{before}{joint}{query_of(params)}{mark}{fragment}")
+    content = content_of(
+        options.get("content"), options.get("json"), options.get("data"), options.get("files")
+    )
+    headers = fields_of(options.get("headers") or ())
+    for name, value in list(headers):
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            # The body says how it is framed; a caller may know the length of what it will yield.
+            headers.remove((name, value))
+            if content is not None and content.length is None and name.lower() == b"content-length":
+                content.length = int(value)
+    return Request(method.upper(), url, headers or None, content)
+
+
+def fields_of(headers: HeaderFields) -> Fields:
+    """Names and values as they are sent; raises ValueError for what would break the head."""
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    fields = []
+    for name, value in items:
+        try:
+            field = name.encode("ascii"), value.strip(" \t").encode("latin-1")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"a header must be latin-1, got {name}: {value!r}") from error
+        if any(byte in field[1] for byte in b"\r\n\0"):
+            raise ValueError(f"a header must be one line, got {name}: {value!r}")
+        fields.append(field)
+    return fields

@@ -1,0 +1,79 @@
+"""Cookies: the standard library's jar, told about our requests and replies, and kept small.
+
+``http.cookiejar`` has the rules of RFC 6265 that matter here: domains, paths, ``Secure``, expiry. A
+server that sets cookies without end is stopped at the numbers of section 6.1.
+"""
+
+import email.message
+import urllib.request
+from collections import Counter
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+
+from .headers import Headers
+from .url import URL
+
+PER_DOMAIN = 50
+IN_ALL = 3000
+# Longer ones are ignored, as browsers do (RFC 6265bis, section 5.6), in bytes.
+LONGEST = 4096
+
+
+class Cookies:
+    """The cookies of a client; ``jar`` may be shared with others that use ``http.cookiejar``."""
+
+    def __init__(self, jar: CookieJar | None = None) -> None:
+        self.jar = CookieJar(_Bounded()) if jar is None else jar
+        # Looking through an empty jar costs as much as through a full one.
+        self._any = len(self.jar) > 0
+
+    def header(self, url: URL) -> str:
+        """The value of ``Cookie`` for ``url``, empty if there is none to send."""
+        if not self._any:
+            return ""
+        request = urllib.request.Request(url.href)
+        self.jar.add_cookie_header(request)
+        return request.get_header("Cookie") or ""
+
+    def take(self, url: URL, headers: Headers) -> None:
+        """Keep what a reply sets."""
+        if "set-cookie" not in headers:
+            return
+        message = email.message.Message()
+        for line in headers.get_all("set-cookie"):
+            if len(line) <= LONGEST:
+                message["Set-Cookie"] = line
+        reply, request = _Reply(message), urllib.request.Request(url.href)
+        self.jar.extract_cookies(reply, request)  # type: ignore[arg-type]
+        self._any = True
+
+
+class _Reply:
+    """What the jar asks of a reply."""
+
+    def __init__(self, message: email.message.Message) -> None:
+        self._message = message
+
+    def info(self) -> email.message.Message:
+        return self._message
+
+
+class _Bounded(DefaultCookiePolicy):
+    """The usual policy, and no more cookies than a browser would keep."""
+
+    def __init__(self) -> None:
+        # A cookie without a domain is for the host that set it, and none below it (section 5.3).
+        super().__init__(strict_domain=True, strict_ns_domain=self.DomainStrictNonDomain)
+        self._known: set[tuple[str, str, str]] = set()
+        self._per_domain: Counter[str] = Counter()
+
+    def set_ok(self, cookie: Cookie, request: urllib.request.Request) -> bool:
+        if not super().set_ok(cookie, request):
+            return False
+        key = cookie.domain, cookie.path, cookie.name
+        if key in self._known:
+            return True
+        if len(self._known) >= IN_ALL or self._per_domain[cookie.domain] >= PER_DOMAIN:
+            return False
+        self._known.add(key)
+        self._per_domain[cookie.domain] += 1
+        return True

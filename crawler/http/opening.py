@@ -1,0 +1,107 @@
+"""From a URL to a stream that speaks to its server: name, TCP, proxy, TLS."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from .dial import Permit, dial
+from .errors import ConnectionLost, ConnectTimeout, TLSError, TLSTimeout, TotalTimeout
+from .limits import Limits
+from .proxy import Proxy, open_tunnel, through_socks
+from .resolver import Resolver
+from .stream import PlainStream, Stream, TLSStream
+from .tls import Sessions
+from .trace import Trace, span
+from .url import URL
+
+
+class Opener:
+    """Opens streams, with what they share: addresses, TLS context and sessions.
+
+    ``context`` makes the TLS context, when the first https URL needs it. ``permit`` is asked about
+    each address before anything is sent to it, see :mod:`crawler.http.dial`.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], ssl.SSLContext],
+        trace: Trace | None = None,
+        permit: Permit | None = None,
+    ) -> None:
+        self._make_context = context
+        self._context: ssl.SSLContext | None = None
+        self._trace = trace
+        self._permit = permit
+        self._resolver = Resolver()
+        self._sessions = Sessions()
+
+    def close(self) -> None:
+        """Give up what is still being asked for."""
+        self._resolver.close()
+
+    def learn(self, url: URL, stream: Stream) -> None:
+        """Keep the session of a stream that has had a reply, so that the next may resume it."""
+        if isinstance(stream, TLSStream):
+            self._sessions.keep(url.origin, stream.session)
+
+    async def open(self, url: URL, proxy: Proxy | None, limits: Limits, deadline: float) -> Stream:
+        """A stream to the server of ``url``, or to the proxy that passes plain requests on."""
+        connect_deadline = asyncio.get_running_loop().time() + limits.connect
+        try:
+            async with asyncio.timeout_at(min(connect_deadline, deadline)) as limit:
+                return await self._open(url, proxy, limits)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            if deadline < connect_deadline:
+                raise TotalTimeout(url.href, "no connection within the total limit") from error
+            text = f"no connection within {limits.connect:g} seconds"
+            raise ConnectTimeout(url.href, text) from error
+
+    async def _open(self, url: URL, proxy: Proxy | None, limits: Limits) -> Stream:
+        trace = self._trace
+        if proxy is None:
+            sock = await dial(
+                url.href, url.server_name, url.port, self._resolver, trace, self._permit
+            )
+        elif proxy.forwards:
+            sock = await dial(url.href, proxy.host, proxy.port, self._resolver, trace)
+        else:
+            with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
+                sock = await through_socks(url, proxy)
+        try:
+            if url.scheme == "http":
+                return PlainStream(sock)
+            if proxy is not None and proxy.forwards:
+                with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
+                    await open_tunnel(url, proxy, sock)
+            session = self._sessions.take(url.origin)
+            stream = TLSStream(sock, self._tls_context(), url.tls_name, session)
+            with span(trace, "start_tls", server_name=url.tls_name):
+                await self._handshake(url, stream, limits.tls)
+            return stream
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _handshake(self, url: URL, stream: TLSStream, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await stream.handshake()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TLSTimeout(url.href, f"no TLS handshake within {seconds:g} seconds") from error
+        except ssl.SSLCertVerificationError as error:
+            text = f"the certificate of {url.tls_name} is not valid: {error.verify_message}"
+            raise TLSError(url.href, text) from error
+        except ssl.SSLError as error:
+            raise TLSError(url.href, error.reason or str(error)) from error
+        except OSError as error:
+            raise ConnectionLost(url.href, f"in the TLS handshake: {error.strerror}") from error
+
+    def _tls_context(self) -> ssl.SSLContext:
+        # Made when first needed: loading the system's certificates takes tens of milliseconds.
+        if self._context is None:
+            self._context = self._make_context()
+        return self._context

@@ -1,0 +1,80 @@
+"""One reply as it came: its head, its body, and what was odd about it."""
+
+import h11
+
+from .errors import HTTPError
+from .headers import Headers
+
+# What a reply may be flagged with, beside its result.
+MENDED_HEAD = "mended head"
+NO_FAREWELL = "no TLS farewell"
+PARTIAL = "partial content"
+NO_CONTENT = "no content"
+
+# Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
+_BODILESS = (204, 304)
+
+
+class Reply:
+    """A reply as it came: no redirect followed, the body decompressed but not decoded to text.
+
+    ``headers`` is a mapping with lower-case names, see :class:`crawler.http.headers.Headers`.
+    ``length`` is what the head says of the body in bytes, None if it does not. ``refusal`` is the
+    error with which the caller's ``inspect`` turned it down. ``flags`` name what was odd and did
+    no harm.
+    """
+
+    __slots__ = (
+        "body",
+        "endless",
+        "flags",
+        "headers",
+        "length",
+        "phrase",
+        "refusal",
+        "simple",
+        "status",
+        "version",
+        "wire_bytes",
+    )
+
+    def __init__(self, event: h11.Response, method: str) -> None:
+        headers = Headers(event.headers.raw_items())
+        self.status = event.status_code
+        self.phrase = event.reason.decode("latin-1")
+        self.version = event.http_version.decode("ascii")
+        self.headers = headers
+        self.body = b""
+        self.wire_bytes = 0
+        self.refusal: HTTPError | None = None
+        self.flags: tuple[str, ...] = ()
+        self.length: int | None = None
+        # The body has a length, and the connection goes on after it, which is what a reply says
+        # by saying nothing.
+        self.simple = False
+        # Nothing but the end of the connection ends the body.
+        self.endless = False
+        if self.status in _BODILESS or method == "HEAD":
+            self.length = 0
+        elif "transfer-encoding" not in headers.index:
+            length = headers.get("content-length")
+            if length is None:
+                self.endless = True
+            else:
+                self.length = int(length)
+                self.simple = "connection" not in headers.index and self.version == "1.1"
+        if self.status == 206:
+            self.flags = (PARTIAL,)
+        elif self.status in (204, 205):
+            self.flags = (NO_CONTENT,)
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the server says that another request may follow (RFC 9112, section 9.3)."""
+        said = self.headers.get("connection", "").lower()
+        return self.version >= "1.1" and "close" not in [part.strip() for part in said.split(",")]
+
+    def flag(self, name: str) -> None:
+        """Note something odd."""
+        if name not in self.flags:
+            self.flags = (*self.flags, name)

@@ -1,0 +1,132 @@
+"""The body of a request on its way to the server.
+
+It is sent by a task of its own, beside the reading of the reply: a server may reply before it has
+read all, to say that it does not want it, and then read no more.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from .request import Content
+from .stream import Stream
+
+# What is written at a time, in bytes. The write limit holds for each of these, so a slow line must
+# be able to take one in that time.
+PIECE = 128 * 1024
+# Seconds that the sender gets to notice that it has sent all, once the reply is complete.
+LAST_STEPS = 1.0
+
+
+class Upload:
+    """Sends ``content``, from now on.
+
+    ``pace`` is called with the seconds that the next wait may take: ``write_limit`` when it is the
+    server that we wait for, infinity when it is the caller, who makes the pieces, and in the end
+    ``read_limit``, when nothing but the reply is left to wait for.
+    """
+
+    __slots__ = ("_ends", "_pace", "_stream", "_task", "_whole", "error")
+
+    def __init__(
+        self,
+        content: Content,
+        stream: Stream,
+        pace: Callable[[float], None],
+        *,
+        write_limit: float,
+        read_limit: float,
+    ) -> None:
+        self._stream = stream
+        self._pace = pace
+        self._ends = self._whole = False
+        self.error: Exception | None = None
+        sending = self._send(content, write_limit, read_limit)
+        self._task = asyncio.get_running_loop().create_task(sending)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Send no more; does not wait."""
+        self._task.cancel()
+
+    async def end(self) -> bool:
+        """Send no more, as the reply is complete; true if all had been sent.
+
+        Raises the error of the one who made the body, if that was what ended it.
+        """
+        if not self._task.done() and self._ends:
+            # The server has had the last piece, and the task is about to notice that it was that.
+            await asyncio.wait({self._task}, timeout=LAST_STEPS)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self.error is not None:
+            raise self.error
+        return self._whole
+
+    async def _send(self, content: Content, write_limit: float, read_limit: float) -> None:
+        content.begin()
+        source = frames(content)
+        try:
+            while True:
+                self._pace(float("inf"))
+                piece = await anext(source, None)
+                if piece is None:
+                    self._whole = True
+                    break
+                data, self._ends = piece
+                self._pace(write_limit)
+                try:
+                    await self._stream.send_all(data)
+                except OSError:
+                    break  # the server takes no more; what it says, or does not, is read elsewhere
+        except Exception as error:  # noqa: BLE001  (raised by whoever waits for the reply)
+            self.error = error
+            self._stream.abort()
+        finally:
+            await source.aclose()
+        self._pace(read_limit)
+
+
+async def frames(content: Content) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """The pieces of ``content``, with their chunk sizes if the length is not known beforehand.
+
+    With each piece comes whether it is the last: a server may reply as soon as it has that one.
+    Raises ValueError if the pieces are not as long as they were said to be: the server would wait
+    for the rest, or take what is left over for another request.
+    """
+    sent = 0
+    async for piece in _pieces(content):
+        if not piece:
+            continue  # an empty chunk would be the last one
+        sent += len(piece)
+        if content.length is None:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece), False
+        elif sent > content.length:
+            raise ValueError(f"the body is longer than its {content.length:,} bytes")
+        else:
+            yield piece, sent == content.length
+    if content.length is None:
+        yield b"0\r\n\r\n", True
+    elif sent < content.length:
+        raise ValueError(f"the body has {sent:,} bytes, {content.length:,} were announced")
+
+
+async def _pieces(content: Content) -> AsyncGenerator[bytes, None]:
+    if content.data is not None:
+        for start in range(0, len(content.data), PIECE):
+            yield content.data[start : start + PIECE]
+        return
+    assert content.pieces is not None
+    source = content.pieces()
+    try:
+        async for piece in source:
+            for start in range(0, len(piece), PIECE):
+                yield piece[start : start + PIECE]
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
