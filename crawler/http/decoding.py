@@ -24,11 +24,11 @@ except ImportError:
     brotli = None
 try:
     if sys.version_info >= (3, 14):
-        from compression import zstd
+        import compression.zstd as zstd
     else:
-        from backports import zstd
+        import backports.zstd as zstd
 except ImportError:
-    zstd = None
+    zstd = None  # type: ignore[assignment]  # a module otherwise
 
 # What a request may announce in Accept-Encoding, all of which `decoder` understands.
 ACCEPTED = b"gzip, deflate" + b", br" * (brotli is not None) + b", zstd" * (zstd is not None)
@@ -312,7 +312,9 @@ class _Zstd:
                     self.flags.add(PADDED)
                     self._over = True
                     break
-                options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+                options: dict[int, int] = {
+                    zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG
+                }
                 self._machine = zstd.ZstdDecompressor(options=options)
             try:
                 piece = self._machine.decompress(data, max_length=min(limit + 1, _CHUNK))
