@@ -107,25 +107,47 @@ class Wakeup:
                     break
             lost = noted.difference(data)
         self.noted.clear()
-        if self.on_signal is not None:
-            for number in [*data, *lost]:
-                if number:
-                    self.on_signal(number)
+        self._pass_on([*data, *lost])
 
     def _read(self) -> bytes:
-        data = self._reader.recv(4096)
+        tries = TRIES
+        while True:
+            try:
+                data = self._reader.recv(4096)
+            except (BlockingIOError, InterruptedError):
+                raise
+            except OSError:
+                tries -= 1
+                if not tries:
+                    raise
+            else:
+                break
         if not data:
             raise ConnectionError("the other end of the wake-up socket was closed")
         return data
 
+    def _pass_on(self, numbers: list[int]) -> None:
+        if self.on_signal is not None:
+            for number in numbers:
+                if number:
+                    self.on_signal(number)
+
     def replace(self) -> None:
-        """Have another pair of sockets. Raises OSError, and keeps the old one, if there is none."""
+        """Have another pair of sockets, and pass on the signals whose bytes the old one has.
+
+        Raises OSError, and keeps the old one, if there is none.
+        """
         reader, writer = self._reader, self._writer
-        self._make_pair()
-        if self.on_replaced is not None:
-            self.on_replaced()
-        reader.close()
-        writer.close()
+        try:
+            self._make_pair()
+            if self.on_replaced is not None:
+                self.on_replaced()
+            reader.close()
+            writer.close()
+        finally:
+            # The bytes are lost, but their numbers were noted.
+            noted, self.noted = self.noted, set()
+            self._pass_on(list(noted))
 
     def close(self) -> None:
         """Close both ends."""
