@@ -391,6 +391,6 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         try:
             super()._release()
         finally:
-            server, self._server = self._server, None
-            if server is not None:
-                server.detach(self)
+            if self._server is not None:
+                self._server.detach(self)
+                self._server = None  # only now: see `repeatable`
