@@ -788,6 +788,8 @@ class _EndOfRun:
 
     __slots__ = ("loop",)
 
+    passes_on = True  # as the decorator `passes_on` would mark a function
+
     def __init__(self, loop: EventLoop) -> None:
         self.loop: EventLoop | None = loop
 

@@ -15,7 +15,8 @@ at. A program that goes on with the loop afterwards must have lost nothing. So w
   be seen from its coroutine: behind what that stands on.
 
 What was interrupted in the middle of a callback is not run again: nobody but its author knows how
-far it had come. The ends of `sleep` and of `timeout` are the exceptions.
+far it had come. The ends of `sleep` and of `timeout` are the exceptions, and what is marked as
+`repeatable`, callbacks of ours that do what is left to do.
 
 The trap: this may be interrupted as well. So each step may be taken twice, and the loop notes that
 it is to be taken (`needs_recovery`) until all is done.
@@ -32,7 +33,7 @@ from typing import Any
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
 from miniloop.kernel.future import PENDING, Future
-from miniloop.kernel.handle import Handle, SharedHandle
+from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
@@ -64,6 +65,7 @@ def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) 
     loop.timers.repair(loop._ready)
     loop.poller.rearm()
     _take_off(loop._ready, loop.poller.level_entries())
+    _read_signals_again(loop)
     _place_tasks(loop, entry, error)
     loop.needs_recovery = False
 
@@ -77,11 +79,14 @@ def _put_back(loop: Loop, entry: Handle | Task[Any] | None, trace: TracebackType
 
 
 def _may_be_repeated(handle: Handle) -> bool:
-    """Whether it is one of the standard library's callbacks that has not yet had its effect.
+    """Whether it is a callback of the loop's own, or of the standard library, that can be.
 
-    A task sleeps, or counts on a timeout: without them it would wait for ever.
+    Of those of the standard library, one that has not yet had its effect: a task sleeps, or counts
+    on a timeout, and would wait for ever without them.
     """
     callback = handle._callback
+    if is_repeatable(callback):
+        return True
     if callback is _END_OF_SLEEP:
         return not handle._args[0].done()
     timeout = getattr(callback, "__self__", None)
@@ -113,6 +118,14 @@ def _take_off(ready: deque[Any], entries: list[Any]) -> None:
     places = [place for place, entry in enumerate(list(iter(ready))) if id(entry) in numbers]
     for place in reversed(places):
         del ready[place]
+
+
+def _read_signals_again(loop: Loop) -> None:
+    """Signals may have been read and not been passed on; the kernel tells of them no more."""
+    loop.wakeup.interrupted = True
+    watch = loop.poller.watches.get(loop.wakeup.fileno())
+    if loop.wakeup.noted and watch is not None and watch.reader is not None:
+        loop._ready.appendleft(watch.reader)
 
 
 def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:

@@ -76,7 +76,10 @@ def _call_in_context_of_culprit(
     for key in ("task", "future", "handle"):
         get_context = getattr(context.get(key), "get_context", None)
         if get_context is not None:
-            get_context().run(handler, loop, context)
+            run = getattr(get_context(), "run", None)
+            if run is None:
+                break  # the culprit was given something else for a context, and failed by it
+            run(handler, loop, context)
             return
     handler(loop, context)
 

@@ -43,6 +43,7 @@ from miniloop.kernel import inspection
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
+from miniloop.kernel.handle import passes_on
 from miniloop.kernel.last_words import UnfinishedTask
 from miniloop.kernel.misuse import why_not
 from miniloop.kernel.registry import current_tasks
@@ -164,6 +165,11 @@ class Task(_Base[T]):
         except BaseException as error:
             self._exception = error  # before any call, in which Ctrl-C could strike: see `recovery`
             if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                if getattr(self._coro, "cr_frame", None) is not None and _is_from_outside(
+                    self._coro, error
+                ):
+                    self._exception = None
+                    raise
                 self._end_by(error)
             elif inspection.is_suspended(self._coro):
                 self._exception = None  # it is not the coroutine that raised it
@@ -272,15 +278,20 @@ class Task(_Base[T]):
         if self._must_cancel and awaited.cancel(msg=self._cancel_message):
             self._must_cancel = False
 
+    @passes_on
     def _wakeup(self, future: Any) -> None:
         """The callback that waits on a future of another make."""
         try:
             future.result()
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) and (
-                future.cancelled() or future.exception() is not error
+            # Other makes may raise what they like when they are asked.
+            is_telling = type(future).result is not Future.result and isinstance(error, Exception)
+            if (
+                not is_telling
+                and not isinstance(error, CancelledError)
+                and (future.cancelled() or future.exception() is not error)
             ):
-                raise  # not the future's failure: Ctrl-C has struck right here
+                raise  # not the future's failure: a signal's handler has struck right here
             self._throw = error
         self._run()
 
@@ -302,6 +313,8 @@ class Task(_Base[T]):
         outer = current_tasks.get(loop)
         try:
             self._run()
+        except Exception as error:  # of a signal's handler; whoever makes us gets a failed task
+            self._end_by(error)
         finally:
             if outer is not None:
                 current_tasks[loop] = outer
@@ -428,6 +441,15 @@ class Task(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+def _is_from_outside(coro: Any, error: BaseException) -> bool:
+    """Whether a step has met the exception of a signal's handler, and not of its coroutine.
+
+    The handler's frame is in the traceback. There is none if the context could not be entered.
+    """
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is not None and inspection.is_suspended(coro)
 
 
 def _failure_of(future: Future[Any]) -> BaseException:

@@ -213,10 +213,10 @@ class Server(asyncio.AbstractServer):
             self._wake()
 
     def _wake(self) -> None:
-        waiters, self._closed_waiters = self._closed_waiters, None
-        for waiter in waiters or ():
+        for waiter in self._closed_waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+        self._closed_waiters = None  # only now, as Ctrl-C may strike, and this be called again
 
     # The file of a Unix socket.
 

@@ -340,7 +340,10 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             self._lose(None)
         elif self._may_drop_input():
             self._left_to_drop = MOST_DROPPED
-            self._watch_reader(self._drop_input)
+            try:
+                self._watch_reader(self._drop_input)
+            except OSError as exc:
+                self._drop(exc)  # the kernel does not watch it any more
         else:
             self._unwatch_reader()
 
@@ -393,6 +396,6 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         try:
             super()._release()
         finally:
-            server, self._server = self._server, None
-            if server is not None:
-                server.detach(self)
+            if self._server is not None:
+                self._server.detach(self)
+                self._server = None  # only now: see `repeatable`

@@ -30,6 +30,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 
 __all__ = ["ExitWatch", "PidfdWatch", "ThreadWatch", "watch_exit"]
@@ -81,10 +82,10 @@ class PidfdWatch:
         loop.watch_reader(self._fd, self._ended)
 
     def _ended(self) -> None:
-        try:
-            self.close()
-        finally:
-            self._on_exit(reap(self._process))  # whatever there was to say about a descriptor
+        # In this order: as long as the descriptor is open, we are called again, and so nothing is
+        # lost if Ctrl-C strikes in between.
+        self._on_exit(reap(self._process))
+        self.close()
 
     def close(self) -> None:
         """Stop waiting, and give the descriptor back."""
@@ -135,10 +136,11 @@ class ThreadWatch:
                 raise
             reap(self._process)  # nobody is left to be told, but there shall be no zombie
 
+    @repeatable
     def _ended(self) -> None:
         if not self._closed:
-            self._closed = True
             self._on_exit(reap(self._process))
+            self._closed = True
 
     def close(self) -> None:
         """Stop waiting; the thread stays until the child ends."""

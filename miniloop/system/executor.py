@@ -25,6 +25,7 @@ from typing import Any
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import check_callback
 from miniloop.kernel.future import Future
+from miniloop.kernel.handle import passes_on, repeatable
 
 __all__ = ["CallInThread", "DefaultExecutor"]
 
@@ -64,6 +65,8 @@ class CallInThread(Future[Any]):
             if not loop.is_closed():
                 raise  # otherwise there is nobody left who could want it
 
+    @passes_on
+    @repeatable
     def _take(self) -> None:
         call = self._call
         if self.done():
@@ -77,6 +80,9 @@ class CallInThread(Future[Any]):
             self.set_exception(asyncio.CancelledError(*error.args))
         else:
             self.set_exception(error)
+
+
+CallInThread.__name__ = Future.__name__  # in a repr, and in what is said of one that failed unseen
 
 
 class DefaultExecutor:

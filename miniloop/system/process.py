@@ -36,6 +36,7 @@ from contextvars import copy_context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
 
@@ -260,19 +261,17 @@ class ProcessTransport(asyncio.SubprocessTransport):
             self._exit_watch.close()  # there is no loop to tell
 
     def _process_exited(self, returncode: int) -> None:
+        # Called again by its watch if an exception from outside has struck: see `PidfdWatch`.
+        if self._returncode is None:
+            if self._loop.get_debug():
+                logger.info("%r has ended", self)
+            self._tell_soon(self._protocol.process_exited)
+            self._returncode = returncode
         self._exit_watch = None
-        self._returncode = returncode
-        if self._loop.get_debug():
-            logger.info("%r has ended", self)
-        self._tell_soon(self._protocol.process_exited)
         self._finish_if_over()
         for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
-
-    def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
-        self._tell_soon(self._protocol.pipe_connection_lost, fd, exc)
-        self._finish_if_over()
 
     def _tell_soon(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
@@ -287,12 +286,13 @@ class ProcessTransport(asyncio.SubprocessTransport):
             and self._returncode is not None
             and all(pipe.lost for pipe in self._pipes.values())
         ):
-            self._lost = True
             self._loop.call_soon(self._connection_lost, context=self._context)
+            self._lost = True
 
     def _connection_lost(self) -> None:
         try:
-            self._protocol.connection_lost(None)
+            if self._protocol is not None:  # called twice if Ctrl-C has struck
+                self._protocol.connection_lost(None)
         finally:
             self._protocol = self._proc = None
 
@@ -307,13 +307,18 @@ class _Pipe(asyncio.BaseProtocol):
         self.transport: Any = None
         self.lost = False
 
+    @repeatable
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
+    @repeatable
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
-        process, self.process = self.process, None  # a circle, until here
-        process._pipe_lost(self.fd, exc)
+        if self.process is not None:
+            if not self.lost:
+                self.process._tell_soon(self.process._protocol.pipe_connection_lost, self.fd, exc)
+                self.lost = True
+            self.process._finish_if_over()
+            self.process = None  # a circle, until here
 
     def close(self) -> None:
         if self.transport is not None:
