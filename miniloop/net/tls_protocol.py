@@ -414,6 +414,10 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is CLOSING:
             self._move(Event.PEER_DONE)
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
+            self._loop.call_soon(self._close_below)
+
+    def _close_below(self) -> None:
+        if self.below is not None:
             self.below.close()
 
     def _start_shutdown_timer(self) -> None:
