@@ -90,7 +90,7 @@ class SSLTransport(asyncio.Transport):
         return f"<{type(self).__name__} {self._tls.describe()}>"
 
     def __del__(self) -> None:
-        if not self._closing:
+        if not getattr(self, "_closing", True):  # a constructor may have been interrupted
             message = f"unclosed transport {self!r}"
             warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
