@@ -15,20 +15,25 @@ Rules:
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 # Each is a library in C that some Pythons have no build of. What is not there is not asked for.
+brotli: Any = None
+zstd: Any = None
 try:
-    import brotli
+    import brotli as _brotli
+
+    brotli = _brotli
 except ImportError:
-    brotli = None
+    pass
 try:
     if sys.version_info >= (3, 14):
-        import compression.zstd as zstd
+        import compression.zstd as _zstd
     else:
-        import backports.zstd as zstd
+        import backports.zstd as _zstd
+    zstd = _zstd
 except ImportError:
-    zstd = None  # type: ignore[assignment]  # a module otherwise
+    pass
 
 # What a request may announce in Accept-Encoding, all of which `decoder` understands.
 ACCEPTED = b"gzip, deflate" + b", br" * (brotli is not None) + b", zstd" * (zstd is not None)
