@@ -1,23 +1,42 @@
 """The crawl, from top to bottom.
 
 A fixed number of workers share one frontier, one client and one output. Each worker does one page
-after the other: take a URL, fetch it, find its links, hand them to the output. Nothing grows with
-the length of the list: the frontier is read as it is used, and a worker that finds the output
-behind waits for it before it fetches again.
+after the other: take a URL, fetch it, find its links, hand them to the output and, if links are
+followed, to the frontier. Nothing grows with the length of the list: it is read as it is used, and
+a worker that finds the output behind waits for it before it fetches again.
 """
 
 import asyncio
-from collections.abc import Generator
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .frontier import Frontier, Job, Malformed
-from .http import URL, BadStatus, Client, HTTPError, NotHTML, Reply, Response
-from .http.charset import utf8_steps
-from .http.mime import is_html, is_xhtml, may_be_html
-from .output import Output
-from .page import DEFAULT_KINDS, PageLinks, Turns, link_steps
+from .fetching import Fetcher, Moved, UnexpectedError, Visit
+from .frontier import (
+    PER_HOST,
+    Disallowed,
+    Frontier,
+    Guard,
+    Job,
+    Journal,
+    Malformed,
+    Robots,
+    Scope,
+    Sitemap,
+    read_sitemap,
+)
+from .http import URL, BadStatus, Client, HTTPError, InvalidURL, Response
+from .http.retry import seconds_asked
+from .output import FORMATS, Format, Output
+from .page import DEFAULT_KINDS
 from .summary import Summary
+
+__all__ = ["Manners", "Observer", "UnexpectedError", "crawl"]
+
+# Statuses of a server that has too much to do.
+BUSY = frozenset({429, 503})
 
 
 class Observer(Protocol):
@@ -33,14 +52,24 @@ class Observer(Protocol):
         """A line of the list is no URL."""
 
 
-class UnexpectedError(HTTPError):
-    """Something that the crawler has no name for: a bug, with the exception as its cause."""
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a crawl treats the servers.
 
-    reason = "internal error"
+    ``per_host`` is how many pages of a host may be in work, ``delay`` the seconds between the
+    starts of two. ``robots`` is the name by which robots.txt files may speak of us, for what the
+    user did not name; None is not to ask them. ``repeats`` is how often a page is asked for again
+    whose server has too much to do (429, 503); that server is left alone for a while in any case.
+    """
+
+    per_host: int = PER_HOST
+    delay: float = 0.0
+    robots: str | None = None
+    repeats: int = 0
 
 
 async def crawl(
-    urls: Path,
+    urls: Path | Sequence[str],
     found: Path | int,
     client: Client,
     observer: Observer,
@@ -48,44 +77,101 @@ async def crawl(
     concurrency: int,
     append: bool = False,
     kinds: frozenset[str] = DEFAULT_KINDS,
+    scope: Scope | None = None,
+    manners: Manners | None = None,
+    guard: Guard | None = None,
+    form: Format = FORMATS["tsv"],
+    journal: Journal | None = None,
     summary: Summary | None = None,
 ) -> Summary:
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
-    ``found`` may be an open file descriptor; ``append`` adds to a file instead of replacing it.
+    ``urls`` is a file or the URLs themselves. ``found`` may be an open file descriptor; ``append``
+    adds to a file instead of replacing it; ``form`` is what it looks like.
     ``concurrency`` is the number of pages in work at a time, ``kinds`` what is taken for a link
-    (:data:`crawler.page.KINDS`). To stop early, cancel the call: the pages in work are given up,
-    all that was found until then is written, and ``summary``, which counts as the crawl goes on,
-    agrees with the file.
+    (:data:`crawler.page.KINDS`), ``scope`` which links are followed (none, by default). ``guard``
+    is told the hosts that the user named; its ``permit`` is the client's. With a ``journal`` the
+    crawl goes on where an earlier one with that journal ended.
+
+    To stop early, cancel the call: the pages in work are given up, all that was found until then is
+    written, and ``summary``, which counts as the crawl goes on, agrees with the file.
 
     Raises OSError, perhaps in an ExceptionGroup, if the list cannot be read or the file cannot be
     written.
     """
     summary = summary or Summary()
-    turns = Turns()
+    manners = manners or Manners()
+    robots = Robots(client, manners.robots or "crawler")
+    obeys = manners.robots is not None
+    fetcher = Fetcher(client, kinds, records=form.records)
 
     def malformed(line: Malformed) -> None:
         summary.malformed += 1
         observer.malformed(line)
 
     async def work() -> None:
-        while (job := await frontier.next()) is not None:
+        job: Job | None = None
+        while (job := await frontier.next(job)) is not None:
+            visit = Visit(job)
             try:
-                response, page = await _fetch(client, job, kinds, turns)
+                if job.sitemap:
+                    await _read_sitemaps(client, robots, frontier, job)
+                    continue
+                if obeys and not job.named:
+                    rules = await robots.rules(job.url)
+                    rules.check(job.url)
+                    if rules.delay:
+                        frontier.space_out(job.url, rules.delay)
+                await fetcher.fetch(visit)
+            except Moved as moved:
+                summary.redirected += 1
+                frontier.redirected(job, moved.there)
             except HTTPError as error:
-                summary.failures[error.reason] += 1
-                observer.failure(job, error)
-                continue
-            summary.pages += 1
-            summary.links += len(page.links)
-            summary.received += response.wire_bytes
-            observer.page(job, response, len(page.links))
-            await output.add(job.source, page.links)
+                if (
+                    isinstance(error, BadStatus)
+                    and error.status in BUSY
+                    and frontier.busy(job, seconds_asked(error.retry_after))
+                ):
+                    continue
+                visit.error = error
+                if job.sitemap:
+                    summary.failures[error.reason] += 1
+                    observer.failure(job._replace(source=job.url.href), error)
+                    continue
+                frontier.found(job, ())
+                if isinstance(error, Disallowed):
+                    summary.disallowed += 1
+                else:
+                    summary.failures[error.reason] += 1
+                    observer.failure(job, error)
+            else:
+                response, links = visit.response, visit.links
+                assert response is not None
+                if response.history:
+                    frontier.moved(job, response.url)
+                frontier.found(job, links)
+                summary.pages += 1
+                summary.links += len(links)
+                summary.received += response.wire_bytes
+                observer.page(job, response, len(links))
+            if form.records:
+                await output.put(form.write(visit.record(frontier.depth(job))))
+            else:
+                await output.add(job.source, visit.links)
 
     try:
         async with (
-            Frontier(urls, malformed) as frontier,
-            Output(found, append=append) as output,
+            Frontier(
+                urls,
+                malformed,
+                scope=scope,
+                per_host=manners.per_host,
+                delay=manners.delay,
+                repeats=manners.repeats,
+                journal=journal,
+                on_named=None if guard is None else lambda url: guard.trust(url.server_name),
+            ) as frontier,
+            Output(found, append=append, header=form.header, journal=journal) as output,
             asyncio.TaskGroup() as workers,
         ):
             for _ in range(concurrency):
@@ -95,47 +181,13 @@ async def crawl(
     return summary
 
 
-async def _fetch(
-    client: Client, job: Job, kinds: frozenset[str], turns: Turns
-) -> tuple[Response, PageLinks]:
-    """One page and its links; every failure is an HTTPError, so that it stops this URL alone."""
-    try:
-        response = await client.get(job.url, inspect=want_html)
-        if is_html(response.headers.get("content-type", "")) is None and not may_be_html(
-            response.body
-        ):
-            raise NotHTML(job.source, "no content type, and the body is no text")
-        return response, await turns.run(_links(response, kinds), len(response.body))
-    except HTTPError:
-        raise
-    except Exception as error:
-        raise UnexpectedError(job.source, f"{type(error).__name__}: {error}") from error
-
-
-def _links(response: Response, kinds: frozenset[str]) -> Generator[None, None, PageLinks]:
-    """Find the links of a page, in steps: it may be long, and made to be slow."""
-    headers = response.headers
-    field = headers.get("content-type", "")
-    xml = is_xhtml(field)
-    page, codec = yield from utf8_steps(response.body, field, xml=xml)
-    return (
-        yield from link_steps(
-            page,
-            response.url.href,
-            codec,
-            kinds,
-            xml=xml,
-            link_header=headers.get("link", ""),
-            refresh_header=headers.get("refresh", ""),
-        )
-    )
-
-
-def want_html(url: URL, reply: Reply) -> None:
-    """Turn down what is no successful HTML page before its body is downloaded."""
-    if not 200 <= reply.status < 300:
-        raise BadStatus(url.href, reply.status, reply.phrase)
-    content_type = reply.headers.get("content-type", "")
-    # Where the type is not known the body is looked at.
-    if is_html(content_type) is False:
-        raise NotHTML(url.href, f"the content type is {content_type}")
+async def _read_sitemaps(client: Client, robots: Robots, frontier: Frontier, job: Job) -> None:
+    """Find the sitemaps of an origin, or read one of them."""
+    if job.sitemap == 1:
+        for text in (await robots.rules(job.url)).sitemaps:
+            with contextlib.suppress(InvalidURL):
+                frontier.listed(job, URL(text, base=job.url).href, is_sitemap=True)
+        return
+    sitemap = Sitemap()
+    async for url in read_sitemap(client, job.url, sitemap):
+        frontier.listed(job, url, is_sitemap=sitemap.is_index)

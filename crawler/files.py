@@ -6,6 +6,7 @@ they can be.
 """
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ _STANDARD_INPUT = Path("/dev/stdin")
 # Names of standard output. To open one anew would start at the beginning of a file that the shell
 # has opened for appending, so the descriptor itself is used.
 _STANDARD_OUTPUT = frozenset(map(Path, ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+# What looks more like a host, perhaps with a path, than like the name of a list.
+_HOST = re.compile(
+    r"(?!.*\.(?:txt|list|lst|csv|tsv)\Z)[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:/.*)?|localhost.*"
+)
 DEFAULT_OUTPUT = Path("foundurls.txt")
 
 
@@ -24,10 +29,17 @@ class Files:
     ``output`` is what the user calls ``found``.
     """
 
-    urls: Path
+    urls: Path | list[str]
     output: Path
     found: Path | int
     summary: Path | int | None
+
+    @property
+    def name(self) -> str:
+        """What to call the list."""
+        if not isinstance(self.urls, Path):
+            return "the command line"
+        return "-" if self.urls == _STANDARD_INPUT else str(self.urls)
 
     def write_summary(self, text: str) -> None:
         """Write the summary, if it is wanted in a file."""
@@ -50,15 +62,20 @@ class Files:
         return self.output.rename(kept)
 
 
-def check_files(urls: Path, output: Path | None, summary: Path | None) -> Files:
+def check_files(urls: Path | list[str], output: Path | None, summary: Path | None) -> Files:
     """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
     if urls == Path("-"):
         urls = _STANDARD_INPUT
     output = output or DEFAULT_OUTPUT
-    try:
-        listed = _check_readable(urls)
-    except OSError as error:
-        raise OSError(f"cannot read the list of URLs {urls}: {error.strerror}") from error
+    listed = None
+    if isinstance(urls, Path):
+        try:
+            listed = _check_readable(urls)
+        except OSError as error:
+            text = f"cannot read the list of URLs {urls}: {error.strerror}"
+            if isinstance(error, FileNotFoundError) and _HOST.fullmatch(str(urls)):
+                text += f"; if it is a page, write https://{urls}"
+            raise OSError(text) from error
     found: Path | int = 1 if output in _STANDARD_OUTPUT else output
     report: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
     for name, shown, target in (("output", output, found), ("summary", summary, report)):
@@ -70,7 +87,9 @@ def check_files(urls: Path, output: Path | None, summary: Path | None) -> Files:
             written = None
         except OSError as error:
             raise OSError(f"cannot write {shown}: {error.strerror}") from error
-        if written is not None and stat.S_ISREG(written.st_mode) and _same(written, listed):
+        if written is None or listed is None or not stat.S_ISREG(written.st_mode):
+            pass
+        elif _same(written, listed):
             raise OSError(f"the {name} {shown} is the list of URLs itself")
         try:
             _check_writable(target, written)

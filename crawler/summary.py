@@ -8,12 +8,18 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of one crawl. ``received`` is in bytes of bodies as sent, ``seconds`` of wall time."""
+    """Counts of one crawl. ``received`` is in bytes of bodies as sent, ``seconds`` of wall time.
+
+    ``redirected`` counts the redirects of links that were followed, ``disallowed`` the pages that
+    robots.txt asks not to fetch.
+    """
 
     pages: int = 0
     links: int = 0
     received: int = 0
     malformed: int = 0
+    redirected: int = 0
+    disallowed: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     seconds: float = 0.0
@@ -53,6 +59,9 @@ class Summary:
             f"received   {self.received:,} bytes",
             f"time       {self.seconds:.2f} s, {rate:,.1f} pages/s",
         ]
+        if self.disallowed:
+            at = 3 + len(self.failures)
+            text.insert(at, f"left out   {self.disallowed:,} that robots.txt asks not to fetch")
         if self.malformed:
             text.insert(3 + len(self.failures), f"malformed  {self.malformed:,} lines of the list")
         if self.interrupted:

@@ -70,6 +70,26 @@ class Site:
             expected.found(origin + one.path, one.expected(origin))
         return expected
 
+    def within(self, at: Addresses, depth: int) -> "Expectation":
+        """What a crawl from the first page comes to, ``depth`` links far and on ``http`` only."""
+        expected = Expectation()
+        level = [f"{at.http}/page/0"]
+        seen = set(level)
+        for distance in range(depth + 1):
+            links: list[str] = []
+            for url in level:
+                number = url.removeprefix(f"{at.http}/page/")
+                if number.isdigit() and int(number) < self.pages:
+                    one = list(self.page(int(number)).expected(at.http))
+                    expected.found(url, iter(one))
+                    links += one if distance < depth else []
+                else:
+                    expected.failed(url, "status")
+            pages = [link.partition("#")[0] for link in links if link.startswith(at.http + "/")]
+            level = [url for url in dict.fromkeys(pages) if url not in seen]
+            seen.update(level)
+        return expected
+
     def everything(self, at: Addresses) -> "Expectation":
         """The ordinary pages, the exhibits, and some lines that are no URLs."""
         expected = self.ordinary(at)

@@ -9,7 +9,6 @@ import re
 from typing import NamedTuple
 
 from crawler.http import URL, InvalidURL
-from crawler.page.hosts import MAX_HOST, host_is_too_long
 
 from .lines import MAX_LINE
 
@@ -31,10 +30,24 @@ class Malformed(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A URL to fetch: ``source`` as the list has it, and parsed."""
+    """A URL to fetch: ``source`` as it is written down, and parsed.
+
+    ``named`` says that it is from the user's list and not from a page. ``tries`` is how often it
+    was asked for in vain, ``redirects`` how many led to it. ``sitemap`` is 0 for a page, 1 for an
+    origin whose sitemaps are to be found, and above that how deep a sitemap lies in indexes.
+    """
 
     source: str
     url: URL
+    named: bool = True
+    tries: int = 0
+    redirects: int = 0
+    sitemap: int = 0
+
+    @property
+    def key(self) -> str:
+        """The URL without its fragment: what is the same page has the same key."""
+        return self.url.href.partition("#")[0]
 
 
 def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
@@ -53,8 +66,6 @@ def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
         return Malformed(number, _shown(raw), f"longer than {MAX_LINE:,} bytes")
     if control := _CONTROL.search(text):
         return Malformed(number, text[:200], f"the control character {control[0]!r} inside the URL")
-    if host_is_too_long(text):
-        return Malformed(number, text[:200], f"a host name of more than {MAX_HOST} characters")
     try:
         return Job(text, URL(text))
     except InvalidURL as error:

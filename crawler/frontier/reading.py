@@ -1,12 +1,10 @@
-"""The URLs still to fetch, read from the list as they are needed.
+"""The user's list of URLs, read as it is needed.
 
 The list may be longer than memory: at any time one chunk of it is held. Reading goes through
 aiofiles, so a list that comes from a pipe does not stop the loop.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,20 +17,21 @@ from .parsing import Job, Malformed, parse_line
 CHUNK = 64 * 1024
 
 
-class Frontier:
-    """Hands out the URLs of a list, one :meth:`next` at a time, to any number of workers."""
+class URLList:
+    """A file of URLs, or a sequence of them; ``async with`` it, and :meth:`read` on."""
 
-    def __init__(self, path: Path, on_malformed: Callable[[Malformed], None]) -> None:
-        self._path = path
+    def __init__(
+        self, urls: Path | Sequence[str], on_malformed: Callable[[Malformed], None]
+    ) -> None:
+        self._urls = urls
         self._on_malformed = on_malformed
         self._file: AsyncFileIO | None = None
-        self._jobs: deque[Job] = deque()
         self._lines = Lines()
-        self._exhausted = False
-        self._reading = asyncio.Lock()
+        self.exhausted = False
 
-    async def __aenter__(self) -> "Frontier":
-        self._file = await aiofiles.open(self._path, "rb", buffering=0)
+    async def __aenter__(self) -> "URLList":
+        if isinstance(self._urls, Path):
+            self._file = await aiofiles.open(self._urls, "rb", buffering=0)
         return self
 
     async def __aexit__(
@@ -44,35 +43,37 @@ class Frontier:
         if self._file is not None:
             await self._file.close()
 
-    async def next(self) -> Job | None:
-        """The next URL, or None when the list has no more."""
-        while not self._jobs:
-            if self._exhausted:
-                return None
-            async with self._reading:
-                # Whoever had to wait for the lock may find that the reading has been done.
-                if not self._jobs and not self._exhausted:
-                    await self._read_chunk()
-        return self._jobs.popleft()
+    async def read(self) -> list[Job]:
+        """Some more of the URLs, perhaps none; at the end ``exhausted`` is true."""
+        if self._file is not None:
+            chunk = await self._file.read(CHUNK)
+            self.exhausted = not chunk
+            return self._jobs(self._lines.feed(chunk))
+        self.exhausted = True
+        assert not isinstance(self._urls, Path)
+        return self._jobs(
+            [(n, url.encode("utf-8", "surrogateescape")) for n, url in enumerate(self._urls, 1)]
+        )
 
-    async def _read_chunk(self) -> None:
-        assert self._file is not None
-        chunk = await self._file.read(CHUNK)
-        self._exhausted = not chunk
-        for number, line in self._lines.feed(chunk):
+    def _jobs(self, lines: list[tuple[int, bytes]]) -> list[Job]:
+        jobs = []
+        for number, line in lines:
             job = parse_line(line, number)
             if isinstance(job, Job):
-                self._jobs.append(job)
+                jobs.append(job)
             elif job is not None:
                 self._on_malformed(job)
+        return jobs
 
 
-def count_urls(path: Path) -> int | None:
+def count_urls(urls: Path | Sequence[str]) -> int | None:
     """About how many URLs a regular file lists, for the progress bar; None for a pipe."""
-    if not path.is_file():
+    if not isinstance(urls, Path):
+        return len(urls)
+    if not urls.is_file():
         return None
     lines, count = Lines(), 0
-    with path.open("rb") as file:
+    with urls.open("rb") as file:
         while True:
             chunk = file.read(CHUNK)
             for _, line in lines.feed(chunk):

@@ -39,7 +39,7 @@ def finish(url: URL, inflate: Inflater, reply: Reply) -> None:
         inflate.finish()
     except zlib.error as error:
         raise DecodingError(url.href, str(error)) from error
-    for flag in getattr(inflate, "flags", ()):
+    for flag in sorted(inflate.flags):
         reply.flag(flag)
 
 

@@ -132,12 +132,12 @@ class Client:
 
     async def get(self, url: str | URL, **options: Unpack[Options]) -> Response:
         """GET ``url``; see :meth:`request`."""
-        inspect = options.get("inspect")
-        if len(options) > (inspect is not None):
+        if not options.keys() <= _USUAL:
             return await self.request("GET", url, **options)
         # Nothing special, which is all that a crawl asks for: straight on.
         request = Request("GET", url if isinstance(url, URL) else URL(url))
-        call = Call(request, self.limits, self._auth, self._downgrade, inspect)
+        call = Call(request, self.limits, self._auth, self._downgrade, options.get("inspect"))
+        call.follow = options.get("follow_redirects", True)
         call.bare = self._bare
         reply, _, _ = await self._open(call, True)
         return Response(call.urls, reply)
@@ -399,6 +399,10 @@ class Client:
         else:
             connection.close()
             self.pool.drop(origin)
+
+
+# What `get` does without a look at all that could have been asked for.
+_USUAL = frozenset({"inspect", "follow_redirects"})
 
 
 class _Redirected(RefusedResponse):

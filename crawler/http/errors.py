@@ -149,13 +149,14 @@ class RefusedResponse(HTTPError):
 
 
 class BadStatus(RefusedResponse):
-    """The server answered with a status other than 2xx."""
+    """The server answered with a status other than 2xx; ``retry_after`` is its field's value."""
 
     reason = "status"
 
-    def __init__(self, url: str, status: int, phrase: str) -> None:
+    def __init__(self, url: str, status: int, phrase: str, retry_after: str | None = None) -> None:
         super().__init__(url, f"{status} {phrase}".rstrip())
         self.status = status
+        self.retry_after = retry_after
 
 
 class NotHTML(RefusedResponse):

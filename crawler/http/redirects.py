@@ -9,17 +9,16 @@ the ``Location`` has its own (section 10.2.2). What was meant for one origin, ``
 ``Cookie``, is not carried to another.
 """
 
-import re
-
 from .errors import InvalidURL, RedirectError
 from .headers import Headers
 from .reply import Reply
 from .request import Request
-from .url import URL
+from .url import URL, reference_in
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+# How many in a row are followed, unless somebody says otherwise.
+MAX_REDIRECTS = 10
 _FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host"})
 
 _Sent = tuple[str, bytes, str, str]
@@ -71,6 +70,15 @@ class Trail:
         return following
 
 
+def destination(url: URL, reply: Reply) -> URL:
+    """Where a redirect leads; raises RedirectError if that is nowhere."""
+    location = _location(url.href, url, reply.status, reply.headers)
+    try:
+        return URL(location, base=url)
+    except InvalidURL as error:
+        raise RedirectError(url.href, f"redirected to {location!r}: {error.detail}") from error
+
+
 def _as_sent(request: Request, cookies: str) -> _Sent:
     """What a server sees of a request: the fragment of its URL is not part of it."""
     return request.url.origin, request.url.target, request.method, cookies
@@ -83,12 +91,7 @@ def _location(start: str, here: URL, status: int, headers: Headers) -> str:
     if len(set(locations)) > 1:
         # Somebody may have smuggled one of them in: browsers follow neither.
         raise RedirectError(start, f"{here} answers {status} with Locations that differ")
-    raw = locations[0].encode("latin-1")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        # No text that we know the encoding of: the server gets its own bytes back.
-        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], raw).decode("ascii")
+    return reference_in(locations[0])
 
 
 def _following(request: Request, status: int, there: URL) -> Request:

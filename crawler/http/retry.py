@@ -43,7 +43,7 @@ class Retry:
         if attempt > self.times:
             return None
         wait = min(self.wait * 2.0 ** (attempt - 1), self.longest) * random.uniform(0.5, 1.0)
-        asked = _seconds(retry_after)
+        asked = seconds_asked(retry_after)
         if asked is not None:
             if asked > self.longest:
                 return None
@@ -89,8 +89,8 @@ class Budgets:
             self._left[host] = left + 1
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """What ``Retry-After`` says, a number or a date (RFC 9110, section 10.2.3)."""
+def seconds_asked(retry_after: str | None) -> float | None:
+    """The seconds that ``Retry-After`` says, a number or a date (RFC 9110, section 10.2.3)."""
     if retry_after is None:
         return None
     text = retry_after.strip()

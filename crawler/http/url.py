@@ -5,11 +5,13 @@ reasons for the library are in docs/decisions/url-library.md.
 """
 
 import base64
+import re
 from urllib.parse import unquote_to_bytes
 
 import can_ada
 
 from .errors import InvalidURL
+from .hosts import MAX_HOST, host_is_too_long
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -27,6 +29,8 @@ class URL:
     __slots__ = ("authorization", "host", "href", "origin", "port", "scheme", "target")
 
     def __init__(self, text: str, *, base: "URL | None" = None) -> None:
+        if len(text) > MAX_HOST and host_is_too_long(text):
+            raise InvalidURL(text[:200], f"a host name of more than {MAX_HOST} characters")
         try:
             parsed = can_ada.parse(text) if base is None else can_ada.parse(base.href) + text
         except ValueError as error:
@@ -67,3 +71,21 @@ class URL:
 
     def __repr__(self) -> str:
         return f"URL({self.href!r})"
+
+
+def reference_in(field: str) -> str:
+    """The text of a reference, or of several, in a header field, which is latin-1 as it is read.
+
+    It is UTF-8 if it can be. Otherwise it is no text that we know the encoding of, and the server
+    gets its own bytes back, percent-encoded.
+    """
+    if field.isascii():
+        return field
+    raw = field.encode("latin-1")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], raw).decode("ascii")
+
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")

@@ -17,8 +17,9 @@ from urllib.parse import quote_from_bytes
 
 import can_ada
 
+from crawler.http.hosts import MAX_HOST, host_is_too_long
+
 from .headers import link_targets, refresh_target, source_set
-from .hosts import MAX_HOST, host_is_too_long
 from .references import attribute_text
 from .scanner import Tag, scan
 
@@ -103,13 +104,15 @@ def link_steps(
     xml: bool = False,
     link_header: str = "",
     refresh_header: str = "",
+    beside: int = 0,
 ) -> Generator[None, None, PageLinks]:
     """The links of a page in UTF-8, in steps of some milliseconds at most.
 
     ``page_url`` is the absolute URL that the page came from; the credentials in it are not passed
     on to links. ``codec`` is what the page was sent in: browsers send the query of a link in the
     encoding of the page that the link is on. ``xml`` is for XHTML. Link header fields that came
-    more than once are joined with commas. References with another scheme (``mailto:``,
+    more than once are joined with commas. ``beside`` is how many characters are written beside each
+    link, and count with it. References with another scheme (``mailto:``,
     ``javascript:``, …) and those that are no URL at all are left out.
     """
     # Each reference once: bytes as they stand in an attribute, or text that was read elsewhere.
@@ -143,7 +146,7 @@ def link_steps(
                 flags.add(TOO_MANY_LINKS)
                 break
             yield None
-    return (yield from _resolve(page_url, base, found, codec, flags))
+    return (yield from _resolve(page_url, base, found, codec, flags, beside))
 
 
 # ---- where links stand ------------------------------------------------------------------------
@@ -231,6 +234,7 @@ def _resolve(
     references: dict[bytes | str, None],
     codec: str,
     flags: set[str],
+    beside: int,
 ) -> Generator[None, None, PageLinks]:
     base = can_ada.parse(page_url)
     if base.has_credentials():
@@ -240,7 +244,7 @@ def _resolve(
         base = _rebase(base, _text(base_reference), legacy, flags)
     links: dict[str, None] = {}
     # Each try costs as much as the base is long, for that is copied.
-    left, each = MAX_LINKS_BYTES, _OVERHEAD + len(base.href)
+    left, each = MAX_LINKS_BYTES, _OVERHEAD + len(base.href) + beside
     work = 0
     for raw in references:
         work += 1

@@ -142,3 +142,29 @@ def polite(peer: Peer, body: bytes = b"hello") -> None:
     """A script that answers every request."""
     while peer.request():
         peer.reply(body)
+
+
+def pages(answers: dict[str, bytes]) -> Script:
+    """A script that answers by path, with HTML or a whole reply; 404 for what is not there."""
+
+    def script(peer: Peer) -> None:
+        while head := peer.request():
+            answer = answers.get(head.split(b" ")[1].decode())
+            if answer is None:
+                peer.reply(b"", status="404 Not Found")
+            elif answer.startswith(b"HTTP/1.1"):
+                peer.send(answer)
+            else:
+                peer.reply(answer, "Content-Type: text/html")
+
+    return script
+
+
+def asked(server: Server) -> list[str]:
+    """The paths that were asked for, in order."""
+    return [head.split(b" ")[1].decode() for head in server.requests]
+
+
+def anchors(*links: str) -> bytes:
+    """A page of links."""
+    return "".join(f'<a href="{link}">x</a>' for link in links).encode()

@@ -24,7 +24,7 @@ import pytest
 
 from crawler.cli import main
 from crawler.demo.site import Addresses, Site
-from tests.crawler.scripted import Peer, serving
+from tests.crawler.scripted import Peer, pages, serving
 from tests.crawler.test_crawl import links_in
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -
         (["--summary", "no/such/directory"], "cannot write no/such/directory: No such file"),
         (["--summary", "urls.txt"], "the summary urls.txt is the list of URLs itself"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
-        (["a", "b"], "unrecognized arguments: b"),
+        (["a", "b"], "name either one list or URLs only"),
     ],
 )
 def test_bad_usage_is_2_and_says_what_is_wrong(
@@ -299,7 +299,14 @@ def test_the_summary_is_written_as_json_as_well(tmp_path: Path, at: Addresses) -
     assert summary.pop("seconds") > 0
     assert summary.pop("received") > 1000
     assert summary.pop("links") == len(links_in(tmp_path / "foundurls.txt"))
-    assert summary == {"pages": 1, "malformed": 1, "failures": {"status": 1}, "interrupted": False}
+    assert summary == {
+        "pages": 1,
+        "malformed": 1,
+        "redirected": 0,
+        "disallowed": 0,
+        "failures": {"status": 1},
+        "interrupted": False,
+    }
 
 
 def test_any_loop_can_be_named_by_module_and_factory(tmp_path: Path, at: Addresses) -> None:
@@ -483,3 +490,76 @@ def test_the_list_can_come_from_a_pipe(loop: str, tmp_path: Path, at: Addresses)
     done = run_command("/dev/stdin", "--loop", loop, cwd=tmp_path, input=lines)
     assert (done.returncode, complaints(done.stderr)) == (0, "")
     assert len({source for source, _ in links_in(tmp_path / "foundurls.txt")}) == 20
+
+
+# ---- following ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["miniloop", "asyncio", "uvloop"])
+def test_a_page_named_on_the_command_line_is_followed_alike_on_every_loop(
+    tmp_path: Path, site: Site, at: Addresses, name: str
+) -> None:
+    if name == "uvloop":
+        pytest.importorskip("uvloop")
+    expected = site.within(at, 2)
+    done = run_command(
+        *(f"{at.http}/page/0", "--depth", "2", "--allow", f"^{at.http}/", "-o", "pages.jsonl"),
+        *("--loop", name),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    lines = (tmp_path / "pages.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    links = {(record["url"], link) for record in records for link in record["links"]}
+    assert links == expected.links
+    assert len(records) == len({record["url"] for record in records})
+    assert len(records) == expected.pages + expected.failures.total()
+
+
+def test_one_page_needs_no_list(tmp_path: Path, at: Addresses) -> None:
+    done = run_command(f"{at.http}/page/0", "-o", "-", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"{at.http}/page/0\t{at.http}/page/1\n" in done.stdout
+
+
+def test_the_kinds_of_links_can_be_chosen(tmp_path: Path) -> None:
+    with serving(pages({"/": b"<a href=/a><img src=/i><iframe src=/f>"})) as server:
+        run_command(server.url, "--links", "src, IFRAME", cwd=tmp_path)
+        found = [link for _, link in links_in(tmp_path / "foundurls.txt")]
+        assert found == [f"{server.url}/i", f"{server.url}/f"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--links", "b"], "links must be of a, area,"),
+        (["--links", ","], "name at least one kind of links"),
+        (["--allow", "("], "no regular expression: '('"),
+        (["--depth", "-1"], "must be a whole number from 1, got '-1'"),
+        (["--delay", "-1"], "must be a number of seconds above 0, got '-1'"),
+        (["--format", "xml"], "invalid choice: 'xml'"),
+        (["--resume"], "--resume needs the --state to go on with"),
+        (["--state", "s.db", "--append"], "--append and --state do not go together"),
+        (["--state", "s.db", "-o", "-"], "with --state the output must be a file, not -"),
+        (["--state", "no/such/directory"], "cannot use no/such/directory as a state"),
+        (["--state", "urls.txt"], "urls.txt holds a crawl: go on with it by --resume"),
+        (["example.com"], "if it is a page, write https://example.com"),
+        (["http://a/", "urls.txt"], "name either one list or URLs only; 'urls.txt'"),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_list(tmp_path, "http://127.0.0.1:9/")
+    monkeypatch.chdir(tmp_path)
+    try:
+        code: object = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "urls.txt").read_text() == "http://127.0.0.1:9/\n"

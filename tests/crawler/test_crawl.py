@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crawler import crawl as crawl_module
+from crawler import fetching
 from crawler.crawl import UnexpectedError, crawl
 from crawler.demo.site import Addresses, Expectation, Site
 from crawler.frontier import Job, Malformed
@@ -213,14 +213,14 @@ def test_all_kinds_of_links_can_be_asked_for_those_in_the_head_too(
 def test_a_bug_stops_one_url_alone_and_says_what_it_is(
     run: Run, tmp_path: Path, site: Site, at: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = crawl_module.link_steps
+    real = fetching.link_steps
 
     def buggy(page: bytes, url: str, *rest: Any, **named: Any) -> Any:
         if url.endswith("/page/0"):
             raise ZeroDivisionError("a bug")
         return real(page, url, *rest, **named)
 
-    monkeypatch.setattr(crawl_module, "link_steps", buggy)
+    monkeypatch.setattr(fetching, "link_steps", buggy)
     notes = Notes()
 
     async def main() -> Summary:

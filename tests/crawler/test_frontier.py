@@ -30,7 +30,8 @@ async def read_all(path: Path) -> tuple[list[str], list[Malformed]]:
     found: list[str] = []
     malformed: list[Malformed] = []
     async with Frontier(path, malformed.append) as frontier:
-        while (job := await frontier.next()) is not None:
+        job: Job | None = None
+        while (job := await frontier.next(job)) is not None:
             found.append(job.source)
         assert await frontier.next() is None
     return found, malformed
@@ -128,7 +129,8 @@ def test_many_workers_get_each_url_once(run: Run, tmp_path: Path) -> None:
         async with Frontier(path, pytest.fail) as frontier:
 
             async def work() -> None:
-                while (job := await frontier.next()) is not None:
+                job: Job | None = None
+                while (job := await frontier.next(job)) is not None:
                     got.append(job.source)
                     await asyncio.sleep(0)
 
@@ -153,10 +155,10 @@ def test_a_list_from_a_pipe_is_used_while_it_is_being_written(run: Run, tmp_path
         async with Frontier(path, pytest.fail) as frontier:
             first = await frontier.next()
             first_used.set()
-            second = await frontier.next()
+            second = await frontier.next(first)
             assert first is not None
             assert second is not None
-            assert await frontier.next() is None
+            assert await frontier.next(second) is None
             return [first.source, second.source]
 
     producer = threading.Thread(target=produce)

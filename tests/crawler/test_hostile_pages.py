@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from crawler.crawl import crawl
-from crawler.http import Client
+from crawler.http import Client, RedirectError
 from crawler.http.charset import utf8_steps
+from crawler.http.hosts import host_is_too_long
 from crawler.page import PageLinks, Turns, find_links, link_steps, parse_kinds
-from crawler.page.hosts import host_is_too_long
 from crawler.page.links import LINK_TOO_LONG, MAX_LINK, MAX_LINKS_BYTES, TOO_MANY_LINKS
 from crawler.page.turns import BYTES_A_TURN, SHORT
 from tests.crawler.scripted import html, saying, serving
@@ -239,3 +239,26 @@ def test_a_hostile_page_is_crawled_like_any_other(run: Run, tmp_path: Path) -> N
     with serving(saying(html(body, "Content-Type: text/html"))) as server:
         run(main, server.url)
         assert [link for _, link in links_in(tmp_path / "found.txt")] == [f"{server.url}/ok"]
+
+
+def test_a_long_source_url_counts_with_each_link_that_it_stands_beside() -> None:
+    page = b"".join(b"<a href=/%d>" % number for number in range(2_000))
+    steps = link_steps(page, "http://example.com/", "utf-8", beside=MAX_LINKS_BYTES // 1_000)
+    _, found = longest_step(steps)
+    assert 900 < len(found.links) < 1_000
+    assert found.flags == {TOO_MANY_LINKS}
+
+
+def test_a_redirect_to_a_host_name_that_cannot_be_one_costs_nothing(run: Run) -> None:
+    location = "Location: http://" + "\u4e00" * 20_000 + "/"
+    reply = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n{location}\r\n\r\n".encode()
+
+    async def main(url: str) -> float:
+        async with Client() as client:
+            started = time.process_time()
+            with pytest.raises(RedirectError, match="a host name of more than 253 characters"):
+                await client.get(url)
+            return time.process_time() - started
+
+    with serving(saying(reply)) as server:
+        assert run(main, server.url) < 1  # it was over a second; half a second is for slow machines

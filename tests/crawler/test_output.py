@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from crawler import output as output_module
 from crawler.output import GATHER_BYTES, HEADER, HIGH_WATER, Output
+from crawler.output import file as output_module
 
 Run = Callable[..., Any]
 

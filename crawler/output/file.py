@@ -1,4 +1,4 @@
-"""The file of found links: tab-separated, in whole lines.
+"""The file of a crawl: whole lines, written in whole pages.
 
 Pages hand over their lines without waiting for the disk. One task writes what has gathered, in one
 ``write`` that begins and ends at a line boundary, into a file opened for appending and without a
@@ -16,6 +16,9 @@ When pages come faster than the disk takes them, handing over waits: memory is b
 What the lines go to need not be a file. A pipe, a terminal or ``/dev/null`` cannot be truncated,
 and a pipe whose reader is slow holds up the last write for as long as it likes: when the crawl was
 told to end, half a second is all that such an output gets.
+
+With a *journal* (:mod:`crawler.frontier.journal`) each write is followed by a commit of what it was
+about. The file is first cut back to where the last commit left it.
 """
 
 import asyncio
@@ -27,6 +30,8 @@ from types import TracebackType
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
+
+from crawler.frontier.journal import Journal
 
 HEADER = "source_url\tparsed_url\n"
 
@@ -44,11 +49,22 @@ class Output:
     """Use as ``async with Output(path) as output``; leaving the block writes all that was added.
 
     ``path`` may be an open file descriptor instead, which is written to from where it stands: what
-    is there was not ours to begin with. ``append`` adds to a file as well.
+    is there was not ours to begin with. ``append`` adds to a file as well. ``header`` begins a
+    file. With a ``journal`` the output must be a file.
     """
 
-    def __init__(self, path: Path | int, *, append: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | int,
+        *,
+        append: bool = False,
+        header: str = HEADER,
+        journal: Journal | None = None,
+    ) -> None:
         self.path = path
+        self._header = header.encode()
+        self._journal = journal
+        self._written = 0
         self._append = append or isinstance(path, int)
         self._patient = True
         self._file: AsyncFileIO | None = None
@@ -69,10 +85,13 @@ class Output:
         try:
             status = os.fstat(self._file.fileno())
             self._patient = stat.S_ISREG(status.st_mode)
-            if self._patient and not self._append:
+            begun = self._patient and self._append and status.st_size > 0
+            if self._journal is not None:
+                begun = await self._cut_back(self._file, self._journal.written, status)
+            elif self._patient and not self._append:
                 await self._file.truncate(0)
-            if not (self._patient and self._append and status.st_size):
-                await self._write(HEADER.encode())
+            if not begun:
+                await self._write(self._header)
         except BaseException:
             await self._file.close()
             raise
@@ -106,11 +125,19 @@ class Output:
         """Take one page's links; waits while the disk is behind. Raises OSError if it is full."""
         separator = f"\n{source}\t"
         lines = separator.join(links)
-        if not lines:
+        if lines:
+            await self.put(f"{source}\t{lines}\n".encode())
+
+    async def put(self, block: bytes) -> None:
+        """Take whole lines; waits while the disk is behind. Raises OSError if it is full.
+
+        With a journal there may be none: what has been noted is then committed.
+        """
+        if block:
+            self._gathered.append(block)
+            self._size += len(block)
+        elif self._journal is None:
             return
-        block = f"{source}\t{lines}\n".encode()
-        self._gathered.append(block)
-        self._size += len(block)
         if self._size >= GATHER_BYTES:
             self._wanted.set()
         elif self._linger is None:
@@ -121,6 +148,17 @@ class Output:
             self._room.clear()
             await self._room.wait()
             self._raise_if_ended()
+
+    async def _cut_back(self, file: AsyncFileIO, written: int, status: os.stat_result) -> bool:
+        """Drop what an earlier process wrote and did not commit; whether anything is left."""
+        if not self._patient:
+            raise OSError(f"the output of a crawl with a state must be a file, not {self.path}")
+        if status.st_size < written:
+            text = f"{self.path} has {status.st_size:,} bytes, and the state says {written:,}"
+            raise OSError(f"{text}: it is not what the crawl wrote")
+        await file.truncate(written)
+        self._written = written
+        return written > 0
 
     def _raise_if_ended(self) -> None:
         if self._writer is not None and self._writer.done():
@@ -134,9 +172,14 @@ class Output:
                 if self._linger is not None:
                     self._linger.cancel()
                     self._linger = None
-                if self._gathered:
+                journal = self._journal
+                if self._gathered or (journal is not None and journal.pending):
                     blocks, self._gathered, self._size = self._gathered, [], 0
+                    # What these blocks are about, and nothing else, is in the same commit.
+                    notes = () if journal is None else journal.take()
                     await self._write(b"".join(blocks))
+                    if journal is not None:
+                        await journal.commit(notes, self._written)
                     self._room.set()
                 elif self._closing:
                     return
@@ -147,6 +190,7 @@ class Output:
 
     async def _write(self, data: bytes) -> None:
         assert self._file is not None
+        self._written += len(data)
         view = memoryview(data)
         while view:  # once, unless the disk is full: then the second attempt says so
             view = view[await self._file.write(view) :]

@@ -1,0 +1,213 @@
+"""Whose turn it is: a queue for each host, and a heap of the times at which hosts are ready again.
+
+The rules:
+
+1. A host has at most ``limit`` URLs in work, and between the starts of two at least ``delay``
+   seconds.
+2. A host is *listed* if it has a URL waiting and room for it. A listed host is in exactly one
+   place: among the ready ones, who take turns, or in the heap, by the time at which it will be
+   ready.
+3. A host that has nothing waiting, nothing in work and no reason to be remembered is forgotten.
+
+So no step looks through all hosts or all URLs, and a host that is slow, or wants to be left alone
+for a while, holds nobody up.
+
+A server that says that it has too much to do (429, 503) is left alone for as long as it asks, or
+for a time that doubles with each such reply, and gets half as much at once. Each good reply gives
+it one more, up to what it had.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# Seconds that a busy host is left alone the first time, and the longest.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+# What a server may ask for with Retry-After, in seconds.
+LONGEST_ASKED = 600.0
+_PLACES = itertools.count()
+
+
+class Host(Generic[T]):
+    """What is known of one host while there is something to know."""
+
+    __slots__ = ("delay", "limit", "listed", "name", "pause", "ready_at", "running", "waiting")
+
+    def __init__(self, name: str, limit: int, delay: float) -> None:
+        self.name = name
+        self.limit = limit
+        self.delay = delay
+        self.waiting: deque[T] = deque()
+        self.running = 0
+        self.ready_at = 0.0
+        self.pause = 0.0
+        self.listed = False
+
+
+class Order(Generic[T]):
+    """Hands out what waits, a host's share at a time.
+
+    ``limit`` and ``delay`` are for each host. Whoever finds nothing ready awaits :meth:`wait`.
+    """
+
+    def __init__(self, limit: int, delay: float = 0.0) -> None:
+        self._limit = limit
+        self._delay = delay
+        self._loop = asyncio.get_running_loop()
+        self._hosts: dict[str, Host[T]] = {}
+        self._ready: deque[Host[T]] = deque()
+        self._later: list[tuple[float, int, Host[T]]] = []
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self.waiting = 0
+        self.running = 0
+
+    def close(self) -> None:
+        """Drop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def add(self, name: str, item: T) -> None:
+        """Put something at the end of a host's queue."""
+        host = self._hosts.get(name)
+        if host is None:
+            host = self._hosts[name] = Host(name, self._limit, self._delay)
+        host.waiting.append(item)
+        self.waiting += 1
+        if not host.listed and host.running < host.limit:
+            self._list(host)
+        if self._waiters:
+            self._wake()
+
+    def take(self) -> tuple[str, T] | None:
+        """The next, with its host, which :meth:`done` is to be told; None if nothing is ready."""
+        if self._later:
+            self._move_due()
+        while True:
+            if not self._ready:
+                return None
+            host = self._ready.popleft()
+            host.listed = False
+            if not host.ready_at and host.running < host.limit:
+                break
+            # It may have been slowed down since it was listed.
+            if host.running < host.limit:
+                if host.ready_at <= self._loop.time():
+                    break
+                self._list(host)
+        item = host.waiting.popleft()
+        self.waiting -= 1
+        host.running += 1
+        self.running += 1
+        if host.delay:
+            host.ready_at = self._loop.time() + host.delay
+        if host.waiting and host.running < host.limit:
+            self._list(host)
+        if self._waiters and self._ready:
+            self._wake()
+        return host.name, item
+
+    def done(self, name: str, *, good: bool = True) -> None:
+        """Give back a place at a host. Whoever calls this calls :meth:`take` next."""
+        host = self._hosts[name]
+        host.running -= 1
+        self.running -= 1
+        if good and host.limit < self._limit:
+            host.limit += 1
+        if good and host.pause:
+            host.pause = 0.0
+        if host.waiting:
+            if not host.listed and host.running < host.limit:
+                self._list(host)
+        elif not host.running and not host.listed:
+            if host.ready_at and host.ready_at > self._loop.time():
+                self._list(host)  # to be forgotten when it is due, unless there is more by then
+            else:
+                del self._hosts[name]
+
+    def leave_alone(self, name: str, asked: float | None) -> None:
+        """Let a host that is busy have a rest, for ``asked`` seconds if it said how long."""
+        host = self._hosts[name]
+        now = self._loop.time()
+        if host.ready_at <= now or not host.pause:  # not once for each page that was in work
+            host.pause = min(max(FIRST_PAUSE, 2 * host.pause), LONGEST_PAUSE)
+            host.limit = max(1, host.limit // 2)
+        host.ready_at = max(host.ready_at, now + min(max(host.pause, asked or 0.0), LONGEST_ASKED))
+
+    def space_out(self, name: str, delay: float) -> None:
+        """Have at least ``delay`` seconds between two starts at this host."""
+        host = self._hosts[name]
+        if delay > host.delay:
+            host.delay = delay
+            host.ready_at = max(host.ready_at, self._loop.time() + delay)
+
+    async def wait(self) -> None:
+        """Until something may be ready, or :meth:`wake_all` is called."""
+        self._set_timer()
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            # Woken and cancelled at once: somebody else is to look.
+            if waiter.done() and not waiter.cancelled():
+                self._wake()
+            raise
+
+    def wake_all(self) -> None:
+        """Have all who wait look again."""
+        while self._waiters:
+            self._wake()
+
+    def _list(self, host: Host[T]) -> None:
+        host.listed = True
+        if host.ready_at and host.ready_at > self._loop.time():
+            heapq.heappush(self._later, (host.ready_at, next(_PLACES), host))
+            if self._waiters:
+                self._set_timer()
+        else:
+            self._ready.append(host)
+
+    def _move_due(self) -> None:
+        now = self._loop.time()
+        while self._later and self._later[0][0] <= now:
+            _, _, host = heapq.heappop(self._later)
+            if host.ready_at > now:  # it was asked to be left alone meanwhile
+                heapq.heappush(self._later, (host.ready_at, next(_PLACES), host))
+            elif host.waiting:
+                self._ready.append(host)
+            else:
+                host.listed = False
+                if not host.running:
+                    del self._hosts[host.name]
+
+    def _set_timer(self) -> None:
+        if not self._later:
+            return
+        when = self._later[0][0]
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._move_due()
+        if self._ready and self._waiters:
+            self._wake()
+        elif self._waiters:
+            self._set_timer()
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -1,0 +1,159 @@
+"""Whose turn it is: fairness between hosts, room at each, and times at which they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crawler.frontier.order import FIRST_PAUSE, Order
+
+Run = Callable[..., Any]
+
+
+@contextlib.contextmanager
+def clock(monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
+    """The time of the running loop as a list of one number that a test moves."""
+    loop = asyncio.get_running_loop()
+    now = [loop.time()]
+    real = loop.time
+    loop.time = lambda: now[0]  # type: ignore[method-assign]
+    try:
+        yield now
+    finally:
+        loop.time = real  # type: ignore[method-assign]
+
+
+def taken(order: Order[str]) -> list[str]:
+    found = []
+    while (one := order.take()) is not None:
+        found.append(one[1])
+    return found
+
+
+def test_hosts_take_turns_and_none_has_more_than_its_limit_in_work(run: Run) -> None:
+    async def main() -> None:
+        order: Order[str] = Order(2)
+        for item in ("a1", "a2", "a3", "b1", "b2", "b3", "c1"):
+            order.add(item[0], item)
+        assert taken(order) == ["a1", "b1", "c1", "a2", "b2"]
+        order.done("a")
+        assert taken(order) == ["a3"]
+        assert (order.waiting, order.running) == (1, 5)
+
+    run(main)
+
+
+def test_a_host_with_nothing_to_do_is_forgotten(run: Run) -> None:
+    async def main() -> None:
+        order: Order[str] = Order(2)
+        for number in range(1000):
+            order.add(str(number), "x")
+            order.take()
+            order.done(str(number))
+        assert not order._hosts
+
+    run(main)
+
+
+def test_between_two_starts_at_a_host_there_is_the_delay_and_others_go_on(run: Run) -> None:
+    async def main() -> None:
+        with clock() as now:
+            order: Order[str] = Order(8, 5.0)
+            for item in ("a1", "a2", "a3", "b1"):
+                order.add(item[0], item)
+            assert taken(order) == ["a1", "b1"]
+            now[0] += 4.9
+            assert taken(order) == []
+            now[0] += 0.2
+            assert taken(order) == ["a2"]
+            for name in "aab":
+                order.done(name)
+            now[0] += 5.1
+            assert taken(order) == ["a3"]
+            order.done("a")
+            now[0] += 5.1
+            assert taken(order) == []
+            assert not order._hosts
+            order.close()
+
+    run(main)
+
+
+def test_a_busy_host_is_left_alone_longer_each_time_and_gets_less_at_once(run: Run) -> None:
+    async def main() -> None:
+        with clock() as now:
+            order: Order[str] = Order(8)
+            for number in range(40):
+                order.add("a", f"a{number}")
+            assert len(taken(order)) == 8
+            for _ in range(8):  # all eight say so, which is one refusal
+                order.leave_alone("a", None)
+                order.done("a", good=False)
+            assert taken(order) == []
+            now[0] += FIRST_PAUSE + 0.01
+            assert len(taken(order)) == 4
+            order.leave_alone("a", None)
+            for _ in range(4):
+                order.done("a", good=False)
+            now[0] += FIRST_PAUSE + 0.01
+            assert taken(order) == []
+            now[0] += FIRST_PAUSE
+            assert len(taken(order)) == 2
+            order.done("a")
+            order.done("a")
+            assert len(taken(order)) == 4  # each good reply gives it one more
+            order.leave_alone("a", 100.0)
+            for _ in range(4):
+                order.done("a", good=False)
+            now[0] += 99
+            assert taken(order) == []
+            now[0] += 1.1
+            assert len(taken(order)) == 2
+            order.close()
+
+    run(main)
+
+
+def test_who_waits_is_woken_by_a_new_one_and_by_the_clock(run: Run) -> None:
+    async def main() -> list[str]:
+        order: Order[str] = Order(8, 0.05)
+        got: list[str] = []
+
+        async def work() -> None:
+            while len(got) < 6:
+                one = order.take()
+                if one is None:
+                    await order.wait()
+                    continue
+                got.append(one[1])
+                order.done(one[0])
+            order.wake_all()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(work())
+            await asyncio.sleep(0)
+            for item in ("a1", "a2", "a3", "b1", "b2", "b3"):
+                order.add(item[0], item)
+        order.close()
+        return got
+
+    assert sorted(run(main)) == ["a1", "a2", "a3", "b1", "b2", "b3"]
+
+
+def test_one_who_is_woken_and_cancelled_passes_it_on(run: Run) -> None:
+    async def main() -> None:
+        order: Order[str] = Order(8)
+        first, second = (asyncio.create_task(order.wait()) for _ in range(2))
+        await asyncio.sleep(0)
+        order.add("a", "x")
+        first.cancel()
+        await asyncio.wait({second}, timeout=10)
+        assert second.done()
+        assert first.cancelled()
+
+    run(main)
