@@ -85,7 +85,7 @@ lock: | python ## pin the newest versions of everything, for all Pythons at once
 
 clean: ## remove environments, caches and outputs
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -f .coverage .coverage.* foundurls.txt urls.txt
+	rm -f .coverage .coverage.* foundurls.txt followed.txt urls.txt
 	find miniloop crawler benchmarks tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---- environments ---------------------------------------------------------------------------

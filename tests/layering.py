@@ -85,6 +85,16 @@ ASYNCIO_LOOPS = {
 
 CRAWLER_LOOPS = "crawler/loops.py"
 
+# The rooms of the crawler, and what each may import of the others. What lies beside the rooms puts
+# them together.
+CRAWLER_ROOMS: dict[str, set[str]] = {
+    "markup": set(),
+    "http": {"markup"},
+    "page": {"markup", "http"},
+    "frontier": {"http"},
+    "output": {"frontier"},
+}
+
 # What the standard library has on a Python newer than this one may be.
 LATER_STDLIB = {"compression"}
 
@@ -181,6 +191,10 @@ def _complaint_about_asyncio(found: Import) -> str | None:
     return None
 
 
+def _room_of(file: str) -> str:
+    return file.split("/")[1]
+
+
 def _complaint_in_crawler(found: Import, may_import: set[str]) -> str | None:
     if found.top == "miniloop":
         if found.file == CRAWLER_LOOPS:
@@ -191,7 +205,13 @@ def _complaint_in_crawler(found: Import, may_import: set[str]) -> str | None:
         if any(name.startswith("_") or name in ASYNCIO_INTERNALS for name in inner):
             return f"{found.name} is not public; the crawler runs on any loop"
         return None
-    if found.top in sys.stdlib_module_names | LATER_STDLIB | {"crawler"} | may_import:
+    if found.top == "crawler":
+        here, there = _room_of(found.file), found.name.split(".")[1:2]
+        allowed = CRAWLER_ROOMS.get(here)
+        if allowed is not None and there and there[0] not in allowed | {here}:
+            return f"crawler/{here} may not import {found.name}: arrows point down"
+        return None
+    if found.top in sys.stdlib_module_names | LATER_STDLIB | may_import:
         return None
     return f"{found.top} is not in the crawler extra of pyproject.toml"
 

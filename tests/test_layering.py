@@ -83,6 +83,9 @@ def write(root: Path, file: str, source: str) -> Path:
         ("crawler/crawl.py", "from asyncio import _set_running_loop"),
         ("crawler/crawl.py", "import asyncio.selector_events"),
         ("crawler/crawl.py", "import benchmarks"),
+        ("crawler/http/client.py", "from crawler.page import find_links"),
+        ("crawler/page/links.py", "import crawler.frontier.order"),
+        ("crawler/frontier/order.py", "from crawler import output"),
     ],
 )
 def test_a_forbidden_import_is_found_with_its_line(file: str, source: str, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 First the whole site is crawled, with all its difficulties and failures, on each loop: both must
 find exactly the links that the site is known to hold, and fail for exactly the known reasons. Then
-the easy pages alone are crawled, for the clock: among the failures are servers that never answer,
-and waiting for those is no measure of a loop.
+links are followed from one of its pages, and lead to exactly the pages that they should. Then the
+easy pages alone are crawled, for the clock: among the failures are servers that never answer, and
+waiting for those is no measure of a loop.
 
-Leaves ``urls.txt`` and ``foundurls.txt`` in the current directory. Exit code 1 if anything differs
-from what it should be.
+Leaves ``urls.txt``, ``foundurls.txt`` and ``followed.txt`` in the current directory. Exit code 1 if
+anything differs from what it should be.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from .site import Addresses, Expectation, Site
 
 LOOPS = ("miniloop", "asyncio")
 PAGES = 480
+DEPTH = 4
 TIMED_PAGES = 3000
 # Seconds until the servers that never answer are given up.
 PATIENCE = 1.5
@@ -47,6 +49,7 @@ def main() -> int:
         parser.error(f"--rounds must be at least 1, got {rounds}")
     urls, found = Path("urls.txt"), Path("foundurls.txt")
     good = check_everything(urls, found)
+    good &= follow_links(Path("followed.txt"))
     good &= time_ordinary_pages(rounds)
     return 0 if good else 1
 
@@ -81,6 +84,31 @@ def check_everything(urls: Path, found: Path) -> bool:
     return same
 
 
+def follow_links(found: Path) -> bool:
+    """Follow the site's links on each loop; says whether they lead to what is known to be there."""
+    site = Site(PAGES)
+    good = True
+    with running(site) as at:
+        expected = site.within(at, DEPTH)
+        print(f"From {at.http}/page/0 along {DEPTH} links, with its robots.txt:")
+        for loop in LOOPS:
+            crawl = run_crawler(
+                loop, f"{at.http}/page/0", found, at,
+                "--depth", str(DEPTH), "--allow", f"^{at.http}/",
+            )  # fmt: skip
+            differences = compare(crawl, expected)
+            verdict = "as it should be" if not differences else "NOT as it should be"
+            print(
+                f"{loop:>9}: {crawl.summary['pages']} pages, {len(crawl.links):,} links,"
+                f" {crawl.summary['disallowed']} left out: {verdict}"
+            )
+            for difference in differences:
+                print(f"           {difference}")
+                good = False
+    print()
+    return good
+
+
 def time_ordinary_pages(rounds: int) -> bool:
     """Crawl many easy pages on each loop and print a table; False if a page is missing."""
     site = Site(TIMED_PAGES, plain=True)
@@ -109,7 +137,7 @@ def time_ordinary_pages(rounds: int) -> bool:
     return good
 
 
-def run_crawler(loop: str, urls: Path, found: Path, at: Addresses, *more: str) -> Crawl:
+def run_crawler(loop: str, urls: Path | str, found: Path, at: Addresses, *more: str) -> Crawl:
     """Run the command in a process of its own, as a user would."""
     with tempfile.TemporaryDirectory() as scratch:
         summary = Path(scratch, "summary.json")
@@ -136,6 +164,8 @@ def compare(crawl: Crawl, expected: Expectation) -> list[str]:
     different += [f"not there: {' -> '.join(link)}" for link in sorted(found - expected.links)[:5]]
     if failures != expected.failures:
         different.append(f"failures {dict(failures)} instead of {dict(expected.failures)}")
+    if crawl.summary["disallowed"] != expected.disallowed:
+        different.append(f"{crawl.summary['disallowed']} left out for robots.txt")
     if crawl.summary["malformed"] != expected.malformed_lines:
         different.append(f"{crawl.summary['malformed']} malformed lines reported")
     return different

@@ -27,8 +27,13 @@ class Exhibit(NamedTuple):
     listed: bool = True
 
 
+ROBOTS = b"User-agent: *\nDisallow: /up\nAllow: /up%205$\n"
+
+
 def exhibits(https: str) -> Iterator[Exhibit]:
     """All of them; ``https`` is the origin of the site's TLS half."""
+    robots = reply(200, {"Content-Type": "text/plain"}, ROBOTS)
+    yield Exhibit("/robots.txt", robots, listed=False)
     yield from _redirects(https)
     yield from _failures()
 

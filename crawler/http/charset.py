@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import webencodings
 
-from crawler.page.references import attribute_text
-from crawler.page.scanner import scan
+from crawler.markup.references import attribute_text
+from crawler.markup.scanner import scan
 
 from .mime import content_type
 

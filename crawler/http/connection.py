@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: a request goes out, a reply comes in, and again.
 
-h11 keeps the protocol; a stream carries the bytes; this file moves them from one to the other and
-keeps the clock.
+h11 keeps the protocol; a stream carries the bytes; this file moves them from one to the other. The
+clock is in :mod:`.deadline`.
 
 h11 and its price. It is a careful state machine in Python, and careful costs time: some 300,000
 machine instructions for a request and its reply, which was two thirds of the whole client. Three
@@ -11,11 +11,6 @@ through the end of a request and round to the next cycle. And a body that has a 
 in full when the head is, as most are, is taken as it is; chunks are undone in :mod:`.chunks`. All
 other bodies are h11's.
 
-Time limits. A timer per read would be made and cancelled several times a page. Instead there is a
-deadline, a number that each step moves, and one timer that looks at it: if the deadline has moved
-on, the timer is set again, which is once per read limit at most; if it has passed, the stream is
-aborted, and the pending read or write then ends by itself.
-
 Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
 for, at any moment. So a kept connection is looked at right before it is used: one that has become
 readable is not used, for what is there is no reply to what was not yet asked. And where it ends
@@ -23,23 +18,19 @@ before a reply is complete enough to be one, or the reply is 408 (the server gav
 request), nothing was wrong with the request: see :class:`Stale`.
 """
 
-import asyncio
-import ssl
 from collections.abc import Callable
 
 import h11
 
 from .body import decoded, decoded_whole, finish, inflater
 from .chunks import BadChunk, Chunks
+from .deadline import Deadline
+from .endings import broken, cut_short, too_large
 from .errors import (
     ConnectionLost,
     HTTPError,
     ProtocolError,
-    ReadTimeout,
-    TLSError,
     TooLarge,
-    TotalTimeout,
-    WriteTimeout,
 )
 from .head import BadHead, mend
 from .limits import Limits
@@ -86,21 +77,14 @@ class Connection:
     """
 
     __slots__ = (
-        "_busy",
         "_chunks",
-        "_deadline",
-        "_expired",
+        "_clock",
         "_http",
-        "_loop",
-        "_read_limit",
         "_stream",
         "_template",
-        "_timer",
-        "_total_deadline",
         "_trace",
         "_unread",
         "_upload",
-        "_write_limit",
         "_writing",
         "exchanges",
         "idle_since",
@@ -119,14 +103,12 @@ class Connection:
         self._stream = stream
         self._template = template
         self._http: h11.Connection
-        self._loop = asyncio.get_running_loop()
-        self._read_limit = read_limit
-        self._write_limit = read_limit if write_limit is None else write_limit
+        self._clock = Deadline(
+            stream.abort, read_limit, read_limit if write_limit is None else write_limit
+        )
         self._trace = trace
-        self._timer: asyncio.TimerHandle | None = None
         self._upload: Upload | None = None
-        self._deadline = self._total_deadline = 0.0
-        self._busy = self._expired = self._writing = False
+        self._writing = False
         # The chunks of a reply that has some, and what came with its head and is not fed to them.
         self._chunks: Chunks | None = None
         self._unread = b""
@@ -141,8 +123,8 @@ class Connection:
 
     def limit(self, limits: Limits) -> None:
         """Have the exchanges from now on keep to these limits for a write and for a read."""
-        self._read_limit = limits.read
-        self._write_limit = limits.write
+        self._clock.read_limit = limits.read
+        self._clock.write_limit = limits.write
 
     async def start(self, request: Request, total_deadline: float) -> Reply:
         """Send ``request`` and read the head of the reply.
@@ -154,8 +136,8 @@ class Connection:
         if self.exchanges and self._stream.readable():
             text = "closed by the server, or spoken to unasked, while it was idle"
             raise Stale(ConnectionLost(request.url.href, text), sent=False)
-        self._busy = True
-        self._total_deadline = total_deadline
+        self._clock.busy = True
+        self._clock.total = total_deadline
         try:
             if self._trace is None:
                 await self._send(request)
@@ -166,7 +148,7 @@ class Connection:
                 with span(self._trace, "receive_head", url=request.url.href):
                     reply = await self._receive_head(request)
         finally:
-            self._busy = False
+            self._clock.busy = False
         self.exchanges += 1
         return reply
 
@@ -182,7 +164,7 @@ class Connection:
             return False
         if reply.refusal is None:
             if len(body) > max_body:
-                raise _too_large(url, len(body), max_body)
+                raise too_large(url, len(body), max_body)
             inflate = inflater(url, reply.headers, max_body)
             reply.body = body if inflate is None else decoded_whole(url, inflate, body, reply)
         reply.wire_bytes = len(body)
@@ -194,7 +176,7 @@ class Connection:
 
         ``max_body`` is in bytes. Raises an HTTPError, but none for a body that nobody wants.
         """
-        self._busy = True
+        self._clock.busy = True
         try:
             with span(self._trace, "receive_body", url=url.href):
                 if self.finish_at_once(url, reply, max_body):
@@ -204,21 +186,21 @@ class Connection:
                 else:
                     await self._drain(url, reply)
         finally:
-            self._busy = False
+            self._clock.busy = False
         if self._upload is not None:
             await self._end_upload(self._upload)
 
     async def next_piece(self, url: URL, reply: Reply) -> bytes | bytearray | None:
         """The next piece of the body as it was sent, or None at its end."""
         piece: bytes | bytearray | None
-        self._busy = True
+        self._clock.busy = True
         try:
             if self._chunks is not None:
                 piece = await self._next_chunk(url, self._chunks)
             else:
                 piece = await self._next_data(url)
         finally:
-            self._busy = False
+            self._clock.busy = False
         if piece is not None:
             reply.wire_bytes += len(piece)
             return piece
@@ -261,9 +243,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket and drop the timer; harmless when repeated."""
         self.reusable = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._clock.cancel()
         if self._upload is not None:
             self._upload.cancel()
             self._upload = None
@@ -279,7 +259,7 @@ class Connection:
             data += content.data
             content = None
         self._writing = True
-        self._move_deadline(self._write_limit)
+        self._clock.move(self._clock.write_limit)
         try:
             await self._stream.send_all(data)
         except OSError as error:
@@ -290,9 +270,9 @@ class Connection:
         self._upload = Upload(
             content,
             self._stream,
-            self._move_deadline,
-            write_limit=self._write_limit,
-            read_limit=self._read_limit,
+            self._clock.move,
+            write_limit=self._clock.write_limit,
+            read_limit=self._clock.read_limit,
         )
 
     async def _end_upload(self, upload: Upload) -> None:
@@ -308,7 +288,7 @@ class Connection:
 
     async def _receive_head(self, request: Request) -> Reply:
         if self._upload is None or self._upload.done:
-            self._move_deadline(self._read_limit)
+            self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
@@ -354,15 +334,15 @@ class Connection:
 
     async def _more_of_the_head(self, url: URL) -> bytes:
         if self._upload is None or self._upload.done:
-            self._move_deadline(self._read_limit)
+            self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._interrupted(url) or self._cut_off(_broken(url, error)) from error
+            raise self._interrupted(url) or self._cut_off(broken(url, error)) from error
         if (interrupted := self._interrupted(url)) is not None:
             raise interrupted
         if not data:
-            raise self._cut_off(_cut_short(url))
+            raise self._cut_off(cut_short(url))
         return data
 
     def _mend(self, request: Request, received: bytes, error: h11.RemoteProtocolError) -> bytes:
@@ -386,13 +366,15 @@ class Connection:
         if error is None:
             lost = ConnectionLost(url.href, "closed by the server without a reply")
             return self._cut_off(lost)
-        return self._cut_off(_broken(url, error))
+        return self._cut_off(broken(url, error))
 
     def _interrupted(self, url: URL) -> BaseException | None:
         """Why we ended the stream ourselves, if we did."""
         if self._upload is not None and self._upload.error is not None:
             return self._upload.error
-        return self._timeout(url) if self._expired else None
+        return (
+            self._clock.error(url, writing=self._waits_for_writing) if self._clock.expired else None
+        )
 
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
         """What the end of the connection before the end of a head means."""
@@ -401,7 +383,7 @@ class Connection:
     async def _receive_body(self, url: URL, reply: Reply, max_body: int) -> None:
         declared = reply.length
         if declared is not None and declared > max_body:
-            raise _too_large(url, declared, max_body)
+            raise too_large(url, declared, max_body)
         inflate = inflater(url, reply.headers, max_body)
         parts: list[bytes | bytearray] = []
         while (piece := await self.next_piece(url, reply)) is not None:
@@ -419,7 +401,7 @@ class Connection:
         """
         if reply.endless or (reply.length or 0) > MAX_DRAIN:
             return
-        self._total_deadline = min(self._total_deadline, self._loop.time() + DRAIN_SECONDS)
+        self._clock.shorten(DRAIN_SECONDS)
         try:
             while await self.next_piece(url, reply) is not None:
                 if reply.wire_bytes > MAX_DRAIN:
@@ -436,7 +418,7 @@ class Connection:
                 if not data:
                     if chunks.end():
                         break
-                    raise _cut_short(url)
+                    raise cut_short(url)
             try:
                 content = chunks.feed(data)
             except BadChunk as error:
@@ -455,7 +437,7 @@ class Connection:
             except h11.RemoteProtocolError as error:
                 _, closed_by_server = http.trailing_data
                 if closed_by_server:
-                    raise _cut_short(url) from error
+                    raise cut_short(url) from error
                 raise ProtocolError(url.href, str(error)) from error
             if type(event) is h11.Data:
                 return event.data
@@ -466,57 +448,11 @@ class Connection:
             http.receive_data(await self._more_of_the_body(url))
 
     async def _more_of_the_body(self, url: URL) -> bytes:
-        self._move_deadline(self._read_limit)
+        self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._interrupted(url) or _broken(url, error) from error
+            raise self._interrupted(url) or broken(url, error) from error
         if (interrupted := self._interrupted(url)) is not None:
             raise interrupted
         return data
-
-    # ---- the clock -----------------------------------------------------------------------------
-
-    def _move_deadline(self, limit: float) -> None:
-        deadline = self._loop.time() + limit
-        if deadline > self._total_deadline:
-            deadline = self._total_deadline
-        self._deadline = deadline
-        timer = self._timer
-        if timer is None:
-            self._timer = self._loop.call_at(deadline, self._check_deadline)
-        elif deadline < timer.when():
-            timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._check_deadline)
-
-    def _check_deadline(self) -> None:
-        self._timer = None
-        if not self._busy:
-            return
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
-        else:
-            self._expired = True
-            self._stream.abort()
-
-    def _timeout(self, url: URL) -> HTTPError:
-        if self._deadline >= self._total_deadline:
-            return TotalTimeout(url.href, "the page was not complete within the total time limit")
-        if self._waits_for_writing:
-            text = f"the server took no byte of the request for {self._write_limit:g} seconds"
-            return WriteTimeout(url.href, text)
-        return ReadTimeout(url.href, f"the server was silent for {self._read_limit:g} seconds")
-
-
-def _too_large(url: URL, size: int, limit: int) -> TooLarge:
-    return TooLarge(url.href, f"the body has {size:,} bytes, the limit is {limit:,}")
-
-
-def _cut_short(url: URL) -> ConnectionLost:
-    return ConnectionLost(url.href, "closed by the server in the middle of the reply")
-
-
-def _broken(url: URL, error: OSError) -> HTTPError:
-    if isinstance(error, ssl.SSLError):
-        return TLSError(url.href, error.reason or str(error))
-    return ConnectionLost(url.href, error.strerror or str(error))

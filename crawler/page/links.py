@@ -18,10 +18,10 @@ from urllib.parse import quote_from_bytes
 import can_ada
 
 from crawler.http.hosts import MAX_HOST, host_is_too_long
+from crawler.markup.references import attribute_text
+from crawler.markup.scanner import Tag, scan
 
 from .headers import link_targets, refresh_target, source_set
-from .references import attribute_text
-from .scanner import Tag, scan
 
 # What `links` may name, and where links of that kind stand.
 KINDS = {

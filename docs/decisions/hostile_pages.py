@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 import lxml.etree
 from selectolax.lexbor import LexborHTMLParser
 
+from crawler.markup.scanner import scan
 from crawler.memory import keep_freed_memory
-from crawler.page.scanner import scan
 
 PATIENCE = 30
 

@@ -513,7 +513,7 @@ def test_a_page_named_on_the_command_line_is_followed_alike_on_every_loop(
     links = {(record["url"], link) for record in records for link in record["links"]}
     assert links == expected.links
     assert len(records) == len({record["url"] for record in records})
-    assert len(records) == expected.pages + expected.failures.total()
+    assert len(records) == expected.pages + expected.failures.total() + expected.disallowed
 
 
 def test_one_page_needs_no_list(tmp_path: Path, at: Addresses) -> None:

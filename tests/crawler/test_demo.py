@@ -53,6 +53,7 @@ def crawl_of(site: Site, at: Addresses) -> Crawl:
         "pages": expected.pages,
         "failures": dict(expected.failures),
         "malformed": expected.malformed_lines,
+        "disallowed": 0,
     }
     return Crawl(summary, sorted(expected.links))
 
@@ -61,7 +62,9 @@ def test_a_crawl_that_found_all_there_is_does_not_differ(site: Site, at: Address
     assert compare(crawl_of(site, at), site.everything(at)) == []
 
 
-@pytest.mark.parametrize("change", ["missing", "not there", "twice", "pages", "failures", "lines"])
+@pytest.mark.parametrize(
+    "change", ["missing", "not there", "twice", "pages", "failures", "lines", "robots"]
+)
 def test_any_difference_is_noticed(site: Site, at: Addresses, change: str) -> None:
     crawl = crawl_of(site, at)
     match change:
@@ -75,6 +78,8 @@ def test_any_difference_is_noticed(site: Site, at: Addresses, change: str) -> No
             crawl.summary["pages"] -= 1
         case "failures":
             crawl.summary["failures"] = Counter(crawl.summary["failures"]) + Counter(status=1)
+        case "robots":
+            crawl.summary["disallowed"] = 1
         case "lines":
             crawl.summary["malformed"] = 0
     assert len(compare(crawl, site.everything(at))) == 1
@@ -120,6 +125,7 @@ def test_the_demonstration_finds_the_same_on_both_loops(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout.count("all as it should be") == 2
+    assert done.stdout.count("left out: as it should be") == 2
     assert "The loops found the same links; they are in foundurls.txt." in done.stdout
     table = done.stdout.split("\n\n")[-1].splitlines()
     assert table[0].split() == ["loop", "pages", "links", "seconds", "pages/s"]

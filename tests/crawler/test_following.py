@@ -60,17 +60,21 @@ def test_the_demo_site_is_followed_as_deep_as_was_said(
     notes = Notes()
 
     async def main() -> Summary:
-        client = Client(limits=Limits(total=5), tls=trusting(at))
-        start = f"{at.http}/page/0"
         return await follow(
-            tmp_path, start, scope=replace(NEAR, depth=depth,
-            allow=(re.compile(re.escape(at.http)),)), notes=notes, client=client, )  # fmt: skip
+            tmp_path,
+            f"{at.http}/page/0",
+            scope=Scope(depth=depth, allow=(re.compile(re.escape(at.http)),)),
+            notes=notes,
+            client=Client(limits=Limits(total=5), tls=trusting(at)),
+            manners=Manners(robots="crawler"),
+        )
 
     summary = run(main)
     found = links_in(tmp_path / "found.txt")
     assert set(found) == expected.links
     assert len(found) == len(set(found))
     assert (summary.pages, summary.failures) == (expected.pages, expected.failures)
+    assert summary.disallowed == expected.disallowed
 
 
 def test_seed_mode_follows_nothing(run: Run, tmp_path: Path) -> None:

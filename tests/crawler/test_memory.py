@@ -7,12 +7,16 @@ import os
 import platform
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crawler.demo.launch import running
 from crawler.demo.site import Site
+from crawler.frontier import Frontier, Scope
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +57,28 @@ def test_neither_memory_nor_page_faults_grow_with_the_list(tmp_path: Path) -> No
     # It is 30 faults for each page if the heap is given back after each.
     assert many_faults - few_faults < 5 * 8 * site.pages
     assert many_memory < few_memory + 12 * 1024
+
+
+def test_a_million_urls_fit_into_a_gibibyte(run: Callable[..., Any]) -> None:
+    async def main() -> float:
+        urls, pages = 40_000, 2_000
+        async with Frontier(["http://example.com/"], pytest.fail, scope=Scope(depth=9)) as frontier:
+            job = await frontier.next()
+            tracemalloc.start()
+            try:
+                for page in range(pages):
+                    assert job is not None
+                    numbers = range(page * urls // pages, (page + 1) * urls // pages)
+                    frontier.found(
+                        job,
+                        [
+                            f"http://host-{n % 500}.example/a/path/as/they/are?page={n}"
+                            for n in numbers
+                        ],
+                    )
+                    job = await frontier.next(job)
+                return tracemalloc.get_traced_memory()[0] / urls
+            finally:
+                tracemalloc.stop()
+
+    assert run(main) < 400  # bytes; a gibibyte has 1,074 for each of a million

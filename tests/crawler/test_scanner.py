@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.page.references import attribute_text
-from crawler.page.scanner import scan
+from crawler.markup.references import attribute_text
+from crawler.markup.scanner import scan
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 ELEMENTS = frozenset({b"a", b"area", b"base"})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crawler.crawl import crawl
+from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
 from crawler.frontier import Scope, State
 from crawler.frontier.journal import Note
@@ -54,7 +54,7 @@ async def go_on(tmp_path: Path, urls: list[str], state: State, scope: Scope = NE
         with state:
             return await crawl(
                 urls, tmp_path / "found.txt", client, Notes(), concurrency=5, scope=scope,
-                journal=state,
+                journal=state, manners=Manners(robots="crawler"),
             )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def test_a_page_found_late_by_a_short_way_is_followed_after_the_end_too(
             state.done(f"{url}/page", kept)
             run(state.commit, state.take(), 0)
         run(go_on, tmp_path, [url], State(path, found, resume=True))
-        assert asked(server) == ["/late", "/end"]
+        assert asked(server) == ["/robots.txt", "/late", "/end"]
 
 
 def test_a_state_belongs_to_one_output_and_to_one_process(tmp_path: Path) -> None:

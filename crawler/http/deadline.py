@@ -1,0 +1,78 @@
+"""The clock of one connection: a deadline that each step moves.
+
+A timer per read would be made and cancelled several times a page. Instead there is a number that
+each step moves, and one timer that looks at it: if the deadline has moved on, the timer is set
+again, which is once per read limit at most; if it has passed, the stream is aborted, and the
+pending read or write then ends by itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from .errors import HTTPError, ReadTimeout, TotalTimeout, WriteTimeout
+from .url import URL
+
+
+class Deadline:
+    """When the step that is under way must be done; ``abort`` is called if it is not.
+
+    ``busy`` says that a step is under way, ``total`` when all of them must be done, on the loop's
+    clock; ``expired`` that it came to the worst. The limits are in seconds, for a read and for a
+    write.
+    """
+
+    __slots__ = ("_abort", "_at", "_loop", "_timer", "busy", "expired", "read_limit", "total",
+                 "write_limit")  # fmt: skip
+
+    def __init__(self, abort: Callable[[], None], read_limit: float, write_limit: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._abort = abort
+        self._timer: asyncio.TimerHandle | None = None
+        self._at = 0.0
+        self.read_limit = read_limit
+        self.write_limit = write_limit
+        self.total = 0.0
+        self.busy = self.expired = False
+
+    def move(self, limit: float) -> None:
+        """Give the next step ``limit`` seconds, or what is left of all."""
+        at = self._loop.time() + limit
+        if at > self.total:
+            at = self.total
+        self._at = at
+        timer = self._timer
+        if timer is None:
+            self._timer = self._loop.call_at(at, self._check)
+        elif at < timer.when():
+            timer.cancel()
+            self._timer = self._loop.call_at(at, self._check)
+
+    def shorten(self, seconds: float) -> None:
+        """Leave no more than ``seconds`` for all."""
+        self.total = min(self.total, self._loop.time() + seconds)
+
+    def cancel(self) -> None:
+        """Drop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def error(self, url: URL, *, writing: bool) -> HTTPError:
+        """Which limit it was that passed."""
+        if self._at >= self.total:
+            text = "the page was not complete within the total time limit"
+            return TotalTimeout(url.href, text)
+        if writing:
+            text = f"the server took no byte of the request for {self.write_limit:g} seconds"
+            return WriteTimeout(url.href, text)
+        return ReadTimeout(url.href, f"the server was silent for {self.read_limit:g} seconds")
+
+    def _check(self) -> None:
+        self._timer = None
+        if not self.busy:
+            return
+        if self._loop.time() < self._at:
+            self._timer = self._loop.call_at(self._at, self._check)
+        else:
+            self.expired = True
+            self._abort()
