@@ -27,12 +27,13 @@ from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.eager import eager_task_factory, new_eager_task
 from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle import Handle, new_handle, new_timer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
+from miniloop.kernel.timers import Timer
 from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
 from miniloop.net import pipe as net_pipe
 from miniloop.net.ownership import refuse_owned
@@ -728,7 +729,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         return SelectorView(self.poller)
 
     @property
-    def _scheduled(self) -> list[TimerHandle]:
+    def _scheduled(self) -> list[Timer]:
         return [timer for _, _, timer in sorted(self.timers.entries)]
 
     @property
@@ -786,6 +787,8 @@ class _EndOfRun:
     """
 
     __slots__ = ("loop",)
+
+    passes_on = True  # as the decorator `passes_on` would mark a function
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop: EventLoop | None = loop

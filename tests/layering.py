@@ -5,7 +5,9 @@ Rules:
 1. Arrows point down: ``loop`` → ``net``, ``system`` → ``kernel`` → the standard library. ``net``
    and ``system`` are neighbours that do not know each other; the loop hands parts across.
 2. ``miniloop`` imports the standard library and itself, and of asyncio only what no loop owns.
-3. ``crawler`` runs on any loop: it uses asyncio's public names, what its extra declares, and
+3. No file imports one that imports it, directly or by way of others. So the arrows point down
+   inside of each part too.
+4. ``crawler`` runs on any loop: it uses asyncio's public names, what its extra declares, and
    ``miniloop`` in one file.
 
 The source is parsed and never imported, so an import inside a function, or one that is there for
@@ -111,13 +113,49 @@ class Import:
 
 
 def breaches(root: Path, crawler_may_import: set[str]) -> list[str]:
-    """Each breach in the packages under ``root``, as ``file:line: what is wrong``."""
+    """Each breach, circles too, in the packages under ``root``, as ``file:line: what is wrong``."""
+    imports = [found for package in ("miniloop", "crawler") for found in imports_in(root, package)]
     return [
         f"{found.file}:{found.line}: {complaint}"
-        for package in ("miniloop", "crawler")
-        for found in imports_in(root, package)
+        for found in imports
         if (complaint := complaint_about(found, crawler_may_import))
+    ] + [
+        f"{circle[0].file}:{circle[0].line}: a circle of imports: "
+        + " -> ".join(found.file for found in [*circle, circle[0]])
+        for circle in circles_among(imports, root)
     ]
+
+
+def circles_among(imports: list[Import], root: Path) -> Iterator[list[Import]]:
+    """Circles of imports between files: of those that touch each other, one.
+
+    Importing a module also runs the ``__init__`` of its package. That is no arrow: a reader does
+    not follow it.
+    """
+    arrows: dict[str, dict[str, Import]] = {}
+    for found in imports:
+        target = _file_named(found.name, root)
+        if target not in (None, found.file):
+            arrows.setdefault(found.file, {}).setdefault(target, found)
+    done: set[str] = set()
+    for start in sorted(arrows):
+        way = None if start in done else _way_back(start, arrows)
+        if way is not None:
+            done |= {found.file for found in way}
+            yield way
+
+
+def _way_back(start: str, arrows: dict[str, dict[str, Import]]) -> list[Import] | None:
+    """The shortest way along the arrows from a file to itself."""
+    ways: dict[str, list[Import]] = {start: []}
+    for here in (queue := [start]):
+        for there, found in arrows.get(here, {}).items():
+            if there == start:
+                return [*ways[here], found]
+            if there not in ways:
+                ways[there] = [*ways[here], found]
+                queue.append(there)
+    return None
 
 
 def complaint_about(found: Import, crawler_may_import: set[str]) -> str | None:
@@ -189,6 +227,17 @@ def _part_named(module: str) -> str:
     if len(parts) > 1 and parts[1] in BELOW:
         return parts[1]
     return "__init__"
+
+
+def _file_named(name: str, root: Path) -> str | None:
+    """The file under ``root`` that an import reaches; the name may be of something in it."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = "/".join(parts[:length])
+        for file in (f"{path}.py", f"{path}/__init__.py"):
+            if (root / file).is_file():
+                return file
+    return None
 
 
 def imports_in(root: Path, package: str) -> Iterator[Import]:

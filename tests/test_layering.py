@@ -95,6 +95,50 @@ def test_a_forbidden_import_is_found_with_its_line(file: str, source: str, tmp_p
     assert found[0].startswith(f"{file}:{line}: ")
 
 
+FOR_CHECKERS = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"a": "from miniloop.kernel.b import B", "b": "from miniloop.kernel.a import A"},
+        {"a": "from miniloop.kernel import b", "b": FOR_CHECKERS + "from .a import A"},
+        {"a": FOR_CHECKERS + "from . import b", "b": FOR_CHECKERS + "from .a import A"},
+        {"a": "from .b import B", "b": "def late():\n    from miniloop.kernel import a"},
+        {"a": "from .b import B", "b": "from .c import C", "c": FOR_CHECKERS + "from .a import A"},
+        {"a": "import miniloop.kernel", "__init__": "from miniloop.kernel.a import A"},
+        {"top": "from .a import A", "a": "from .b import B", "b": "from .a import A"},
+    ],
+)
+def test_a_circle_of_imports_is_found_whatever_they_are_for(
+    sources: dict[str, str], tmp_path: Path
+) -> None:
+    for name, source in sources.items():
+        write(tmp_path, f"miniloop/kernel/{name}.py", source)
+    (found,) = breaches(tmp_path, set())
+    assert ": a circle of imports: miniloop/kernel/" in found
+    assert set(re.findall(r"(\w+)\.py", found.split("imports: ")[1])) == sources.keys() - {"top"}
+
+
+def test_an_arrow_that_points_up_in_the_kernel_for_checkers_only_is_found(tmp_path: Path) -> None:
+    write(tmp_path, "miniloop/kernel/scheduler.py", "from miniloop.kernel.handle import Handle")
+    up = FOR_CHECKERS + "from miniloop.kernel.scheduler import Scheduler"
+    write(tmp_path, "miniloop/kernel/handle.py", up)
+    (found,) = breaches(tmp_path, set())
+    assert found == (
+        "miniloop/kernel/handle.py:3: a circle of imports: miniloop/kernel/handle.py"
+        " -> miniloop/kernel/scheduler.py -> miniloop/kernel/handle.py"
+    )
+
+
+def test_files_that_meet_again_further_down_are_no_circle(tmp_path: Path) -> None:
+    write(tmp_path, "miniloop/kernel/top.py", "from .left import L\nfrom .right import R")
+    write(tmp_path, "miniloop/kernel/left.py", FOR_CHECKERS + "from .bottom import B")
+    write(tmp_path, "miniloop/kernel/right.py", "from .bottom import B")
+    write(tmp_path, "miniloop/kernel/bottom.py", "import miniloop.kernel.bottom")
+    assert breaches(tmp_path, set()) == []
+
+
 @pytest.mark.parametrize(
     ("file", "source"),
     [

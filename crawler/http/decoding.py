@@ -15,20 +15,25 @@ Rules:
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 # Each is a library in C that some Pythons have no build of. What is not there is not asked for.
+brotli: Any = None
+zstd: Any = None
 try:
-    import brotli
+    import brotli as _brotli
+
+    brotli = _brotli
 except ImportError:
-    brotli = None
+    pass
 try:
     if sys.version_info >= (3, 14):
-        from compression import zstd
+        import compression.zstd as _zstd
     else:
-        from backports import zstd
+        import backports.zstd as _zstd
+    zstd = _zstd
 except ImportError:
-    zstd = None
+    pass
 
 # What a request may announce in Accept-Encoding, all of which `decoder` understands.
 ACCEPTED = b"gzip, deflate" + b", br" * (brotli is not None) + b", zstd" * (zstd is not None)
@@ -312,7 +317,9 @@ class _Zstd:
                     self.flags.add(PADDED)
                     self._over = True
                     break
-                options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+                options: dict[int, int] = {
+                    zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG
+                }
                 self._machine = zstd.ZstdDecompressor(options=options)
             try:
                 piece = self._machine.decompress(data, max_length=min(limit + 1, _CHUNK))

@@ -3,7 +3,7 @@
 Nothing here knows a protocol, an address, a certificate or a process, and nothing here imports
 from `miniloop.net`, `miniloop.system` or `miniloop.loop`. Read in this order: `handle`, `timers`,
 `poller`, `wakeup`, `scheduler`, `future`, `task`; then `debug`, which puts other classes in the
-place of the usual ones.
+place of the usual ones. What these files ask of each other is in `contract`.
 
 The nanoseconds in the comments are those of CPython 3.11; `python docs/decisions/hot_paths.py`
 measures them on yours.

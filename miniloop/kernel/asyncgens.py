@@ -15,6 +15,8 @@ import weakref
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from miniloop.kernel.contract import Loop
+
 __all__ = ["AsyncGenerators"]
 
 
@@ -23,7 +25,7 @@ class AsyncGenerators:
 
     __slots__ = ("_alive", "_loop_reference", "_outer_hooks", "_shut_down")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Loop) -> None:
         # Weak, so that a closed loop is freed as soon as nobody uses it. A generator that is
         # dropped later still calls us.
         self._loop_reference = weakref.ref(loop)
@@ -35,7 +37,7 @@ class AsyncGenerators:
         self._outer_hooks: Any = None
 
     @property
-    def _loop(self) -> Any:
+    def _loop(self) -> Loop | None:
         return self._loop_reference()
 
     def install(self) -> None:
@@ -78,8 +80,9 @@ class AsyncGenerators:
             *(generator.aclose() for generator in closing), return_exceptions=True
         )
         for result, generator in zip(results, closing, strict=True):
-            if isinstance(result, Exception):
-                self._loop.call_exception_handler(
+            loop = self._loop
+            if isinstance(result, Exception) and loop is not None:
+                loop.call_exception_handler(
                     {
                         "message": "an error occurred during closing of "
                         f"asynchronous generator {generator!r}",

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from importlib.machinery import BuiltinImporter
 from importlib.util import module_from_spec
 from types import BuiltinFunctionType
-from typing import Any
+
+from miniloop.kernel.contract import CompleteLoop
 
 __all__ = ["ReplaceableClock", "monotonic"]
 
@@ -51,17 +52,17 @@ class ReplaceableClock:
     def __init__(self, method: Callable[..., float]) -> None:
         self._method = method
 
-    def __get__(self, loop: Any, owner: type) -> Callable[..., float]:
+    def __get__(self, loop: CompleteLoop | None, owner: type) -> Callable[..., float]:
         if loop is None:
             return self._method
         clock: Callable[[], float] = loop.__dict__.get("time", loop.own_clock)
         return clock
 
-    def __set__(self, loop: Any, clock: Callable[[], float]) -> None:
+    def __set__(self, loop: CompleteLoop, clock: Callable[[], float]) -> None:
         loop.__dict__["time"] = clock
         loop.use_clock(clock)
 
-    def __delete__(self, loop: Any) -> None:
+    def __delete__(self, loop: CompleteLoop) -> None:
         if loop.__dict__.pop("time", None) is None:
             raise AttributeError("the clock of this loop was not replaced")
         loop.use_clock(loop.own_clock)

@@ -20,6 +20,7 @@ from contextvars import Context
 from types import FrameType
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_callback
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import (
@@ -118,14 +119,14 @@ DebugTimerHandle.__name__ = TimerHandle.__name__
 DebugTask.__name__ = Task.__name__
 
 
-def _warn_if_slow(loop: Any, started: float, what: object) -> None:
+def _warn_if_slow(loop: Loop, started: float, what: object) -> None:
     elapsed = loop.time() - started
     if elapsed >= loop.slow_callback_duration:
         logger.warning("Executing %s took %.3f seconds", what, elapsed)
 
 
 def new_debug_handle(
-    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Loop, context: Context
 ) -> Handle:
     """Make a handle."""
     frame = check_callback(callback)
@@ -135,7 +136,7 @@ def new_debug_handle(
 
 
 def new_debug_shared_handle(
-    callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context
+    callback: Callable[..., object], args: tuple[Any, ...], loop: Loop, context: Context
 ) -> Handle:
     """Make a handle for another thread."""
     frame = check_callback(callback)
@@ -148,7 +149,7 @@ def new_debug_timer(
     when: float,
     callback: Callable[..., object],
     args: tuple[Any, ...],
-    loop: Any,
+    loop: Loop,
     context: Context,
 ) -> TimerHandle:
     """Make a timer."""
@@ -159,18 +160,18 @@ def new_debug_timer(
     return handle
 
 
-def new_debug_future(loop: Any) -> Future[Any]:
+def new_debug_future(loop: Loop) -> Future[Any]:
     """Make a future: its own class notes where."""
     return Future(loop=loop)
 
 
-def new_debug_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_debug_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a task."""
     _check_thread(loop)
     return DebugTask(coro, loop=loop, name=name, context=context)
 
 
-def new_debug_eager_task(loop: Any, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_debug_eager_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a task that takes its first step now."""
     _check_thread(loop)
     return DebugTask(coro, loop=loop, name=name, context=context, eager_start=True)
@@ -186,7 +187,7 @@ def check_callback(callback: Any) -> FrameType:
     return frame
 
 
-def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any], None]:
+def checked_enqueue(loop: Loop, append: Callable[[Any], object]) -> Callable[[Any], None]:
     """The `enqueue` of a loop in debug mode.
 
     It refuses what comes from another thread, and looks at the handles that `call_soon` has made.
@@ -201,7 +202,7 @@ def checked_enqueue(loop: Any, append: Callable[[Any], object]) -> Callable[[Any
     return enqueue
 
 
-def _check_thread(loop: Any) -> None:
+def _check_thread(loop: Loop) -> None:
     thread = loop._thread_id
     if thread is not None and thread != threading.get_ident():
         raise RuntimeError(

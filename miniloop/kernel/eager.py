@@ -14,15 +14,13 @@ from __future__ import annotations
 
 from contextvars import Context, copy_context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.future import FINISHED, PENDING, Future
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task, check_context
-
-if TYPE_CHECKING:
-    from miniloop.kernel.scheduler import Scheduler
 
 __all__ = ["eager_task_factory", "new_eager_task"]
 
@@ -44,7 +42,7 @@ def eager_task_factory(
     return Task(coro, loop=loop, name=name, context=context, eager_start=eager_start)
 
 
-def new_eager_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_eager_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a `Task` that takes its first step now: what an eager task factory is turned into.
 
     What `new_task`, `Task._run_eagerly` and `Task._run` do, written out for a coroutine that has

@@ -35,6 +35,7 @@ from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from miniloop.kernel.awaiters import awaiters
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_callbacks, describe_source
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
@@ -42,8 +43,6 @@ from miniloop.kernel.origin import origin
 
 if TYPE_CHECKING:
     from traceback import StackSummary
-
-    from miniloop.kernel.scheduler import Scheduler
 
     # What `isinstance` says at run time, by way of `__class__`, type checkers read here.
     _Base = asyncio.Future
@@ -79,7 +78,7 @@ class Future(_Base[T]):
         "_waiting",
     )
 
-    _loop: Scheduler
+    _loop: Loop  # type: ignore[assignment]  # less than an AbstractEventLoop: what we ask of it
     _state: str
     _result: T | None
     _exception: BaseException | None
@@ -165,7 +164,7 @@ class Future(_Base[T]):
         """
         if self._state is FINISHED:
             exception = self._exception
-            if self._unseen is not None:
+            if exception is not None and self._unseen is not None:
                 self._mark_seen()
             return exception
         if self._state is CANCELLED:
@@ -223,7 +222,7 @@ class Future(_Base[T]):
     def cancel(self, msg: Any = None) -> bool:
         """Cancel, with an optional message for the CancelledError. False if it was done already."""
         if self._state is not PENDING:
-            if self._unseen is not None:
+            if self._exception is not None and self._unseen is not None:
                 self._mark_seen()
             return False
         if msg is not self._cancel_message:
@@ -386,7 +385,7 @@ class Future(_Base[T]):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
-def fill_future(future: Future[Any], loop: Scheduler) -> None:
+def fill_future(future: Future[Any], loop: Loop) -> None:
     """The state of a future that has just begun."""
     future._loop = loop
     future._state = PENDING
@@ -396,7 +395,7 @@ def fill_future(future: Future[Any], loop: Scheduler) -> None:
     future._asyncio_future_blocking = False
 
 
-def new_future(loop: Scheduler) -> Future[Any]:
+def new_future(loop: Loop) -> Future[Any]:
     """Make a `Future` without going through its class, for `create_future`.
 
     Calling a class with a keyword builds a dictionary for each instance, asking the loop for its

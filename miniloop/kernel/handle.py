@@ -7,7 +7,8 @@ scheduler does not ask which of the two it has.
 Invariants:
 
 1. `_run` never lets an ordinary exception out: it goes to the loop's exception handler. Only
-   `SystemExit` and `KeyboardInterrupt` pass through and end the run.
+   `SystemExit` and `KeyboardInterrupt` pass through and end the run; and what comes from a callback
+   of the loop's own that runs no code of the program. It was raised by the handler of a signal.
 2. A cancelled handle stays where it is, in the ready queue or among the timers, and does nothing
    when its turn comes. Taking it out of the middle of a queue would cost more than skipping it.
 
@@ -22,14 +23,13 @@ import sys
 from _thread import RLock
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_callback, describe_source
 
 if TYPE_CHECKING:
     from traceback import StackSummary
-
-    from miniloop.kernel.scheduler import Scheduler
 
     # What `isinstance` says at run time, by way of `__class__`, type checkers read here.
     _Base = asyncio.Handle
@@ -40,13 +40,39 @@ __all__ = [
     "Handle",
     "SharedHandle",
     "TimerHandle",
+    "is_repeatable",
     "new_handle",
     "new_shared_handle",
     "new_timer",
+    "passes_on",
+    "repeatable",
 ]
 
 # As in CPython: from 3.13 on the arguments, which may be secret, are shown in debug mode only.
 _SHOW_ARGUMENTS = sys.version_info < (3, 13)
+
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def passes_on(callback: _F) -> _F:
+    """Mark a callback of the loop's own that raises nothing by itself: see invariant 1."""
+    vars(callback)["passes_on"] = True
+    return callback
+
+
+def repeatable(callback: _F) -> _F:
+    """Mark a callback of the loop's own that, called again, does what is left to be done.
+
+    If an exception strikes in it, from outside, it is called again: see `recovery`.
+    """
+    vars(callback)["repeatable"] = True
+    return callback
+
+
+def is_repeatable(callback: Any) -> bool:
+    """Whether it is marked so."""
+    return getattr(callback, "repeatable", False) is True
 
 
 class Handle(_Base):
@@ -59,7 +85,7 @@ class Handle(_Base):
 
     _callback: Callable[..., object] | None
     _args: tuple[Any, ...]
-    _loop: Scheduler
+    _loop: Loop
     _context: Context
 
     if TYPE_CHECKING:
@@ -125,6 +151,8 @@ class Handle(_Base):
         self._loop.enqueue(self)
 
     def _report(self, exc: BaseException) -> None:
+        if getattr(self._callback, "passes_on", False) is True:
+            raise exc
         call = self._describe_call() or "(cancelled while it ran)"
         context: dict[str, Any] = {
             "message": f"Exception in callback {call}",
@@ -153,7 +181,7 @@ class Handle(_Base):
 def new_handle(
     callback: Callable[..., object],
     args: tuple[Any, ...],
-    loop: Scheduler,
+    loop: Loop,
     context: Context,
     kind: type[Handle] = Handle,
 ) -> Handle:
@@ -204,7 +232,7 @@ if sys.version_info >= (3, 14):
     def new_shared_handle(
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        loop: Scheduler,
+        loop: Loop,
         context: Context,
         kind: type[SharedHandle] = SharedHandle,
     ) -> Handle:
@@ -288,7 +316,7 @@ def new_timer(
     when: float,
     callback: Callable[..., object],
     args: tuple[Any, ...],
-    loop: Scheduler,
+    loop: Loop,
     context: Context,
     kind: type[TimerHandle] = TimerHandle,
 ) -> TimerHandle:

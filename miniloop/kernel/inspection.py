@@ -6,10 +6,9 @@ import linecache
 import sys
 import traceback
 from types import CoroutineType, FrameType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-if TYPE_CHECKING:
-    from miniloop.kernel.task import Task
+from miniloop.kernel.contract import ReportedTask
 
 __all__ = ["get_stack", "is_suspended", "print_stack"]
 
@@ -34,7 +33,7 @@ def _suspended_frame(coro: Any) -> FrameType | None:
     return None
 
 
-def _failure(task: Task[Any]) -> BaseException | None:
+def _failure(task: ReportedTask) -> BaseException | None:
     """The exception of a failed task. That which ended a cancelled one is no failure."""
     return None if task.cancelled() else task._exception
 
@@ -43,7 +42,7 @@ def _traceback_frames(trace: TracebackType | None) -> list[FrameType]:
     return [frame for frame, _ in traceback.walk_tb(trace)]
 
 
-def get_stack(task: Task[Any], limit: int | None = None) -> list[FrameType]:
+def get_stack(task: ReportedTask, limit: int | None = None) -> list[FrameType]:
     """The frames of a task's coroutine, outermost first.
 
     Of a suspended coroutine there is one frame, of a failed one those of its traceback, of a
@@ -63,7 +62,7 @@ def get_stack(task: Task[Any], limit: int | None = None) -> list[FrameType]:
     return [] if failure is None else _traceback_frames(failure.__traceback__)[:limit]
 
 
-def print_stack(task: Task[Any], limit: int | None = None, file: TextIO | None = None) -> None:
+def print_stack(task: ReportedTask, limit: int | None = None, file: TextIO | None = None) -> None:
     """Print `get_stack` in the form of a traceback, to `file` (default: standard error)."""
     if file is None:
         file = sys.stderr

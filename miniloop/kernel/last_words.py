@@ -25,12 +25,10 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
-if TYPE_CHECKING:
-    from miniloop.kernel.future import Future
-    from miniloop.kernel.task import Task
+from miniloop.kernel.contract import ReportedFuture, ReportedTask
 
 __all__ = ["OutlivingTasks", "UnfinishedTask", "UnseenException"]
 
@@ -40,15 +38,15 @@ class _LastWords:
 
     __slots__ = ("_kind", "_twin")
 
-    def __init__(self, future: Future[Any]) -> None:
+    def __init__(self, future: ReportedFuture) -> None:
         self._kind = type(future).__name__
-        self._twin: Future[Any] | None = future._twin()
+        self._twin: ReportedFuture | None = future._twin()
 
     def disarm(self) -> None:
         """Have nothing to say any more."""
         self._twin = None
 
-    def _context(self, twin: Future[Any]) -> dict[str, Any]:
+    def _context(self, twin: ReportedFuture) -> dict[str, Any]:
         """What the exception handler is told."""
         raise NotImplementedError
 
@@ -93,7 +91,7 @@ class UnseenException(_LastWords):
 
     __slots__ = ()
 
-    def _context(self, twin: Future[Any]) -> dict[str, Any]:
+    def _context(self, twin: ReportedFuture) -> dict[str, Any]:
         return {
             "message": f"{self._kind} exception was never retrieved",
             "exception": twin._exception,
@@ -106,19 +104,19 @@ class UnfinishedTask(_LastWords):
 
     __slots__ = ()
 
-    def _context(self, twin: Future[Any]) -> dict[str, Any]:
+    def _context(self, twin: ReportedFuture) -> dict[str, Any]:
         return {"message": "Task was destroyed but it is pending!", "task": twin}
 
 
 class OutlivingTasks(WeakSet[Any]):
     """The `tasks` of a closed loop: those that were not done, which nothing holds any more."""
 
-    def __init__(self, tasks: Iterable[Task[Any]]) -> None:
+    def __init__(self, tasks: Iterable[ReportedTask]) -> None:
         super().__init__(tasks)
         for task in self:
             task.outlive_loop()
 
-    def discard(self, task: Task[Any]) -> None:
+    def discard(self, task: ReportedTask) -> None:
         """A future of a foreign make may step a task even now, and then it comes to its end."""
         task.have_no_last_words()
         super().discard(task)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from miniloop.kernel.task import Task
+from miniloop.kernel.contract import ReportedTask
 
 __all__ = ["why_not"]
 
 
-def why_not(task: Task[Any], awaited: Any) -> str | None:
+def why_not(task: ReportedTask, awaited: Any) -> str | None:
     """Why `task` cannot wait for `awaited`, which its coroutine has yielded; None if it can."""
     blocking = getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:

@@ -200,13 +200,17 @@ class Poller:
         if event & NOT_WRITE:
             watch.drained = False
             if watch.read_waiters:
-                _tell(watch.read_waiters)
+                for waiter in watch.read_waiters:
+                    if not waiter.done():
+                        waiter.set_result(None)
                 watch.read_waiters = []
                 woken = True
         if event & NOT_READ:
             watch.full = False
             if watch.write_waiters:
-                _tell(watch.write_waiters)
+                for waiter in watch.write_waiters:
+                    if not waiter.done():
+                        waiter.set_result(None)
                 watch.write_waiters = []
                 woken = True
         if woken and not watch.mask & EDGE:
@@ -346,12 +350,6 @@ class Poller:
                 del watches[fd]
 
         return forget
-
-
-def _tell(waiters: list[Waiter]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
 
 
 class EpollPoller(Poller):

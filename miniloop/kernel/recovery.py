@@ -15,7 +15,8 @@ at. A program that goes on with the loop afterwards must have lost nothing. So w
   be seen from its coroutine: behind what that stands on.
 
 What was interrupted in the middle of a callback is not run again: nobody but its author knows how
-far it had come. The ends of `sleep` and of `timeout` are the exceptions.
+far it had come. The ends of `sleep` and of `timeout` are the exceptions, and what is marked as
+`repeatable`, callbacks of ours that do what is left to do.
 
 The trap: this may be interrupted as well. So each step may be taken twice, and the loop notes that
 it is to be taken (`needs_recovery`) until all is done.
@@ -25,20 +26,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import deque
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
 from miniloop.kernel.future import PENDING, Future
-from miniloop.kernel.handle import Handle, SharedHandle
+from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
-
-if TYPE_CHECKING:
-    from collections import deque
-
-    from miniloop.kernel.scheduler import Scheduler
 
 __all__ = ["recover"]
 
@@ -52,7 +50,7 @@ _AWAITED: dict[type, str] = {
 }
 
 
-def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
+def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     """Put right what `error` has interrupted, which is on its way out of `run_turns`.
 
     `entry` is the one that was taken from the queue last, or None.
@@ -67,11 +65,12 @@ def recover(loop: Scheduler, entry: Any, error: BaseException) -> None:
     loop.timers.repair(loop._ready)
     loop.poller.rearm()
     _take_off(loop._ready, loop.poller.level_entries())
+    _read_signals_again(loop)
     _place_tasks(loop, entry, error)
     loop.needs_recovery = False
 
 
-def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
+def _put_back(loop: Loop, entry: Handle | Task[Any] | None, trace: TracebackType | None) -> None:
     """Queue a handle again that was taken and has not begun. Tasks are found otherwise."""
     if entry is None or isinstance(entry, Task) or id(entry) in set(map(id, loop._ready)):
         return
@@ -80,11 +79,14 @@ def _put_back(loop: Scheduler, entry: Any, trace: TracebackType | None) -> None:
 
 
 def _may_be_repeated(handle: Handle) -> bool:
-    """Whether it is one of the standard library's callbacks that has not yet had its effect.
+    """Whether it is a callback of the loop's own, or of the standard library, that can be.
 
-    A task sleeps, or counts on a timeout: without them it would wait for ever.
+    Of those of the standard library, one that has not yet had its effect: a task sleeps, or counts
+    on a timeout, and would wait for ever without them.
     """
     callback = handle._callback
+    if is_repeatable(callback):
+        return True
     if callback is _END_OF_SLEEP:
         return not handle._args[0].done()
     timeout = getattr(callback, "__self__", None)
@@ -118,7 +120,15 @@ def _take_off(ready: deque[Any], entries: list[Any]) -> None:
         del ready[place]
 
 
-def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
+def _read_signals_again(loop: Loop) -> None:
+    """Signals may have been read and not been passed on; the kernel tells of them no more."""
+    loop.wakeup.interrupted = True
+    watch = loop.poller.watches.get(loop.wakeup.fileno())
+    if loop.wakeup.noted and watch is not None and watch.reader is not None:
+        loop._ready.appendleft(watch.reader)
+
+
+def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     for task in [task for task in loop.tasks if task._state is not PENDING]:
         # It had come to its end, and not yet to telling everybody.
         waiting, task._waiting = task._waiting, None
@@ -132,7 +142,7 @@ def _place_tasks(loop: Scheduler, entry: Any, error: BaseException) -> None:
         _place(loop, task, at_head=task is entry)
 
 
-def _displaced(loop: Scheduler) -> list[Task[Any]]:
+def _displaced(loop: Loop) -> list[Task[Any]]:
     """The tasks that are neither queued, nor waited for by a future that will wake them."""
     queue = list(iter(loop._ready))
     placed = set(map(id, queue))
@@ -166,7 +176,7 @@ def _waits(task: Task[Any], awaited: Any) -> bool:
     return any(callback == task._wakeup for callback, _ in awaited._callbacks or ())
 
 
-def _place(loop: Scheduler, task: Task[Any], *, at_head: bool) -> None:
+def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:
     """Queue a task that is nowhere, or have it wait."""
     if not is_suspended(task._coro):
         return  # it runs: somebody runs the loop inside of a step

@@ -31,11 +31,9 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from miniloop.kernel.scheduler import Scheduler
-    from miniloop.kernel.task import Task
+from miniloop.kernel.contract import Loop
 
 __all__ = ["current_tasks", "task_set"]
 
@@ -82,11 +80,11 @@ def _find_tables() -> list[Any]:
 
 
 _tables = _find_tables()
-_loops: set[weakref.ref[Scheduler]] = set()
+_loops: set[weakref.ref[Loop]] = set()
 _lock = threading.RLock()  # the last loop may go in one thread while another makes one
 
 
-def task_set(loop: Scheduler) -> set[Task[Any]]:
+def task_set(loop: Loop) -> set[Any]:
     """The set in which `loop` keeps its tasks, and `all_tasks()` finds them."""
     with _lock:
         _loops.add(weakref.ref(loop, _forget))
@@ -94,7 +92,7 @@ def task_set(loop: Scheduler) -> set[Task[Any]]:
     return set()
 
 
-def _forget(reference: weakref.ref[Scheduler]) -> None:
+def _forget(reference: weakref.ref[Loop]) -> None:
     with _lock:
         _loops.discard(reference)
         if not _loops:

@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
+
 __all__ = ["ExceptionReporter", "logger"]
 
 logger = logging.getLogger("asyncio")
@@ -29,7 +31,7 @@ class ExceptionReporter:
     def __init__(self) -> None:
         self.handler: Callable[[Any, dict[str, Any]], object] | None = None
 
-    def report(self, loop: Any, context: dict[str, Any]) -> None:
+    def report(self, loop: CompleteLoop, context: dict[str, Any]) -> None:
         """Pass the context to the handler; survive a handler that fails itself."""
         handler = self.handler
         if handler is None:
@@ -51,7 +53,9 @@ class ExceptionReporter:
                 "while handling an unexpected error in custom exception handler",
             )
 
-    def _report_by_default(self, loop: Any, context: dict[str, Any], if_that_fails: str) -> None:
+    def _report_by_default(
+        self, loop: CompleteLoop, context: dict[str, Any], if_that_fails: str
+    ) -> None:
         try:
             # A loop's class may override the default, so it is asked and not bypassed.
             loop.default_exception_handler(context)
@@ -62,7 +66,7 @@ class ExceptionReporter:
 
 
 def _call_in_context_of_culprit(
-    handler: Callable[[Any, dict[str, Any]], object], loop: Any, context: dict[str, Any]
+    handler: Callable[[Any, dict[str, Any]], object], loop: CompleteLoop, context: dict[str, Any]
 ) -> None:
     """Let the handler see the context variables of the task or handle that it is told of.
 
@@ -72,7 +76,10 @@ def _call_in_context_of_culprit(
     for key in ("task", "future", "handle"):
         get_context = getattr(context.get(key), "get_context", None)
         if get_context is not None:
-            get_context().run(handler, loop, context)
+            run = getattr(get_context(), "run", None)
+            if run is None:
+                break  # the culprit was given something else for a context, and failed by it
+            run(handler, loop, context)
             return
     handler(loop, context)
 

@@ -47,7 +47,15 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.clock import monotonic
 from miniloop.kernel.future import Future, new_future
-from miniloop.kernel.handle import Handle, TimerHandle, new_handle, new_shared_handle, new_timer
+from miniloop.kernel.handle import (
+    Handle,
+    TimerHandle,
+    new_handle,
+    new_shared_handle,
+    new_timer,
+    passes_on,
+    repeatable,
+)
 from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
@@ -157,6 +165,8 @@ class Scheduler(_Base):
         drain = new_handle(self._drain_wakeup, (), self, Context())
         self.poller.watch_reader(self.wakeup.fileno(), drain)
 
+    @passes_on
+    @repeatable
     def _drain_wakeup(self) -> None:
         try:
             self.wakeup.drain()

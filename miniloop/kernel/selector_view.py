@@ -8,10 +8,9 @@ AttributeError and not silence. (docs/decisions/types-that-libraries-check.md)
 from __future__ import annotations
 
 import selectors
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from miniloop.kernel.poller import Poller
+from miniloop.kernel.poller import Poller
 
 __all__ = ["SelectorView"]
 

@@ -40,14 +40,13 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
+from miniloop.kernel.handle import passes_on
 from miniloop.kernel.last_words import UnfinishedTask
 from miniloop.kernel.misuse import why_not
 from miniloop.kernel.registry import current_tasks
-
-if TYPE_CHECKING:
-    from miniloop.kernel.scheduler import Scheduler
 
 __all__ = ["Task", "check_context", "new_task"]
 
@@ -80,6 +79,7 @@ class Task(_Base[T]):
         "_context",
         "_coro",
         "_fut_waiter",
+        "_may_vanish",
         "_must_cancel",
         "_name",
         "_send",
@@ -93,10 +93,12 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
+    # Its end before its time is not to be reported. Empty unless somebody says so, as `gather` does
+    # of each of its tasks: a dictionary for that alone would take a fifth of the time of it all.
+    _may_vanish: bool
 
     # In the dictionary of those that have any.
     _cancel_requests: int = 0
-    _may_vanish: bool = False  # its end before its time is not to be reported
     _last_words: UnfinishedTask | None = None
 
     def __init__(
@@ -163,6 +165,11 @@ class Task(_Base[T]):
         except BaseException as error:
             self._exception = error  # before any call, in which Ctrl-C could strike: see `recovery`
             if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+                if getattr(self._coro, "cr_frame", None) is not None and _is_from_outside(
+                    self._coro, error
+                ):
+                    self._exception = None
+                    raise
                 self._end_by(error)
             elif inspection.is_suspended(self._coro):
                 self._exception = None  # it is not the coroutine that raised it
@@ -271,15 +278,20 @@ class Task(_Base[T]):
         if self._must_cancel and awaited.cancel(msg=self._cancel_message):
             self._must_cancel = False
 
+    @passes_on
     def _wakeup(self, future: Any) -> None:
         """The callback that waits on a future of another make."""
         try:
             future.result()
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) and (
-                future.cancelled() or future.exception() is not error
+            # Other makes may raise what they like when they are asked.
+            is_telling = type(future).result is not Future.result and isinstance(error, Exception)
+            if (
+                not is_telling
+                and not isinstance(error, CancelledError)
+                and (future.cancelled() or future.exception() is not error)
             ):
-                raise  # not the future's failure: Ctrl-C has struck right here
+                raise  # not the future's failure: a signal's handler has struck right here
             self._throw = error
         self._run()
 
@@ -301,6 +313,8 @@ class Task(_Base[T]):
         outer = current_tasks.get(loop)
         try:
             self._run()
+        except Exception as error:  # of a signal's handler; whoever makes us gets a failed task
+            self._end_by(error)
         finally:
             if outer is not None:
                 current_tasks[loop] = outer
@@ -380,7 +394,7 @@ class Task(_Base[T]):
 
     def outlive_loop(self) -> None:
         """The loop was closed before the task was done: have it reported when the task goes."""
-        if not self._may_vanish:
+        if self._log_destroy_pending:
             self._last_words = UnfinishedTask(self)
 
     def have_no_last_words(self) -> None:
@@ -391,19 +405,19 @@ class Task(_Base[T]):
 
     def report_destroyed(self) -> None:
         """The loop goes without having been closed, and the task with it: report that now."""
-        if not self._may_vanish:
+        if self._log_destroy_pending:
             self._may_vanish = True
             UnfinishedTask(self).say()
 
     @property
     def _log_destroy_pending(self) -> bool:
         """What asyncio calls it: whether to report a task that goes before it is done."""
-        return not self._may_vanish
+        return not getattr(self, "_may_vanish", False)
 
     @_log_destroy_pending.setter
     def _log_destroy_pending(self, value: bool) -> None:
         self._may_vanish = not value
-        if not value:
+        if not value and self._last_words is not None:
             self.have_no_last_words()
 
     def _twin(self) -> Task[Any]:
@@ -427,6 +441,15 @@ class Task(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+def _is_from_outside(coro: Any, error: BaseException) -> bool:
+    """Whether a step has met the exception of a signal's handler, and not of its coroutine.
+
+    The handler's frame is in the traceback. There is none if the context could not be entered.
+    """
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is not None and inspection.is_suspended(coro)
 
 
 def _failure_of(future: Future[Any]) -> BaseException:
@@ -483,7 +506,7 @@ def _schedule(task: Task[Any]) -> None:
     loop.tasks.add(task)
 
 
-def new_task(loop: Scheduler, coro: Any, name: object, context: Context | None) -> Task[Any]:
+def new_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Task[Any]:
     """Make a `Task` without going through its class, for `create_task`.
 
     The same as `Task.__init__`, written out: the calls that it makes take more than half of its

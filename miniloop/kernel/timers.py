@@ -18,20 +18,27 @@ in one pass, which costs each cancellation a constant on average.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections import deque
-
-    from miniloop.kernel.handle import TimerHandle
+from typing import Any, Protocol
 
 __all__ = ["TimerQueue"]
 
 # Below this many a sweep is not worth its pass: they will be popped soon enough.
 SWEEP_MINIMUM = 100
+
+
+class Timer(Protocol):
+    """What the queue holds: the part of a `TimerHandle` that it uses."""
+
+    _scheduled: bool  # True while the queue holds it
+
+    @property
+    def _when(self) -> float: ...
+    @property
+    def _callback(self) -> object: ...  # None once it is cancelled
 
 
 class TimerQueue:
@@ -41,14 +48,14 @@ class TimerQueue:
 
     def __init__(self) -> None:
         # Public to the scheduler, which looks at the first entry on every turn.
-        self.entries: list[tuple[float, int, TimerHandle]] = []
+        self.entries: list[tuple[float, int, Timer]] = []
         self.cancelled = 0
         self._sequence = count()
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def add(self, handle: TimerHandle) -> None:
+    def add(self, handle: Timer) -> None:
         """Queue a handle until its deadline."""
         heappush(self.entries, (handle._when, next(self._sequence), handle))
         handle._scheduled = True

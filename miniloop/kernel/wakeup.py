@@ -10,10 +10,11 @@ It is a socket pair and not an `eventfd`, because the signal handler writes sing
 
 Invariants:
 
-1. No signal is lost, whatever came with it. The C-level handler writes a byte for each that comes,
-   until the buffer is full (some 280 bytes on Linux). The Python-level handler, which runs a little
-   later, notes the number (`noted`). What was noted and is not among the bytes has found the buffer
-   full. So of one signal as many calls may come as there was room for, but at least one.
+1. No signal is lost, whatever came with it, and wherever Ctrl-C strikes. The C-level handler writes
+   a byte for each that comes, until the buffer is full (some 280 bytes on Linux). The Python-level
+   handler, which runs a little later, notes the number (`noted`). What was noted and is not among
+   the bytes has found the buffer full, or was read by a call that an exception cut short. So of one
+   signal as many calls may come as there was room for, but at least one.
 2. A wake-up that the kernel refuses is told to the caller, so that the next one tries again.
 
 The trap: writing may fail because the buffer is full. That is no error: a full buffer is already
@@ -39,7 +40,7 @@ class Wakeup:
     Raises OSError if there are no descriptors for it.
     """
 
-    __slots__ = ("_reader", "_writer", "noted", "on_replaced", "on_signal")
+    __slots__ = ("_reader", "_writer", "interrupted", "noted", "on_replaced", "on_signal")
 
     def __init__(self) -> None:
         self._make_pair()
@@ -48,6 +49,7 @@ class Wakeup:
         # Called when `signal_fd` has changed; set by the same.
         self.on_replaced: Callable[[], object] | None = None
         self.noted: set[int] = set()  # signals whose Python-level handler has run
+        self.interrupted = False  # an exception may have struck between reading and passing on
 
     def _make_pair(self) -> None:
         reader, writer = socket.socketpair()
@@ -95,9 +97,11 @@ class Wakeup:
         try:
             data = self._read()
         except (BlockingIOError, InterruptedError):
-            return
+            if not self.interrupted:
+                return
+            data = b""
         lost: set[int] = set()
-        if len(data) > 1:
+        if len(data) > 1 or self.interrupted:
             # There may have been more than the buffer could hold.
             while True:
                 noted = set(self.noted)  # whose bytes were written, or lost, before this next look
@@ -106,26 +110,51 @@ class Wakeup:
                 except (BlockingIOError, InterruptedError):
                     break
             lost = noted.difference(data)
-        self.noted.clear()
-        if self.on_signal is not None:
-            for number in [*data, *lost]:
-                if number:
-                    self.on_signal(number)
+        known = set(self.noted)
+        self._pass_on([*data, *lost])
+        self.noted -= known
+        self.interrupted = False
 
     def _read(self) -> bytes:
-        data = self._reader.recv(4096)
+        tries = TRIES
+        while True:
+            try:
+                data = self._reader.recv(4096)
+            except (BlockingIOError, InterruptedError):
+                raise
+            except OSError:
+                tries -= 1
+                if not tries:
+                    raise
+            else:
+                break
         if not data:
             raise ConnectionError("the other end of the wake-up socket was closed")
         return data
 
+    def _pass_on(self, numbers: list[int]) -> None:
+        if self.on_signal is not None:
+            for number in numbers:
+                if number:
+                    self.on_signal(number)
+                    self.noted.discard(number)  # not before, as Ctrl-C may strike
+
     def replace(self) -> None:
-        """Have another pair of sockets. Raises OSError, and keeps the old one, if there is none."""
+        """Have another pair of sockets, and pass on the signals whose bytes the old one has.
+
+        Raises OSError, and keeps the old one, if there is none.
+        """
         reader, writer = self._reader, self._writer
-        self._make_pair()
-        if self.on_replaced is not None:
-            self.on_replaced()
-        reader.close()
-        writer.close()
+        try:
+            self._make_pair()
+            if self.on_replaced is not None:
+                self.on_replaced()
+            reader.close()
+            writer.close()
+        finally:
+            # The bytes are lost, but their numbers were noted.
+            noted, self.noted = self.noted, set()
+            self._pass_on(list(noted))
 
     def close(self) -> None:
         """Close both ends."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net import happy_eyeballs, resolver
 from miniloop.net.ownership import discard, refuse_owned
 from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
@@ -81,7 +82,7 @@ def tls_module() -> Any:
 
 
 def attach(
-    loop: Any,
+    loop: CompleteLoop,
     sock: socket.socket,
     protocol: asyncio.BaseProtocol,
     tls: TLSOptions | None,
@@ -112,7 +113,7 @@ def attach(
 
 
 async def _open(
-    loop: Any,
+    loop: CompleteLoop,
     sock: socket.socket,
     protocol_factory: Callable[[], P],
     tls: TLSOptions | None,
@@ -141,7 +142,7 @@ async def _open(
 
 
 async def create_connection(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], P],
     host: Any,
     port: Any,
@@ -184,7 +185,7 @@ async def create_connection(
 
 
 async def _connect_any(
-    loop: Any,
+    loop: CompleteLoop,
     remote: list[resolver.AddressInfo],
     local: list[resolver.AddressInfo] | None,
     delay: float | None,
@@ -221,7 +222,7 @@ def _one_error(errors: list[OSError], all_errors: bool) -> Exception:
 
 
 async def _connect_one(
-    loop: Any,
+    loop: CompleteLoop,
     info: resolver.AddressInfo,
     local: list[resolver.AddressInfo] | None,
     errors: list[OSError],
@@ -272,7 +273,7 @@ def _bind_local(
 
 
 async def create_unix_connection(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], P],
     path: Any,
     *,
@@ -298,7 +299,7 @@ async def create_unix_connection(
 
 
 async def connect_accepted_socket(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], P],
     sock: socket.socket,
     *,

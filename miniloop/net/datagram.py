@@ -34,6 +34,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.burst import Burst
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
 from miniloop.net.ownership import take
@@ -75,7 +76,7 @@ class DatagramTransport(
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sock: socket.socket,
         protocol: Any,
         address: Any = None,

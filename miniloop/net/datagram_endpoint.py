@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.net import connect, resolver, unix_path
 from miniloop.net.datagram import DatagramTransport
@@ -21,7 +22,7 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 async def create_datagram_endpoint(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], Any],
     local_addr: Any,
     remote_addr: Any,
@@ -91,7 +92,7 @@ _Pair = tuple[int, int, Any, Any]
 
 
 async def _address_pairs(
-    loop: Any, local: Any, remote: Any, family: int, proto: int, flags: int
+    loop: CompleteLoop, local: Any, remote: Any, family: int, proto: int, flags: int
 ) -> list[_Pair]:
     """Every pair of addresses to try, one for each family and protocol that both have."""
     if not local and not remote:
@@ -129,7 +130,7 @@ async def _address_pairs(
 
 
 async def _open_any(
-    loop: Any, pairs: list[_Pair], reuse_port: bool | None, allow_broadcast: bool | None
+    loop: CompleteLoop, pairs: list[_Pair], reuse_port: bool | None, allow_broadcast: bool | None
 ) -> tuple[socket.socket, Any, SocketFile | None]:
     """The first socket that could be made, where all its datagrams go (or None), and its file.
 
@@ -149,7 +150,7 @@ async def _open_any(
 
 
 async def _open(
-    loop: Any, pair: _Pair, reuse_port: bool | None, allow_broadcast: bool | None
+    loop: CompleteLoop, pair: _Pair, reuse_port: bool | None, allow_broadcast: bool | None
 ) -> tuple[socket.socket, Any, SocketFile | None]:
     family, proto, local, remote = pair
     sock = socket.socket(family=family, type=socket.SOCK_DGRAM, proto=proto)

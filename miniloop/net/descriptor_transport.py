@@ -33,14 +33,12 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.handle import is_repeatable, repeatable
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 
 __all__ = ["DescriptorTransport", "ReadableTransport", "WritableTransport"]
-
-# Writes to a connection that is gone are dropped, as the far end would have; from here on the
-# program is told that it does so.
-LOST_WRITES_TOLERATED = 5
 
 
 class DescriptorTransport(asyncio.BaseTransport):
@@ -58,6 +56,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         "_loop",
         "_lost",
         "_lost_writes",
+        "_made",
         "_marks",
         "_paused",
         "_protocol",
@@ -67,17 +66,23 @@ class DescriptorTransport(asyncio.BaseTransport):
     _extra: dict[str, Any]  # asyncio's; behind get_extra_info
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         """Take over `file`, a non-blocking socket or file object; `_begin` then starts it all."""
         super().__init__(extra)
         self._loop = loop
-        self._file: Any = file
-        self._fd: int = file.fileno()
         self._context = copy_context()
+        self._made = False  # `connection_made` has been called, or is being called
         self._started = False
         self._closing = False
         self._lost = False
+        self._protocol: Any = protocol
+        self._fd: int = file.fileno()
+        self._file: Any = file  # from now on `__del__` closes it
         self.set_protocol(protocol)
 
     @property
@@ -91,14 +96,18 @@ class DescriptorTransport(asyncio.BaseTransport):
         """Tell the protocol on the next turn, and finish `waiter`, if there is one."""
         self._loop.call_soon(self._start, waiter, context=self._context)
 
+    @repeatable
     def _start(self, waiter: Any) -> None:
-        try:
-            self._protocol.connection_made(self)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._report(exc, "protocol.connection_made() call failed.")
-        self._started = True
+        if not self._made:
+            connection_made = self._protocol.connection_made
+            self._made = not is_repeatable(connection_made)
+            try:
+                connection_made(self)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as exc:
+                self._report(exc, "protocol.connection_made() call failed.")
+        self._made = self._started = True
         if not self._closing:
             try:
                 self._watch()
@@ -143,7 +152,7 @@ class DescriptorTransport(asyncio.BaseTransport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
-        self._protocol: Any = protocol
+        self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that is told of what happens."""
@@ -175,18 +184,30 @@ class DescriptorTransport(asyncio.BaseTransport):
         """Stop all watching, and tell the protocol on the next turn."""
         if self._lost:
             return
-        self._lost = self._closing = True
-        self._loop.unwatch(self._fd)
+        self._closing = True
         if self._loop.is_closed():
+            self._lost = True
             self._release()  # there is no next turn in which to tell anybody
-        else:
-            self._loop.call_soon(self._finish, exc, context=self._context)
+            return
+        # Queued first: should Ctrl-C strike here, the end comes twice rather than never.
+        self._loop.call_soon(self._finish, exc, context=self._context)
+        self._lost = True
+        self._loop.unwatch(self._fd)
 
+    @repeatable
     def _finish(self, exc: BaseException | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        finally:
-            self._release()
+        if self._made:
+            self._loop.unwatch(self._fd)  # again, as `_lose` may have been cut short
+            connection_lost = self._protocol.connection_lost
+            if not is_repeatable(connection_lost):
+                try:
+                    self._made = False  # the program's is called once
+                    connection_lost(exc)
+                finally:
+                    self._release()
+                return
+            connection_lost(exc)
+        self._release()
 
     def _release(self) -> None:
         """Give the descriptor back, and hold on to nobody. Never raises an OSError."""
@@ -194,13 +215,15 @@ class DescriptorTransport(asyncio.BaseTransport):
         known = transports.get(self._fd)
         if known is not None and known() in (self, None):
             del transports[self._fd]
-        file, self._file = self._file, None
+        file = self._file
+        if file is None:
+            return  # done, and called again after an interrupt
         try:
             file.close()
         except OSError as exc:
             # The descriptor is gone all the same, and others wait to hear that we are, too.
             self._report(exc, "closing the descriptor of a transport failed")
-        self._protocol = None
+        self._file = self._protocol = None
 
     # Telling.
 
@@ -225,7 +248,11 @@ class ReadableTransport(DescriptorTransport):
     __slots__ = ()
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         self._paused = False
         self._ended = False  # nothing more will come, and the protocol knows
@@ -271,7 +298,11 @@ class WritableTransport(DescriptorTransport):
     _lost_write_warning = "socket.send() raised exception."
 
     def __init__(
-        self, loop: Any, file: Any, protocol: asyncio.BaseProtocol, extra: dict[str, Any] | None
+        self,
+        loop: CompleteLoop,
+        file: Any,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
     ) -> None:
         self._lost_writes = 0
         self._marks = WriteMarks(loop, self, protocol)

@@ -11,11 +11,16 @@ Source: the CPython documentation, "Flow control callbacks".
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-__all__ = ["WriteMarks"]
+from miniloop.kernel.contract import Loop
+
+__all__ = ["LOST_WRITES_TOLERATED", "WriteMarks"]
 
 HIGH_WATER = 64 * 1024  # bytes, unless the transport says otherwise
+
+# Writes to a connection that is gone are dropped, as the far end would have; from here on the
+# program is told that it does so.
+LOST_WRITES_TOLERATED = 5
 
 
 class WriteMarks:
@@ -24,7 +29,7 @@ class WriteMarks:
     __slots__ = ("_loop", "_transport", "high", "low", "paused", "protocol")
 
     def __init__(
-        self, loop: Any, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
+        self, loop: Loop, transport: asyncio.BaseTransport, protocol: asyncio.BaseProtocol
     ) -> None:
         self._loop = loop
         self._transport: asyncio.BaseTransport | None = transport
@@ -62,15 +67,15 @@ class WriteMarks:
         """The buffer has grown to `size` bytes."""
         if size > self.high and not self.paused:
             self.paused = True
-            self._tell("pause_writing")
+            self._tell_or_report("pause_writing")
 
     def shrunk(self, size: int) -> None:
         """The buffer has shrunk to `size` bytes."""
         if self.paused and size <= self.low:
             self.paused = False
-            self._tell("resume_writing")
+            self._tell_or_report("resume_writing")
 
-    def _tell(self, method: str) -> None:
+    def _tell_or_report(self, method: str) -> None:
         try:
             getattr(self.protocol, method)()
         except (SystemExit, KeyboardInterrupt):

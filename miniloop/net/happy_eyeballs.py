@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import chain, zip_longest
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.net.resolver import AddressInfo
 
 __all__ = ["interleave", "race"]
@@ -39,7 +40,7 @@ def interleave(infos: list[AddressInfo], first: int) -> list[AddressInfo]:
     return head + [info for info in rounds if info is not None]
 
 
-async def race(loop: Any, attempts: Iterable[Attempt], delay: float) -> socket.socket | None:
+async def race(loop: Loop, attempts: Iterable[Attempt], delay: float) -> socket.socket | None:
     """The socket of the first attempt to succeed; None if each has failed with an OSError.
 
     They are started in their order, `delay` seconds apart, or sooner when one has failed. Any other

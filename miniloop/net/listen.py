@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.net import connect, resolver, unix_path
 from miniloop.net.connect import TLSOptions
@@ -34,7 +35,7 @@ CLEANUP_SOCKET = sys.version_info >= (3, 13)
 
 
 async def create_server(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
     host: Any,
     port: Any,
@@ -98,7 +99,7 @@ async def _begin(
 
 
 async def _resolve_hosts(
-    loop: Any, host: Any, port: Any, family: int, flags: int
+    loop: CompleteLoop, host: Any, port: Any, family: int, flags: int
 ) -> list[resolver.AddressInfo]:
     if host == "":
         hosts: list[Any] = [None]
@@ -157,7 +158,7 @@ def _bind_all(
 
 
 async def create_unix_server(
-    loop: Any,
+    loop: CompleteLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
     path: Any,
     *,

@@ -6,8 +6,9 @@ Each connection has a context of its own (`contextvars`, PEP 567), a copy of the
 everything is called that concerns it, beginning with the protocol factory.
 
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
-the queue, so that the listening socket is readable on every turn and the loop would spin. Listening
-then pauses for a second, as it does after whatever else may be wrong with the socket.
+the queue, so that the listening socket is readable on every turn and the loop would spin. So when
+it fails again in the next turn listening pauses for a second, whatever is wrong. A failure that
+passes, or concerned one connection alone, holds up nobody.
 
 Source: accept(2), listen(2).
 """
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net import connect
 from miniloop.net.burst import Burst
 from miniloop.net.connect import TLSOptions
@@ -56,6 +58,7 @@ class Listener:
     __slots__ = (
         "_burst",
         "_context",
+        "_failed",
         "_fd",
         "_loop",
         "_protocol_factory",
@@ -66,7 +69,7 @@ class Listener:
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sock: socket.socket,
         server: Any,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -82,6 +85,7 @@ class Listener:
         self._tls = tls
         self._context = context
         self._fd: int | None = None  # of the socket, while we listen
+        self._failed = False  # the last `accept`
 
     def refuse_second(self) -> None:
         """Raise RuntimeError if the socket is served already, by whatever in this loop."""
@@ -116,8 +120,9 @@ class Listener:
             except OSError as exc:
                 if exc.errno in _CONNECTION_FAILED:
                     continue  # with the next, if there is one
-                self._pause(exc)
+                self._accept_failed(exc)
                 return
+            self._failed = False
             self._context.copy().run(self._serve, connection, address)
             if self._fd is None:
                 return  # the protocol, or whoever made it, has closed the server
@@ -146,7 +151,15 @@ class Listener:
                 }
             )
 
-    def _pause(self, exc: OSError) -> None:
+    def _accept_failed(self, exc: OSError) -> None:
+        if not self._failed:
+            self._failed = True
+            self._report(exc)
+        elif self._fd is not None:  # as long as we accept
+            self._loop.unwatch_reader(self._fd)
+            self._pause()
+
+    def _report(self, exc: OSError) -> None:
         exhausted = exc.errno in _OUT_OF_RESOURCES
         self._loop.call_exception_handler(
             {
@@ -157,7 +170,9 @@ class Listener:
                 "socket": TransportSocket(self.sock),
             }
         )
-        self._loop.unwatch_reader(self._fd)
+
+    def _pause(self) -> None:
+        self._failed = False
         self._loop.call_later(ACCEPT_RETRY_DELAY, self._resume)
 
     def _resume(self) -> None:
@@ -166,4 +181,5 @@ class Listener:
         try:
             self.start()
         except OSError as exc:
-            self._pause(exc)  # not yet
+            self._report(exc)
+            self._pause()  # not yet

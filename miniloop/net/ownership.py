@@ -13,10 +13,12 @@ import contextlib
 import weakref
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
+
 __all__ = ["discard", "refuse_owned", "take"]
 
 
-def refuse_owned(loop: Any, fd: int, file: Any) -> None:
+def refuse_owned(loop: CompleteLoop, fd: int, file: Any) -> None:
     """Raise RuntimeError if `fd`, the descriptor of `file`, has an owner."""
     known = loop.transports.get(fd)
     owner = None if known is None else known()
@@ -24,7 +26,7 @@ def refuse_owned(loop: Any, fd: int, file: Any) -> None:
         raise RuntimeError(f"File descriptor {file!r} is used by transport {owner!r}")
 
 
-def take(loop: Any, fd: int, owner: Any) -> None:
+def take(loop: CompleteLoop, fd: int, owner: Any) -> None:
     """Make `owner` that of `fd`, and of nobody else.
 
     Whoever waits in a `sock_*` method is woken, and refused when it tries again.

@@ -27,11 +27,11 @@ import fcntl
 import os
 import socket
 import stat
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import (
     DescriptorTransport,
@@ -55,7 +55,7 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 async def connect_read_pipe(
-    loop: Any, protocol_factory: Callable[[], Any], pipe: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
 ) -> tuple[ReadPipeTransport, Any]:
     """Read from `pipe`, a file object, which the transport then owns and closes.
 
@@ -69,7 +69,7 @@ async def connect_read_pipe(
 
 
 async def connect_write_pipe(
-    loop: Any, protocol_factory: Callable[[], Any], pipe: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
 ) -> tuple[WritePipeTransport, Any]:
     """Write to `pipe`, a file object, which the transport then owns and closes.
 
@@ -92,7 +92,7 @@ async def _connected(transport: DescriptorTransport, connected: Any) -> None:
         logger.debug("connected %r", transport)
 
 
-def _take_over(loop: Any, pipe: Any) -> None:
+def _take_over(loop: CompleteLoop, pipe: Any) -> None:
     """Make the pipe non-blocking. Raises ValueError if it is none, RuntimeError if it has an owner.
 
     Both directions of a socket may be pipes, so pipes do not own their descriptors.
@@ -110,7 +110,7 @@ def _take_over(loop: Any, pipe: Any) -> None:
 class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
     """The reading end of a pipe."""
 
-    def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None) -> None:
+    def __init__(self, loop: CompleteLoop, pipe: Any, protocol: Any, waiter: Any = None) -> None:
         """Take over `pipe`, and tell `protocol` so on the next turn; then finish `waiter`."""
         _take_over(loop, pipe)
         super().__init__(loop, pipe, protocol, {"pipe": pipe})
@@ -157,7 +157,7 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
 
     _lost_write_warning = "pipe closed by peer or os.write(pipe, data) raised exception."
 
-    def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None) -> None:
+    def __init__(self, loop: CompleteLoop, pipe: Any, protocol: Any, waiter: Any = None) -> None:
         """Take over `pipe`, and tell `protocol` so on the next turn; then finish `waiter`."""
         _take_over(loop, pipe)
         self._buffer = WriteBuffer()
@@ -177,7 +177,7 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
             return True
         # A FIFO opened for both directions is readable when somebody has written to it.
         writes_only = fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
-        return stat.S_ISFIFO(self._mode) and writes_only and not sys.platform.startswith("aix")
+        return stat.S_ISFIFO(self._mode) and writes_only
 
     def _reader_gone(self) -> None:
         if stat.S_ISSOCK(self._mode) and self._peer_has_written():

@@ -11,7 +11,10 @@ to the C library.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from typing import Any
+
+from miniloop.kernel.contract import CompleteLoop
 
 __all__ = ["AddressInfo", "getaddrinfo", "getnameinfo", "parse_literal", "resolve"]
 
@@ -57,19 +60,27 @@ def parse_literal(
             return None
     if not isinstance(host, str) or "%" in host:
         return None
-    for candidate in _FAMILIES if family == socket.AF_UNSPEC else (family,):
+    found = _family_of(host, _FAMILIES if family == socket.AF_UNSPEC else (family,))
+    if found is None:
+        return None
+    if found == socket.AF_INET6:
+        return found, kind, wanted, "", (host, number, flowinfo, scopeid)
+    return found, kind, wanted, "", (host, number)
+
+
+def _family_of(host: str, families: Iterable[int]) -> int | None:
+    """Which of these families `host` is a literal of; None if it is a name."""
+    for family in families:
         try:
-            socket.inet_pton(candidate, host)
+            socket.inet_pton(family, host)
         except (OSError, ValueError):  # ValueError: a NUL inside, for getaddrinfo to refuse
             continue
-        if candidate == socket.AF_INET6:
-            return candidate, kind, wanted, "", (host, number, flowinfo, scopeid)
-        return candidate, kind, wanted, "", (host, number)
+        return family
     return None
 
 
 async def getaddrinfo(
-    loop: Any,
+    loop: CompleteLoop,
     host: Any,
     port: Any,
     *,
@@ -83,20 +94,20 @@ async def getaddrinfo(
         # The C library takes literals apart by itself; it needs no thread for that.
         flags |= socket.AI_NUMERICHOST
         return list(socket.getaddrinfo(host, port, family, type, proto, flags))
-    found: list[AddressInfo] = await loop.run_in_executor(
+    found = await loop.run_in_executor(
         None, socket.getaddrinfo, host, port, family, type, proto, flags
     )
-    return found
+    return list(found)
 
 
-async def getnameinfo(loop: Any, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+async def getnameinfo(loop: CompleteLoop, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
     """`socket.getnameinfo`, in the executor."""
     names: tuple[str, str] = await loop.run_in_executor(None, socket.getnameinfo, sockaddr, flags)
     return names
 
 
 async def resolve(
-    loop: Any,
+    loop: CompleteLoop,
     address: Any,
     *,
     family: int = 0,
@@ -118,13 +129,4 @@ async def resolve(
 def _is_numeric(host: Any, port: Any) -> bool:
     if not isinstance(host, str) or not (port is None or isinstance(port, int)):
         return False
-    for family in _FAMILIES:
-        try:
-            socket.inet_pton(family, host)
-        except (
-            OSError,
-            ValueError,
-        ):  # ValueError: a NUL inside, which is for getaddrinfo to refuse
-            continue
-        return True
-    return False
+    return _family_of(host, _FAMILIES) is not None

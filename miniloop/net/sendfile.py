@@ -33,6 +33,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.descriptor_transport import DescriptorTransport
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
@@ -49,7 +50,7 @@ BLOCK_SIZE = 32 * 1024
 
 
 async def send_over_socket(
-    loop: Any,
+    loop: CompleteLoop,
     sockets: Sockets,
     sock: socket.socket,
     file: Any,
@@ -77,7 +78,7 @@ async def send_over_socket(
 
 
 async def send_over_transport(
-    loop: Any,
+    loop: CompleteLoop,
     transport: Any,
     file: Any,
     offset: int,
@@ -206,7 +207,7 @@ def _set_position(file: Any, descriptor: int, position: int) -> None:
 
 
 async def _send_by_blocks(
-    loop: Any,
+    loop: CompleteLoop,
     file: Any,
     offset: int,
     count: int | None,
@@ -275,7 +276,7 @@ class _Pump(asyncio.Protocol):
     The protocol hears of it as well, so that it knows where it stands when it is back.
     """
 
-    def __init__(self, loop: Any, transport: asyncio.Transport) -> None:
+    def __init__(self, loop: CompleteLoop, transport: asyncio.Transport) -> None:
         self._loop = loop
         self._transport = transport
         self._protocol: Any = transport.get_protocol()

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.connect import TLSOptions
 from miniloop.net.listener import Listener
 from miniloop.net.unix_path import SocketFile
@@ -49,7 +50,7 @@ class Server(asyncio.AbstractServer):
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sockets: list[socket.socket],
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         backlog: int,
@@ -212,10 +213,10 @@ class Server(asyncio.AbstractServer):
             self._wake()
 
     def _wake(self) -> None:
-        waiters, self._closed_waiters = self._closed_waiters, None
-        for waiter in waiters or ():
+        for waiter in self._closed_waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+        self._closed_waiters = None  # only now, as Ctrl-C may strike, and this be called again
 
     # The file of a Unix socket.
 

@@ -7,7 +7,8 @@ next request. So where the poller knows that there is nothing, since the last re
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
 which may have brought an answer already: see `Watch.guess_reply`.
 
-A call for no bytes at all never waits either way, so it is always made.
+A call for no bytes at all does not wait, nor does one with arguments that the kernel or Python
+refuse: so it is made even then, unless it is plain that it asks for something.
 
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
@@ -23,6 +24,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
 from miniloop.net.ownership import refuse_owned
@@ -34,7 +36,6 @@ T = TypeVar("T")
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
-_HAVE_LENGTH = (bytearray, memoryview)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
@@ -46,7 +47,7 @@ class Sockets:
 
     __slots__ = ("_loop", "_poller")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: CompleteLoop) -> None:
         self._loop = loop
         self._poller: Poller = loop.poller
 
@@ -56,7 +57,7 @@ class Sockets:
         """Receive up to `size` bytes; `b""` when the peer has finished sending."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained or not size:
+            if watch is None or not watch.drained or size < 1:
                 try:
                     data = sock.recv(size)
                 except _WOULD_BLOCK:
@@ -74,18 +75,19 @@ class Sockets:
 
     async def recv_into(self, sock: socket.socket, buffer: Any) -> int:
         """Receive into a writable buffer. Returns the number of bytes."""
-        return await self._read(sock, lambda: sock.recv_into(buffer), _is_empty(buffer))
+        return await self._read(sock, lambda: sock.recv_into(buffer), not _has_room(buffer, 1))
 
     async def recvfrom(self, sock: socket.socket, size: int) -> tuple[bytes, Any]:
         """Receive a datagram of up to `size` bytes, and the address it came from."""
-        return await self._read(sock, lambda: sock.recvfrom(size))
+        return await self._read(sock, lambda: sock.recvfrom(size), size < 1)
 
     async def recvfrom_into(
         self, sock: socket.socket, buffer: Any, size: int = 0
     ) -> tuple[int, Any]:
         """Receive a datagram into a writable buffer. Returns its length and its sender."""
         count = size or len(buffer)
-        return await self._read(sock, lambda: sock.recvfrom_into(buffer, count))
+        doubtful = not _has_room(buffer, count)
+        return await self._read(sock, lambda: sock.recvfrom_into(buffer, count), doubtful)
 
     async def accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Accept a connection: a new non-blocking socket, and the address of the peer."""
@@ -93,11 +95,11 @@ class Sockets:
         connection.setblocking(False)
         return connection, address
 
-    async def _read(self, sock: socket.socket, read: Callable[[], T], nothing: bool = False) -> T:
-        """Call `read` until it does not block; `nothing` if it asks for no bytes at all."""
+    async def _read(self, sock: socket.socket, read: Callable[[], T], doubtful: bool = False) -> T:
+        """Call `read` until it does not block; `doubtful` if it may be one that never does."""
         watch = self._known(sock)
         while True:
-            if watch is None or not watch.drained or nothing:
+            if watch is None or not watch.drained or doubtful:
                 try:
                     return read()
                 except _WOULD_BLOCK:
@@ -219,5 +221,9 @@ class Sockets:
         return watch
 
 
-def _is_empty(buffer: Any) -> bool:
-    return type(buffer) in _HAVE_LENGTH and not len(buffer)
+def _has_room(buffer: Any, count: int) -> bool:
+    """Whether it is plain that `count` bytes, and at least one, fit into the buffer."""
+    kind = type(buffer)
+    return (kind is bytearray or (kind is memoryview and not buffer.readonly)) and (
+        0 < count <= len(buffer)
+    )

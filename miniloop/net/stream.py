@@ -28,9 +28,11 @@ from asyncio.trsock import TransportSocket
 from collections.abc import Iterable
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
 from miniloop.net.ownership import take
+from miniloop.net.unread import MOST_DROPPED, drop, stream_reader_is_full
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, as_piece, refusal
 
 __all__ = ["StreamTransport"]
@@ -41,11 +43,6 @@ __all__ = ["StreamTransport"]
 # back nearly empty.
 SMALLEST_READ = 16 * 1024
 LARGEST_READ = 128 * 1024
-
-# Bytes: what is read and dropped at most when a connection is closed, and how much of it at a time.
-# It is what asyncio reads at once; see docs/decisions/closing-with-data-unread.md.
-MOST_DRAINED = 256 * 1024
-DRAIN_SIZE = 64 * 1024
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
@@ -58,6 +55,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         "_buffered_protocol",
         "_eof_written",
         "_flushed",
+        "_left_to_drop",
         "_read_size",
         "_server",
     )
@@ -67,7 +65,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
 
     def __init__(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         waiter: Any = None,
@@ -337,29 +335,36 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        if self._buffer.size:
-            self._unwatch_reader()
-        else:
+        if not self._buffer.size:
             self._finish_reading()
             self._lose(None)
+        elif self._may_drop_input():
+            self._left_to_drop = MOST_DROPPED
+            try:
+                self._watch_reader(self._drop_input)
+            except OSError as exc:
+                self._drop(exc)  # the kernel does not watch it any more
+        else:
+            self._unwatch_reader()
+
+    def _may_drop_input(self) -> bool:
+        """Whether nobody wants what the peer has sent and we have not read: see `unread`.
+
+        Whoever paused reading wants it left where it is: for a peer that is to feel it, or for
+        another process with the same socket. A StreamReader that is full wants nothing of it.
+        """
+        return not self._ended and (not self._paused or stream_reader_is_full(self._protocol))
+
+    def _drop_input(self) -> None:
+        """The peer sends while we send our last."""
+        self._left_to_drop = drop(self._file, self._left_to_drop)
+        if not self._left_to_drop:
+            self._unwatch_reader()
 
     def _finish_reading(self) -> None:
-        """Before the socket is closed, take what the peer has sent, and drop it.
-
-        When a socket is closed with data unread the kernel does not say "end of file" but "reset",
-        and the peer may lose what we have sent as well: the "413 Content Too Large", say, that it
-        has not read yet because it is still sending. Whoever paused reading wants the data left
-        where they are: for a peer that is to feel it, or for another process with the same socket.
-        """
-        if self._paused or self._ended:
-            return
-        left = MOST_DRAINED
-        try:
-            # Not to the first short read: the room that we make is filled as soon as it is there.
-            while left > 0 and (count := len(self._file.recv(DRAIN_SIZE))):
-                left -= count
-        except OSError:
-            pass  # there is no more, or no connection
+        """Before the socket is closed, take what the peer has sent."""
+        if self._may_drop_input():
+            drop(self._file, MOST_DROPPED)
 
     def abort(self) -> None:
         """Close at once; what is buffered is lost."""
@@ -391,6 +396,6 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         try:
             super()._release()
         finally:
-            server, self._server = self._server, None
-            if server is not None:
-                server.detach(self)
+            if self._server is not None:
+                self._server.detach(self)
+                self._server = None  # only now: see `repeatable`

@@ -49,13 +49,15 @@ import asyncio
 import ssl
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.net.tls_protocol import TLSProtocol
+from miniloop.net.unread import take_from_stream_reader
 
 __all__ = ["TLSProtocol", "start_tls"]
 
 
 async def start_tls(
-    loop: Any,
+    loop: Loop,
     transport: Any,
     protocol: asyncio.BaseProtocol,
     sslcontext: ssl.SSLContext,
@@ -96,7 +98,7 @@ async def start_tls(
     )
     upgraded: asyncio.Transport = tls.transport
     if server_side:
-        tls.put_back(_unread(protocol))
+        tls.put_back(take_from_stream_reader(protocol))
     try:
         # Whoever upgrades may have paused, so that no ciphertext would reach the protocol before.
         # If not, we do: it is after a pause that a transport tells a new protocol of an old EOF.
@@ -112,17 +114,3 @@ async def start_tls(
     finally:
         del waiter  # it holds the exception, whose traceback holds this frame
     return upgraded
-
-
-def _unread(protocol: asyncio.BaseProtocol) -> bytes:
-    """Take what a StreamReader has received, and nobody has read.
-
-    A client may say its hello right after it was told to, or without having been told at all, as
-    behind a load balancer that sends a line about itself first.
-    """
-    reader: Any = getattr(protocol, "_stream_reader", None)
-    if reader is None or not isinstance(protocol, asyncio.StreamReaderProtocol):
-        return b""
-    unread = bytes(reader._buffer)
-    reader._buffer.clear()
-    return unread

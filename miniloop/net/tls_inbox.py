@@ -18,6 +18,7 @@ import ssl
 import weakref
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.net.tls_outbox import RECORD
 
 __all__ = ["LARGEST_READ", "Inbox"]
@@ -36,7 +37,7 @@ class Inbox:
 
     __slots__ = ("_incoming", "_ssl_object", "ended", "failure", "more", "scratch")
 
-    def __init__(self, loop: Any, ssl_object: ssl.SSLObject, incoming: ssl.MemoryBIO) -> None:
+    def __init__(self, loop: Loop, ssl_object: ssl.SSLObject, incoming: ssl.MemoryBIO) -> None:
         # Typed as the C code is: with a buffer, read returns a count.
         self._ssl_object: Any = ssl_object
         self._incoming = incoming
@@ -129,7 +130,7 @@ class Inbox:
 _scratches: weakref.WeakKeyDictionary[Any, memoryview] = weakref.WeakKeyDictionary()
 
 
-def _scratch_of(loop: Any) -> memoryview:
+def _scratch_of(loop: Loop) -> memoryview:
     scratch = _scratches.get(loop)
     if scratch is None:
         scratch = _scratches[loop] = memoryview(bytearray(LARGEST_READ))

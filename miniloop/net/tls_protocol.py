@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
 from miniloop.net.tls_inbox import Inbox
 from miniloop.net.tls_outbox import LARGEST_BATCH, RECORD, Outbox
@@ -75,7 +76,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        loop: Any,
+        loop: Loop,
         app_protocol: asyncio.BaseProtocol,
         sslcontext: ssl.SSLContext | bool | None,
         waiter: Any,
@@ -413,6 +414,10 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is CLOSING:
             self._move(Event.PEER_DONE)
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
+            self._loop.call_soon(self._close_below)
+
+    def _close_below(self) -> None:
+        if self.below is not None:
             self.below.close()
 
     def _start_shutdown_timer(self) -> None:

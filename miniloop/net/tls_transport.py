@@ -14,17 +14,17 @@ It is not named TLSTransport because programs look for "ssl" in the name of a tr
 from __future__ import annotations
 
 import asyncio
+import ssl
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
-from miniloop.net.flow_control import WriteMarks
+from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
+from miniloop.net.tls_inbox import Inbox
+from miniloop.net.tls_outbox import Outbox
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
-
-if TYPE_CHECKING:
-    from miniloop.net.tls_inbox import Inbox
-    from miniloop.net.tls_protocol import TLSProtocol
 
 __all__ = ["HIGH_WATER", "SSLTransport"]
 
@@ -32,8 +32,23 @@ __all__ = ["HIGH_WATER", "SSLTransport"]
 # keeps its own mark on what is encrypted and not yet sent.
 HIGH_WATER = 512 * 1024
 
-# Writes after the end that are dropped silently, as those on a plain socket are; then we say so.
-LOST_WRITES_TOLERATED = 5
+
+class TLSConnection(Protocol):
+    """The `TLSProtocol` below, as its transport sees it."""
+
+    below: Any  # the transport that carries the ciphertext; None before and after
+    context: ssl.SSLContext
+    ssl_object: ssl.SSLObject
+    agreed: bool  # the handshake is done
+    outbox: Outbox
+
+    def describe(self) -> str: ...  # for a `repr`
+    def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def flush(self) -> None: ...  # what is in the outbox
+    def resume_delivery(self) -> None: ...
+    def fail(self, exc: BaseException, message: str, /) -> None: ...
+    def close(self) -> None: ...
+    def abort(self, exc: BaseException | None = None, /) -> None: ...
 
 
 class SSLTransport(asyncio.Transport):
@@ -58,7 +73,7 @@ class SSLTransport(asyncio.Transport):
     _start_tls_compatible = True
 
     def __init__(
-        self, loop: Any, tls: TLSProtocol, protocol: asyncio.BaseProtocol, connected: bool
+        self, loop: Loop, tls: TLSConnection, protocol: asyncio.BaseProtocol, connected: bool
     ) -> None:
         super().__init__()
         self._loop = loop
@@ -75,7 +90,7 @@ class SSLTransport(asyncio.Transport):
         return f"<{type(self).__name__} {self._tls.describe()}>"
 
     def __del__(self) -> None:
-        if not self._closing:
+        if not getattr(self, "_closing", True):  # a constructor may have been interrupted
             message = f"unclosed transport {self!r}"
             warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
@@ -100,7 +115,7 @@ class SSLTransport(asyncio.Transport):
         return default if tls.below is None else tls.below.get_extra_info(name, default)
 
     @property
-    def _ssl_protocol(self) -> TLSProtocol:
+    def _ssl_protocol(self) -> TLSConnection:
         """The protocol below, by the name under which programs look for it in asyncio's TLS."""
         return self._tls
 
@@ -121,7 +136,7 @@ class SSLTransport(asyncio.Transport):
         """The handshake is done."""
         if not self._connected:
             self._connected = True
-            self._tell("connection_made", self)
+            self._tell_or_fail("connection_made", self)
 
     def deliver(self, inbox: Inbox) -> None:
         """Tell of what has come: of all, or of as much as fits into a buffer of the protocol's."""
@@ -149,22 +164,29 @@ class SSLTransport(asyncio.Transport):
             return
         size = inbox.fill(buffer)
         if size:
-            self._tell("buffer_updated", size)
+            self._tell_or_fail("buffer_updated", size)
 
     def tell_end_of_file(self) -> None:
         """The peer will send no more."""
-        if self._tell("eof_received"):
+        if self._tell_or_fail("eof_received"):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
     def tell_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. Nothing is told after this."""
-        protocol, self._protocol = self._protocol, None
+        """The connection is gone. Nothing is told after this.
+
+        The protocol is told on the next turn: the last data, the end and the loss may all come at
+        once, and who is woken by the data shall have a turn before it is too late to answer.
+        """
         self._closing = True
         self.marks.forget()
+        self._loop.call_soon(self._finish, exc)
+
+    def _finish(self, exc: BaseException | None) -> None:
+        protocol, self._protocol = self._protocol, None
         if self._connected:
             protocol.connection_lost(exc)
 
-    def _tell(self, method: str, *args: Any) -> Any:
+    def _tell_or_fail(self, method: str, *args: Any) -> Any:
         try:
             return getattr(self._protocol, method)(*args)
         except (SystemExit, KeyboardInterrupt):

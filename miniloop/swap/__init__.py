@@ -4,6 +4,7 @@ Nothing here is loaded by `import miniloop`; a program must be started by `pytho
 
 * `names.py`: the loop classes of asyncio, by every name that they have.
 * `foreign.py`: uvloop and its kin, where they are installed.
+* `replacement.py`: which of these two is for which module.
 * `imports.py`: acts as soon as a module has been imported, and not before.
 * `inherited/`: a folder for PYTHONPATH. Interpreters that the program starts find a
   `sitecustomize` there, and do the same.
@@ -20,12 +21,12 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
 
-from miniloop.swap import foreign, names, report, settings
+from miniloop.swap import report, settings
 from miniloop.swap.imports import LIBRARIES, AfterImport
+from miniloop.swap.replacement import imported
 
-__all__ = ["imported", "take_over"]
+__all__ = ["take_over"]
 
 INHERITED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inherited")
 
@@ -45,12 +46,3 @@ def take_over(wanted: settings.Settings) -> None:
         os.environ["PYTHONPATH"] = INHERITED + os.pathsep + path if path else INHERITED
     if sys.flags.ignore_environment or sys.flags.no_site:
         report.say("with -E, -I or -S, interpreters that the program starts keep their own loops")
-
-
-def imported(module: ModuleType) -> None:
-    """Put our loop in the place of those of a module that has just been imported."""
-    if module.__name__ == "asyncio":
-        names.replace()
-        report.count_if_wanted()
-    else:
-        foreign.replace(module)

@@ -34,7 +34,7 @@ def follow_parent(package: str) -> None:
     def follow(module: ModuleType) -> None:
         if "miniloop" not in sys.modules:
             _import_from(package)
-        from miniloop.swap import imported
+        from miniloop.swap.replacement import imported
 
         imported(module)
 

@@ -28,14 +28,15 @@ def run_script(words: list[str]) -> None:
     """`python script.py arguments…`: a source or compiled file, or a folder or zip file to run."""
     script = words[0]
     sys.argv = words
+    path = os.path.join(_current_folder(), script)  # as it is written, dots and all
     if pkgutil.get_importer(script) is not None:  # a folder or a zip file
-        sys.path.insert(0, os.path.abspath(script))
+        sys.path.insert(0, path)
         _new_main()
         with _TracebackOfTheProgram():
             _run_as_main("__main__", False)
         return
-    path = os.path.abspath(script)
-    _put_on_path(os.path.dirname(path))
+    # What lies beside the script itself is found, and not what lies beside a link to it.
+    _put_on_path(os.path.dirname(os.path.realpath(script)))
     if script.endswith(".pyc"):
         compiled = SourcelessFileLoader("__main__", path)
         space = _new_main(compiled, path)
@@ -52,7 +53,7 @@ def run_script(words: list[str]) -> None:
 def run_module(words: list[str]) -> None:
     """`python -m module arguments…`."""
     sys.argv = ["-m", *words[1:]]
-    _put_on_path(os.getcwd())
+    _put_on_path(_current_folder())
     _new_main()
     with _TracebackOfTheProgram():
         _run_as_main(words[0], True)
@@ -109,6 +110,13 @@ def _new_main(loader: Any = None, file: str | None = None) -> dict[str, Any]:
         if sys.version_info < (3, 15):
             space["__cached__"] = None
     return space
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been removed
+        return ""
 
 
 def _put_on_path(folder: str) -> None:

@@ -27,8 +27,10 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
+from miniloop.kernel.contract import Loop
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 
 __all__ = ["ExitWatch", "PidfdWatch", "ThreadWatch", "watch_exit"]
@@ -45,7 +47,7 @@ class ExitWatch(Protocol):
 
 
 def watch_exit(
-    loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+    loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
 ) -> ExitWatch:
     """Call `on_exit(returncode)` in the loop when the process has ended, and reap it.
 
@@ -70,7 +72,7 @@ class PidfdWatch:
     _fd: int
 
     def __init__(
-        self, loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+        self, loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
     ) -> None:
         self._fd = -1
         self._loop = loop
@@ -80,10 +82,10 @@ class PidfdWatch:
         loop.watch_reader(self._fd, self._ended)
 
     def _ended(self) -> None:
-        try:
-            self.close()
-        finally:
-            self._on_exit(reap(self._process))  # whatever there was to say about a descriptor
+        # In this order: as long as the descriptor is open, we are called again, and so nothing is
+        # lost if Ctrl-C strikes in between.
+        self._on_exit(reap(self._process))
+        self.close()
 
     def close(self) -> None:
         """Stop waiting, and give the descriptor back."""
@@ -106,7 +108,7 @@ class ThreadWatch:
     __slots__ = ("_closed", "_loop", "_on_exit", "_process")
 
     def __init__(
-        self, loop: Any, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
+        self, loop: Loop, process: subprocess.Popen[bytes], on_exit: Callable[[int], object]
     ) -> None:
         self._loop = loop
         self._process = process
@@ -134,10 +136,11 @@ class ThreadWatch:
                 raise
             reap(self._process)  # nobody is left to be told, but there shall be no zombie
 
+    @repeatable
     def _ended(self) -> None:
         if not self._closed:
-            self._closed = True
             self._on_exit(reap(self._process))
+            self._closed = True
 
     def close(self) -> None:
         """Stop waiting; the thread stays until the child ends."""

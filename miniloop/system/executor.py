@@ -22,8 +22,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import check_callback
 from miniloop.kernel.future import Future
+from miniloop.kernel.handle import passes_on, repeatable
 
 __all__ = ["CallInThread", "DefaultExecutor"]
 
@@ -40,7 +42,7 @@ class CallInThread(Future[Any]):
 
     __slots__ = ("_call",)
 
-    def __init__(self, loop: Any, call: concurrent.futures.Future[Any]) -> None:
+    def __init__(self, loop: Loop, call: concurrent.futures.Future[Any]) -> None:
         super().__init__(loop=loop)
         self._call = call
         call.add_done_callback(self._done_in_thread)
@@ -54,7 +56,7 @@ class CallInThread(Future[Any]):
 
     def _done_in_thread(self, call: concurrent.futures.Future[Any]) -> None:
         """In whatever thread finished the call: have the loop take the result."""
-        loop: Any = self._loop
+        loop: Loop = self._loop
         if self.done() and loop.is_closed():
             return
         try:
@@ -63,6 +65,8 @@ class CallInThread(Future[Any]):
             if not loop.is_closed():
                 raise  # otherwise there is nobody left who could want it
 
+    @passes_on
+    @repeatable
     def _take(self) -> None:
         call = self._call
         if self.done():
@@ -78,12 +82,15 @@ class CallInThread(Future[Any]):
             self.set_exception(error)
 
 
+CallInThread.__name__ = Future.__name__  # in a repr, and in what is said of one that failed unseen
+
+
 class DefaultExecutor:
     """The executor of one loop for calls that name no other."""
 
     __slots__ = ("_loop", "is_shut_down", "pool")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.pool: concurrent.futures.ThreadPoolExecutor | None = None
         self.is_shut_down = False

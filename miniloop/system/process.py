@@ -29,14 +29,14 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
 
@@ -44,12 +44,9 @@ __all__ = ["ProcessTransport", "start_process", "start_program", "start_shell"]
 
 _NAMES = {0: "stdin", 1: "stdout", 2: "stderr"}
 
-# AIX alone cannot tell the writing end of a pipe that its reader is gone; of a socket it can.
-_STDIN_IS_A_SOCKET = sys.platform.startswith("aix")
-
 
 async def start_program(
-    loop: Any, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_exec`: run a program, `args[0]`, with arguments.
 
@@ -62,7 +59,7 @@ async def start_program(
 
 
 async def start_shell(
-    loop: Any, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """`loop.subprocess_shell`: have the shell run `cmd`, a string or bytes."""
     if not isinstance(cmd, bytes | str):
@@ -87,7 +84,7 @@ def _check_options(options: dict[str, Any], shell: bool) -> None:
 
 
 async def start_process(
-    loop: Any, protocol_factory: Callable[[], Any], args: Any, **options: Any
+    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: Any, **options: Any
 ) -> tuple[ProcessTransport, Any]:
     """Start a child and connect its pipes; `options` are those of `subprocess.Popen`.
 
@@ -115,7 +112,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     _extra: dict[str, Any]
 
-    def __init__(self, loop: Any, protocol: Any, args: Any, **options: Any) -> None:
+    def __init__(self, loop: CompleteLoop, protocol: Any, args: Any, **options: Any) -> None:
         """Start the child. Raises what `subprocess.Popen` does."""
         super().__init__()
         self._loop = loop
@@ -126,7 +123,8 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._early: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._returncode: int | None = None
         self._exit_waiters: set[Any] = set()
-        process = _popen(args, options)
+        # Unbuffered, as the pipes are read and written by descriptor.
+        process = subprocess.Popen(args, bufsize=0, **options)
         self._proc: subprocess.Popen[bytes] | None = process
         self._pid = process.pid
         self._context = copy_context()  # for all that the protocol is told
@@ -167,8 +165,10 @@ class ProcessTransport(asyncio.SubprocessTransport):
 
     async def connect_pipes(self) -> None:
         """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        loop = self._loop
+        connect: Any
         for fd, pipe in self._pipes.items():
-            connect = self._loop.connect_write_pipe if fd == 0 else self._loop.connect_read_pipe
+            connect = loop.connect_write_pipe if fd == 0 else loop.connect_read_pipe
             await connect(lambda pipe=pipe: pipe, pipe.file)
         self._loop.call_soon(self._protocol.connection_made, self, context=self._context)
         for callback, args in self._early:
@@ -261,21 +261,19 @@ class ProcessTransport(asyncio.SubprocessTransport):
             self._exit_watch.close()  # there is no loop to tell
 
     def _process_exited(self, returncode: int) -> None:
+        # Called again by its watch if an exception from outside has struck: see `PidfdWatch`.
+        if self._returncode is None:
+            if self._loop.get_debug():
+                logger.info("%r has ended", self)
+            self._tell_soon(self._protocol.process_exited)
+            self._returncode = returncode
         self._exit_watch = None
-        self._returncode = returncode
-        if self._loop.get_debug():
-            logger.info("%r has ended", self)
-        self._tell(self._protocol.process_exited)
         self._finish_if_over()
         for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(returncode)
 
-    def _pipe_lost(self, fd: int, exc: BaseException | None) -> None:
-        self._tell(self._protocol.pipe_connection_lost, fd, exc)
-        self._finish_if_over()
-
-    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
+    def _tell_soon(self, callback: Callable[..., object], *args: Any) -> None:
         if self._connected:
             self._loop.call_soon(callback, *args, context=self._context)
         else:
@@ -288,12 +286,13 @@ class ProcessTransport(asyncio.SubprocessTransport):
             and self._returncode is not None
             and all(pipe.lost for pipe in self._pipes.values())
         ):
-            self._lost = True
             self._loop.call_soon(self._connection_lost, context=self._context)
+            self._lost = True
 
     def _connection_lost(self) -> None:
         try:
-            self._protocol.connection_lost(None)
+            if self._protocol is not None:  # called twice if Ctrl-C has struck
+                self._protocol.connection_lost(None)
         finally:
             self._protocol = self._proc = None
 
@@ -308,13 +307,18 @@ class _Pipe(asyncio.BaseProtocol):
         self.transport: Any = None
         self.lost = False
 
+    @repeatable
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
+    @repeatable
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
-        process, self.process = self.process, None  # a circle, until here
-        process._pipe_lost(self.fd, exc)
+        if self.process is not None:
+            if not self.lost:
+                self.process._tell_soon(self.process._protocol.pipe_connection_lost, self.fd, exc)
+                self.lost = True
+            self.process._finish_if_over()
+            self.process = None  # a circle, until here
 
     def close(self) -> None:
         if self.transport is not None:
@@ -338,18 +342,4 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
     """The child's standard output or standard error."""
 
     def data_received(self, data: bytes) -> None:
-        self.process._tell(self.process._protocol.pipe_data_received, self.fd, data)
-
-
-def _popen(args: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the child with unbuffered pipes, which are then read and written by descriptor."""
-    if not (_STDIN_IS_A_SOCKET and options.get("stdin") == subprocess.PIPE):
-        return subprocess.Popen(args, bufsize=0, **options)
-    theirs, ours = socket.socketpair()
-    try:
-        process = subprocess.Popen(args, bufsize=0, **{**options, "stdin": theirs})
-        process.stdin = open(ours.detach(), "wb", buffering=0)  # noqa: SIM115  # closed with its pipe
-    finally:
-        theirs.close()
-        ours.close()
-    return process
+        self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)

@@ -33,6 +33,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, ClassVar
 
+from miniloop.kernel.contract import Loop
 from miniloop.kernel.report import logger
 
 __all__ = ["SignalHandlers"]
@@ -46,7 +47,7 @@ class SignalHandlers:
     # The loop that has the wake-up descriptor of the process, or had it last.
     _owner: ClassVar[Callable[[], Any]] = staticmethod(lambda: None)
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.handlers: dict[int, Any] = {}  # signal number: the handle that is queued for it
         loop.wakeup.on_signal = self.deliver

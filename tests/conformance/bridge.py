@@ -29,6 +29,7 @@ from miniloop.kernel.origin import capture_stack
 from miniloop.kernel.poller import Poller, SelectorPoller, default_poller
 from miniloop.net import sendfile
 from miniloop.net.server import Server
+from miniloop.net.tls_protocol import TLSProtocol
 from miniloop.net.tls_transport import SSLTransport
 from miniloop.system import process
 from miniloop.system.child_exit import ThreadWatch
@@ -53,6 +54,8 @@ def subject() -> Subject:
         test_loop=ScriptedLoop,
         package="miniloop",
         aliases={"_is_debug_mode": "debug_by_default"},
+        # A loop that is made while sockets are mocked has real ones for itself, as asyncio's has.
+        unfollowed={"miniloop.kernel.wakeup"},
         prologue=(
             f"import sys; sys.path.insert(0, {str(Path(miniloop.__file__).parents[1])!r}); "
             "import asyncio, miniloop; asyncio.new_event_loop = miniloop.new_event_loop\n"
@@ -88,6 +91,7 @@ def give_private_names() -> None:
     """Private names of asyncio's on classes other than the loop, which tests look at."""
     names: dict[type[Any], dict[str, Callable[[Any], object]]] = {
         Server: {"_waiters": lambda server: server._closed_waiters},
+        TLSProtocol: {"_app_reading_paused": lambda tls: tls.transport.reading_paused},
         SSLTransport: {
             "_ssl_protocol": lambda transport: transport._tls,
             # Written, but not to be sent before something else makes the connection send.

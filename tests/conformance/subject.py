@@ -36,6 +36,8 @@ class Subject:
     """The package whose modules follow when a test replaces a module global of asyncio's."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Names by which that package has such globals, where they are not asyncio's."""
+    unfollowed: set[str] = field(default_factory=set)
+    """Modules of the package that do not."""
     prologue: str = ""
     """Code that puts the loop into a new interpreter, for tests that look at one from outside."""
     variants: dict[tuple[str, str], Any] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def import_with(subject: Subject, package: str, name: str) -> types.ModuleType:
     _replace_loops(subject)
     _replace_classes(subject)
     if subject.package is not None:
-        _follow_patches(subject.package, subject.aliases)
+        _follow_patches(subject.package, subject.aliases, subject.unfollowed)
     module = importlib.import_module(f"{package}.{name}")
     _replace_named_classes(subject, name, module)
     for (module_name, class_name), patcher in subject.variants.items():
@@ -171,7 +171,7 @@ def _carry_into_children(prologue: str, module: Any) -> None:
     module.assert_python_ok = run_with_our_loop
 
 
-def _follow_patches(package: str, aliases: dict[str, str]) -> None:
+def _follow_patches(package: str, aliases: dict[str, str], unfollowed: set[str]) -> None:
     """Rule 3: what ``mock.patch`` does to an asyncio module, do to the modules of ``package``."""
     patcher: Any = mock._patch
     enter, leave = patcher.__enter__, patcher.__exit__
@@ -186,7 +186,8 @@ def _follow_patches(package: str, aliases: dict[str, str]) -> None:
             undo[id(self)] = [
                 (module, alias, vars(module)[alias])
                 for module in _modules_of(package)
-                if alias in vars(module)
+                if module.__name__ not in unfollowed
+                and alias in vars(module)
                 and (alias != self.attribute or vars(module)[alias] is self.temp_original)
             ]
             for module, name, _ in undo[id(self)]:

@@ -61,8 +61,9 @@ def write_list(directory: Path, *lines: str) -> Path:
 
 
 def complaints(stderr: str) -> str:
-    """What the command said before it summed up."""
-    return re.split(r"^(?:interrupted: |pages  )", stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    """What the command said before it summed up, without how far it had come meanwhile."""
+    said = re.split(r"^(?:interrupted: |pages  )", stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.sub(r"^[\d,]+(?: of [\d,]+)? done, .*\n", "", said, flags=re.MULTILINE)
 
 
 # ---- exit codes ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import contextvars
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -170,3 +170,13 @@ def test_a_handler_hears_of_a_timer_by_its_handle(mini: miniloop.EventLoop, turn
     timer = mini.call_at(0, fail)
     turn(mini)
     assert handles == [timer]
+
+
+def test_a_handler_hears_of_a_call_whose_context_is_none(
+    loop: asyncio.AbstractEventLoop, turn: Turn
+) -> None:
+    contexts: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda loop, context: contexts.append(context))
+    loop.call_soon(print, context=cast(Any, 4))
+    turn(loop)
+    assert [type(context["exception"]) for context in contexts] == [AttributeError]

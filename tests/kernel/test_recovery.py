@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextvars
 import random
 import signal
 import socket
@@ -193,6 +194,53 @@ async def call_at_times(loop: asyncio.AbstractEventLoop) -> list[int]:
     return called
 
 
+async def hear_signals(loop: asyncio.AbstractEventLoop) -> set[int]:
+    heard: set[int] = set()
+    told = asyncio.Event()
+
+    def hear(number: int) -> None:
+        heard.add(number)
+        if len(heard) == 2:
+            told.set()
+
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(number, hear, number)
+        signal.raise_signal(number)
+    await told.wait()
+    return heard
+
+
+async def call_in_a_thread(loop: asyncio.AbstractEventLoop) -> int:
+    return sum([await loop.run_in_executor(None, int, "1") for _ in range(3)])
+
+
+async def send_datagrams(loop: asyncio.AbstractEventLoop) -> int:
+    async def lost(protocol: Told) -> int:
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: protocol, local_addr=("127.0.0.1", 0)
+        )
+        transport.close()
+        await protocol.lost
+        return protocol.told
+
+    return await lost(Told(loop)) + await lost(Told(loop))
+
+
+class Told(asyncio.DatagramProtocol):
+    """Counts how often it is told of the beginning and of the end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.told = 0
+        self.lost = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.told += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.told += 10
+        self.lost.set_result(None)
+
+
 SCENARIOS: dict[Scenario, Any] = {
     talk_over_sockets: 3,
     sleep: 3,
@@ -203,6 +251,9 @@ SCENARIOS: dict[Scenario, Any] = {
     iterate: 3,
     watch_a_descriptor: 3,
     call_at_times: list(range(20)),
+    hear_signals: {signal.SIGUSR1, signal.SIGUSR2},
+    call_in_a_thread: 3,
+    send_datagrams: 22,
 }
 
 
@@ -238,6 +289,88 @@ def test_nothing_is_lost_wherever_in_the_loop_s_code_it_strikes(
         if strike.left > 0:
             break
     assert strikes > 20
+
+
+class Alarm(Exception):
+    """What a signal's handler may raise as well."""
+
+
+class Signal(Strike):
+    """Raises an ordinary exception, at the points where the loop itself can be struck."""
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        try:
+            super().__call__(frame, event, argument)
+        except KeyboardInterrupt:
+            raise Alarm from None
+
+
+# Without those that await futures of other makes, which may raise what they like when asked.
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "scenario",
+    [talk_over_sockets, sleep, await_futures, iterate, watch_a_descriptor, call_in_a_thread],
+    ids=lambda scenario: scenario.__name__,
+)
+def test_an_ordinary_exception_of_a_signal_s_handler_ends_no_task(scenario: Scenario) -> None:
+    strikes = 0
+    for at in range(1, 5000):
+        loop = miniloop.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        task = loop.create_task(scenario(loop))
+        strike = Signal(at)
+        sys.setprofile(strike)
+        try:
+            try:
+                loop.run_until_complete(task)
+            finally:
+                sys.setprofile(None)
+        except Alarm:
+            strikes += 1
+        loop.run_until_complete(asyncio.wait([task], timeout=5))
+        assert task.done(), f"stuck after strike {at}: {task!r}"
+        assert task._exception is None, f"failed after strike {at}: {task._exception!r}"
+        assert task.result() == SCENARIOS[scenario]
+        loop.close()
+        if strike.left > 0:
+            break
+    assert strikes > 20
+
+
+def test_a_context_that_cannot_be_entered_fails_its_task(mini: miniloop.EventLoop) -> None:
+    context = contextvars.copy_context()
+    coroutine = asyncio.sleep(0)
+    task = mini.create_task(coroutine, context=context)
+    with pytest.raises(RuntimeError, match="enter"):
+        context.run(mini.run_until_complete, task)
+    coroutine.close()  # it has never begun
+
+
+@pytest.mark.timeout(120)
+def test_a_child_is_waited_for_wherever_it_strikes() -> None:
+    async def run_a_child() -> int:
+        process = await asyncio.create_subprocess_exec("true", stdin=asyncio.subprocess.PIPE)
+        return await process.wait()
+
+    for at in range(1, 5000):
+        loop = miniloop.new_event_loop()
+        task = loop.create_task(run_a_child())
+        strike = Strike(at)
+        sys.setprofile(strike)
+        try:
+            try:
+                loop.run_until_complete(task)
+            finally:
+                sys.setprofile(None)
+        except KeyboardInterrupt:
+            pass
+        loop.run_until_complete(asyncio.wait([task], timeout=10))
+        assert task.done(), f"stuck after strike {at}: {task!r}"
+        # An interrupt at the very return of `waitpid` loses the status; asyncio says 255 then.
+        assert task.result() in (0, 255)
+        loop.close()
+        if strike.left > 0:
+            break
 
 
 def test_the_queue_keeps_its_order(mini: miniloop.EventLoop) -> None:

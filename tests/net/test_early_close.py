@@ -103,6 +103,79 @@ def test_an_answer_that_has_to_wait_for_room_arrives(make_pair: Any) -> None:
     assert len(miniloop.run(main())) == size
 
 
+@PAIRS
+def test_a_long_answer_arrives_though_the_peer_cannot_go_on_sending(make_pair: Any) -> None:
+    """It sends all it has before it reads, and has more than fits into the kernel's buffers.
+
+    asyncio reads it all if it is there at the first read, and resets the connection if not.
+    """
+    size = 1 << 21
+
+    class AnswersAtLength(Recorder):
+        def data_received(self, data: bytes) -> None:
+            if not self.transport.is_closing():
+                self.transport.write(bytes(size))
+                self.transport.close()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected(AnswersAtLength, make_pair) as (_, protocol, peer):
+            capacity = peer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            async with asyncio.timeout(30):
+                await loop.sock_sendall(peer, bytes(capacity + 40_000))
+                assert len(await receive_until_eof(peer)) == size
+            await protocol.lost
+
+    miniloop.run(main())
+
+
+@PAIRS
+def test_a_peer_that_sends_without_end_is_given_up(make_pair: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected(Recorder, make_pair) as (transport, _, peer):
+            transport.write(bytes(1 << 23))
+            assert transport.get_write_buffer_size()
+            transport.close()
+            sent = 0
+            # Until there has been no more room for a while.
+            while sent < 1 << 22:
+                try:
+                    await asyncio.wait_for(loop.sock_sendall(peer, bytes(1000)), 0.2)
+                except TimeoutError:
+                    break
+                sent += 1000
+            assert sent < 1 << 22
+            transport.abort()
+
+    miniloop.run(main())
+
+
+@PAIRS
+def test_what_a_full_stream_reader_left_does_not_keep_the_answer_from_arriving(
+    make_pair: Any,
+) -> None:
+    """It has paused reading, as nobody reads. asyncio has read more of it, but not all of this."""
+
+    async def main() -> bytes:
+        ours, peer = make_pair()
+        with peer:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=100)
+            transport: Any = writer.transport
+            send_ahead(peer, 10_000)
+            while transport.is_reading():
+                await asyncio.sleep(0)
+            assert send_ahead(peer, 20_000)
+            writer.write(ANSWER)
+            writer.close()
+            received = await asyncio.wait_for(receive_until_eof(peer), 30)
+            await writer.wait_closed()
+            assert len(await reader.read(200)) == 200
+            return received
+
+    assert miniloop.run(main()) == ANSWER
+
+
 def test_what_is_read_and_dropped_is_bounded() -> None:
     taken = 0
 

@@ -439,3 +439,32 @@ def test_a_call_for_nothing_never_waits(run: Run, make_pair: Any) -> None:
             await asyncio.wait_for(loop.sock_sendall(ours, b""), 10)
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda loop, sock: loop.sock_recv(sock, -1),
+        lambda loop, sock: loop.sock_recv(sock, "1"),
+        lambda loop, sock: loop.sock_recv_into(sock, b"not to be changed"),
+        lambda loop, sock: loop.sock_recv_into(sock, memoryview(b"nor this")),
+        lambda loop, sock: loop.sock_recvfrom(sock, -1),
+        lambda loop, sock: loop.sock_recvfrom_into(sock, bytearray(5), 6),
+        lambda loop, sock: loop.sock_recvfrom_into(sock, bytearray(5), -1),
+        lambda loop, sock: loop.sock_recvfrom_into(sock, b"fixed"),
+    ],
+)
+def test_a_call_that_is_wrong_is_refused_though_nothing_is_there(run: Run, call: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left, right = tcp_pair()
+        with left, right:
+            await loop.sock_sendall(right, b"hello")
+            assert await loop.sock_recv(left, 100) == b"hello"
+            waiting = asyncio.ensure_future(loop.sock_recv(left, 100))  # so it is known to be empty
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises((TypeError, ValueError, BufferError)):
+                await asyncio.wait_for(call(loop, left), 5)
+
+    run(main)

@@ -57,6 +57,38 @@ def caught_errors() -> list[dict[str, Any]]:
 # By agreement.
 
 
+def test_an_answer_to_one_who_hung_up_with_the_question_is_no_error(run: Run) -> None:
+    """Question and farewell are read at once; who serves by the book is not to blame for that."""
+
+    async def main() -> None:
+        errors = caught_errors()
+        ends = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(100):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+            ends.append(data)
+
+        context = certificates.server_context()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        address = server.sockets[0].getsockname()
+        for _ in range(10):
+            _, writer = await asyncio.open_connection(
+                *address, ssl=certificates.client_context(), server_hostname="localhost"
+            )
+            writer.write(b"question")
+            writer.close()
+            await writer.wait_closed()
+        while len(ends) + len(errors) < 10:
+            await asyncio.sleep(0.001)
+        server.close()
+        assert not errors
+
+    run(main)
+
+
 def test_close_sends_what_was_written_and_then_the_alert(run: Run) -> None:
     received = []
 

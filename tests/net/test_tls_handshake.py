@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +191,36 @@ def test_a_certificate_of_a_strangers_authority_is_refused(run: Run) -> None:
 
     with listening(refused) as address:
         run(main, address)
+
+
+# asyncio does so from CPython 3.14.10 on.
+@ON_MINILOOP
+def test_a_refused_handshake_leaves_nothing_to_the_garbage_collector(run: Run) -> None:
+    contexts = []
+
+    def refused(sock: socket.socket) -> None:
+        with pytest.raises(OSError, match=r"."):
+            tls_server(certificates.server_context(), answer)(sock)
+
+    async def main(address: tuple[str, int]) -> None:
+        context = certificates.client_context(authority=certificates.STRANGER)
+        contexts.append(weakref.ref(context))
+        try:
+            await connect(address, ssl=context)
+        except ssl.SSLCertVerificationError:
+            del context
+        else:
+            pytest.fail("it was not refused")
+        await asyncio.sleep(0)
+        assert contexts[0]() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        with listening(refused) as address:
+            run(main, address)
+    finally:
+        gc.enable()
 
 
 def test_a_certificate_for_another_name_is_refused(run: Run) -> None:

@@ -174,3 +174,28 @@ def test_a_terminal_may_be_standard_input(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=PATIENCE)
         os.close(here)
     assert "miniloop" in out
+
+
+def test_a_script_is_found_by_a_link_and_finds_what_lies_beside_it(folder: Path) -> None:
+    (folder / "inner" / "neighbour.py").write_text("")
+    (folder / "inner" / "linked.py").write_text(f"import neighbour\n{WHO_AM_I}")
+    (folder / "links").mkdir()
+    (folder / "links" / "script.py").symlink_to(folder / "inner" / "linked.py")
+    (folder / "linked").symlink_to(folder / "inner")
+    for script in ("links/script.py", "linked/linked.py", "./inner/linked.py", "inner/package/"):
+        assert "Error" not in same(folder, script)
+
+
+def test_a_program_may_be_started_where_the_folder_is_gone(folder: Path) -> None:
+    (folder / "gone").mkdir()
+    command = 'cd gone && rmdir ../gone && "$0" -m miniloop -m calendar 2024 1'
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "January 2024" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -267,3 +268,19 @@ def test_the_threads_say_whose_they_are() -> None:
         return await asyncio.to_thread(lambda: threading.current_thread().name)
 
     assert miniloop.run(main()).startswith("miniloop")
+
+
+def test_a_call_that_fails_unseen_is_reported_as_a_future(loop_factory: LoopFactory) -> None:
+    loop = loop_factory()
+    messages: list[str] = []
+    loop.set_exception_handler(lambda loop, context: messages.append(context["message"]))
+
+    async def main() -> None:
+        loop.run_in_executor(None, int, "x")
+        await loop.shutdown_default_executor()
+        await asyncio.sleep(0.01)
+
+    loop.run_until_complete(main())
+    gc.collect()
+    loop.close()
+    assert messages == ["Future exception was never retrieved"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from miniloop.kernel.wakeup import TRIES
 
 Run = Callable[..., Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -288,3 +290,45 @@ def test_signals_arrive_after_the_wake_up_was_replaced() -> None:
 
     loop.run_until_complete(asyncio.wait_for(main(), 10))
     loop.close()
+
+
+class FailingReader:
+    """Stands in for the reading end of a wake-up: some reads fail, the first or a later one."""
+
+    def __init__(self, reader: Any, failing: list[bool]) -> None:
+        self._reader = reader
+        self._failing = failing
+
+    def recv(self, size: int) -> bytes:
+        if self._failing and self._failing.pop(0):
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        data: bytes = self._reader.recv(size)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+@pytest.mark.parametrize("failing", [[True], [True] * TRIES, [False, *[True] * TRIES]])
+def test_no_signal_is_lost_when_the_wake_up_cannot_be_read(failing: list[bool]) -> None:
+    loop = miniloop.new_event_loop()
+    reports: list[Any] = []
+    loop.set_exception_handler(lambda loop, context: reports.append(context["message"]))
+    lasts = len(failing) >= TRIES
+    wakeup = loop.wakeup
+
+    async def main() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, first.set)
+        loop.add_signal_handler(signal.SIGUSR2, second.set)
+        wakeup._reader = FailingReader(wakeup._reader, failing)  # type: ignore[assignment]
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        await first.wait()
+        await second.wait()
+        loop.remove_signal_handler(signal.SIGUSR1)
+        loop.remove_signal_handler(signal.SIGUSR2)
+
+    loop.run_until_complete(asyncio.wait_for(main(), 10))
+    loop.close()
+    assert len(reports) == lasts, "it was replaced"

@@ -1,0 +1,155 @@
+"""What the rooms may ask of each other, in one place.
+
+A part is handed what it needs and does not import who made it: a handle knows its loop, but not
+the `Scheduler`. What it may ask there is written here. What is not written here is private to the
+file that has it. mypy checks both sides; at run time nothing is checked and nothing is paid.
+
+The leaves of the kernel (`poller`, `timers`, `wakeup`) stand below this file: they are given no
+loop. Everything else that is given one stands above.
+
+The trap: a method that the kernel or `net` calls although only `EventLoop` has it is a call that
+goes up, which no import shows. Each is named here, under "calls up". Take from those lists what you
+can; before you add to them, hand the part what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine, MutableSet
+from contextvars import Context
+from traceback import StackSummary
+from typing import Any, Protocol, TypeVar, TypeVarTuple
+from weakref import ref
+
+from miniloop.kernel.poller import Poller
+from miniloop.kernel.timers import TimerQueue
+from miniloop.kernel.wakeup import Wakeup
+
+__all__ = ["CompleteLoop", "Entry", "Loop", "ReportedFuture", "ReportedTask"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Entry(Protocol):
+    """What the ready queue holds, and what waits for a future: a `Handle` or a `Task`."""
+
+    def _run(self) -> None: ...  # its turn has come
+    def _wake(self, future: Any, /) -> None: ...  # `future` is done: queue yourself
+
+
+class Loop(Protocol):
+    """A `Scheduler`, as the parts of it see it that it hands itself to."""
+
+    # The parts, each explained in the file of its class.
+    poller: Poller
+    timers: TimerQueue
+    wakeup: Wakeup
+
+    # State. What has an underscore belongs to the kernel; `net` and `system` leave it alone.
+    tasks: MutableSet[Any]  # all that are not done
+    asleep: bool
+    needs_recovery: bool
+    _ready: deque[Any]
+    _thread_id: int | None  # None if it does not run
+
+    # Scheduling.
+    enqueue: Callable[[Any], object]  # the way into `_ready`, for the loop's own thread
+
+    @property
+    def make_handle(self) -> Callable[..., Entry]: ...
+    def create_future(self) -> asyncio.Future[Any]: ...
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle: ...
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle: ...
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> asyncio.TimerHandle: ...
+    def time(self) -> float: ...
+    def is_running(self) -> bool: ...
+    def is_closed(self) -> bool: ...
+
+    # Descriptors.
+    def watch_reader(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> object: ...
+    def watch_writer(
+        self,
+        fd: int,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> object: ...
+    def unwatch_reader(self, fd: int) -> bool: ...
+    def unwatch_writer(self, fd: int) -> bool: ...
+    def unwatch(self, fd: int) -> None: ...
+
+    # Calls up: `EventLoop` has it, and the kernel asks for it.
+    slow_callback_duration: float
+
+    def get_debug(self) -> bool: ...
+    def call_exception_handler(self, context: dict[str, Any]) -> None: ...
+    def create_task(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]: ...
+
+
+class CompleteLoop(Loop, Protocol):
+    """The `EventLoop`, as those parts see it to which the scheduler alone would not do."""
+
+    # Calls up, of the kernel.
+    own_clock: Callable[[], float]  # to go back to, when one that was set is deleted
+
+    def use_clock(self, clock: Callable[[], float]) -> None: ...
+    def default_exception_handler(self, context: dict[str, Any]) -> None: ...
+
+    # Calls up, of `net`. Users replace the methods to see or change what they do.
+    transports: dict[int, ref[Any]]  # who owns a descriptor: see `net.ownership`
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]: ...
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]: ...
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None: ...
+
+    # Calls up, of `system`: the pipes of a process are made by `net`, its neighbour.
+    async def connect_read_pipe(self, protocol_factory: Callable[[], Any], pipe: Any) -> Any: ...
+    async def connect_write_pipe(self, protocol_factory: Callable[[], Any], pipe: Any) -> Any: ...
+
+
+class ReportedFuture(Protocol):
+    """A future, as those see it who report what became of it."""
+
+    _source_traceback: StackSummary | None
+
+    @property
+    def _loop(self) -> Loop: ...
+    @property
+    def _exception(self) -> BaseException | None: ...
+    def _twin(self) -> ReportedFuture: ...  # a copy of its state
+
+
+class ReportedTask(ReportedFuture, Protocol):
+    """A task, likewise."""
+
+    _coro: Any
+
+    def cancelled(self) -> bool: ...
+    def outlive_loop(self) -> None: ...
+    def have_no_last_words(self) -> None: ...

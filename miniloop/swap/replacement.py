@@ -1,0 +1,18 @@
+"""Which file puts our loop in the place of those of which module."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from miniloop.swap import foreign, names, report
+
+__all__ = ["imported"]
+
+
+def imported(module: ModuleType) -> None:
+    """Put our loop in the place of those of a module that has just been imported."""
+    if module.__name__ == "asyncio":
+        names.replace()
+        report.count_if_wanted()
+    else:
+        foreign.replace(module)
