@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.frontier.order import FIRST_PAUSE, Order
+from crawler.loops import loop_factory
 
 Run = Callable[..., Any]
 
@@ -144,6 +146,29 @@ def test_who_waits_is_woken_by_a_new_one_and_by_the_clock(run: Run) -> None:
         return got
 
     assert sorted(run(main)) == ["a1", "a2", "a3", "b1", "b2", "b3"]
+
+
+@pytest.mark.parametrize("name", ["miniloop", "asyncio", "uvloop"])
+def test_many_may_wait_for_a_time_that_is_all_but_there(name: str) -> None:
+    if name == "uvloop":
+        pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        for _ in range(20):
+            order: Order[str] = Order(8, 0.0002)
+            order.add("a", "a1")
+            order.add("a", "a2")
+            assert order.take() == ("a", "a1")
+            waiting = [asyncio.create_task(order.wait()) for _ in range(3)]
+            async with asyncio.timeout(20):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            order.wake_all()
+            await asyncio.gather(*waiting)
+            assert order.take() == ("a", "a2")
+            order.close()
+
+    with asyncio.Runner(loop_factory=loop_factory(name)) as runner:
+        runner.run(main())
 
 
 def test_one_who_is_woken_and_cancelled_passes_it_on(run: Run) -> None:
