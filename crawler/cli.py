@@ -1,5 +1,7 @@
 """The command: ``crawler [urls.txt | URL ...] [-o foundurls.txt]``, also ``python -m crawler``.
 
+``crawler fetch URL`` is a command of its own, see :mod:`crawler.fetch`.
+
 The list and the output may be files, pipes or devices; ``-`` is standard input and output. What the
 command says about its work goes to standard error, so that standard output can be data.
 
@@ -18,13 +20,14 @@ import sys
 from collections.abc import Sequence
 
 from .crawl import crawl
+from .fetch import fetch
 from .files import Files, check_files
 from .frontier import Guard, Journal, State, count_urls
 from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
-from .options import make_client, make_parser, manners_of, scope_of, tls_of, urls_of
+from .options import make_client, make_parser, manners_of, scope_of, terms_of, tls_of, urls_of
 from .output import format_for
 from .progress import progress, say
 from .summary import Summary
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["fetch"]:
+        return fetch(arguments[1:])
     parser = make_parser()
     options = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
@@ -78,7 +84,9 @@ def _state(options: argparse.Namespace, files: Files) -> State | None:
         raise OSError("--append and --state do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with --state the output must be a file, not {files.output}")
-    return State(options.state, files.output, resume=options.resume)
+    return State(
+        options.state, files.output, resume=options.resume, terms=terms_of(options, files.output)
+    )
 
 
 def _run(
@@ -103,7 +111,8 @@ def _run(
             first = first.exceptions[0]
         say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
         code = BAD_FILE
-    say("\n".join(summary.lines()), sys.stderr)
+    if not options.quiet:
+        say("\n".join(summary.lines()), sys.stderr)
     try:
         files.write_summary(summary.json() + "\n")
     except OSError as error:
@@ -143,7 +152,7 @@ async def _crawl_until_signal(
     form = format_for(files.output, options.format)
     guard = Guard()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total) as observer:
+    with progress(files.name, total, quiet=options.quiet) as observer:
         try:
             async with make_client(options, tls, guard, form) as client:
                 await crawl(

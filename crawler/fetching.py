@@ -20,6 +20,7 @@ from .http import (
 from .http.charset import utf8_steps
 from .http.mime import content_type, is_html, is_xhtml, may_be_html
 from .http.redirects import MAX_REDIRECTS, STATUSES, destination
+from .http.trace import STEPS
 from .http.url import reference_in
 from .output import Record
 from .page import PageLinks, Turns, link_steps
@@ -61,12 +62,15 @@ class Visit:
 
     def record(self, depth: int) -> Record:
         """All there is to say about it."""
-        record = Record(self.job.source, depth)
-        record.seconds = round(self.seconds, 6)
-        record.timings = {name: round(seconds, 6) for name, seconds in self.timings.items()}
-        record.final_url = (self.there or self.url).href
-        record.links = self.links
-        record.charset = self.codec
+        record = Record(
+            self.job.source,
+            depth,
+            final_url=(self.there or self.url).href,
+            charset=self.codec,
+            seconds=round(self.seconds, 6),
+            timings={name: round(seconds, 6) for name, seconds in self.timings.items()},
+            links=self.links,
+        )
         if self.reply is not None:
             self._add_reply(record, self.reply)
         if self.response is not None:
@@ -82,7 +86,8 @@ class Visit:
         record.size = reply.wire_bytes
         found = content_type(reply.headers.get("content-type", ""))
         record.type = "" if found is None else found.essence
-        record.flags = sorted({*reply.flags, *self.flags})
+        if reply.flags or self.flags:
+            record.flags = sorted({*reply.flags, *self.flags})
 
 
 class Fetcher:
@@ -186,10 +191,12 @@ class _Look:
 _timings: contextvars.ContextVar[dict[str, float]] = contextvars.ContextVar("timings")
 
 
+# The step that an event ends; others are not looked at.
+_ENDS = {f"{name}.{how}": name for name in STEPS for how in ("complete", "failed")}
+
+
 def keep_timings(event: str, info: Mapping[str, Any]) -> None:
-    """A trace for the client: adds up, for each page, how long its phases took."""
-    if "seconds" in info:
-        timings = _timings.get(None)
-        if timings is not None:
-            name = event.partition(".")[0]
-            timings[name] = timings.get(name, 0.0) + info["seconds"]
+    """A trace for the client: adds up, for each page, how long its steps took."""
+    name = _ENDS.get(event)
+    if name is not None and (timings := _timings.get(None)) is not None:
+        timings[name] = timings.get(name, 0.0) + info["seconds"]

@@ -11,7 +11,7 @@ from .fetching import keep_timings
 from .files import DEFAULT_OUTPUT
 from .frontier import PER_HOST, Guard, Scope
 from .http import Client, Limits, Retry, tls_context
-from .output import FORMATS, Format
+from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
 
 EXAMPLES = """\
@@ -22,6 +22,7 @@ examples:
                                                        a record of each page up to three links away
   crawler urls.txt --depth 2 -o links.tsv --state crawl.db --resume
                                                        begin, or go on where it was interrupted
+  crawler fetch https://example.org -i --timings       print one page; crawler fetch --help
 
 Exit codes: 0 all fetched, 1 some failed, 2 bad usage, 3 a file failed, 130 interrupted.
 """
@@ -72,6 +73,16 @@ def scope_of(options: argparse.Namespace) -> Scope:
         max_per_host=options.max_per_host,
         sitemaps=options.sitemaps,
     )
+
+
+def terms_of(options: argparse.Namespace, output: Path) -> str:
+    """What must not change while a crawl is gone on with, in words."""
+    words = [f"--format {format_for(output, options.format).name}", f"--depth {options.depth}"]
+    words += [f"--links {','.join(sorted(options.links))}"]
+    words += ["--same-host"] * options.same_host + ["--same-site"] * options.same_site
+    words += [f"--allow {pattern.pattern}" for pattern in options.allow]
+    words += [f"--deny {pattern.pattern}" for pattern in options.deny]
+    return " ".join(words + ["--sitemaps"] * options.sitemaps)
 
 
 # How often a page is asked for again whose server is too busy, where links are followed.
@@ -168,6 +179,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--summary", type=Path, metavar="FILE", help="write the summary there as well, as JSON"
+    )
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
     )
     group.add_argument(
         "--state",

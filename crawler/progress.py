@@ -121,6 +121,13 @@ class BarProgress(PlainProgress):
         self._bar.set_postfix_str(text, refresh=False)
 
 
+class NoProgress(PlainProgress):
+    """Says nothing."""
+
+    def say(self, text: str) -> None:
+        """Leave it."""
+
+
 def say(text: str, stream: TextIO) -> None:
     """Print one line, unless nobody reads there any more: that is no reason to stop a crawl."""
     try:
@@ -138,9 +145,13 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def progress(list_name: str, total: int | None, stream: TextIO | None = None) -> PlainProgress:
+def progress(
+    list_name: str, total: int | None, stream: TextIO | None = None, *, quiet: bool = False
+) -> PlainProgress:
     """The bar if ``stream`` (standard error) is a terminal, else the plain lines."""
     stream = stream or sys.stderr
+    if quiet:
+        return NoProgress(list_name, total, stream)
     kind = BarProgress if stream.isatty() else PlainProgress
     return kind(list_name, total, stream)
 

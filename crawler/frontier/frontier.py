@@ -25,8 +25,10 @@ from .reading import URLList
 from .scope import Bounds, Scope
 from .sitemaps import MAX_LEVELS, MAX_SITEMAPS
 
-# Fewer URLs than this in the queues, and more of the list is read.
+# Fewer URLs than this in the queues, and more of the list is read. So it is while a worker has
+# nothing to do, for what waits may all be of one slow host; but there is an end to that.
 LOW_WATER = 1_000
+HIGH_WATER = 20_000
 PER_HOST = 8
 
 
@@ -108,8 +110,10 @@ class Frontier:
             if self._failure is not None:
                 raise self._failure
             taken = order.take()
-            if order.waiting < LOW_WATER and not self._list.exhausted and self._reading is None:
-                self._reading = asyncio.create_task(self._read())
+            if self._reading is None and not self._list.exhausted:
+                enough = LOW_WATER if taken is not None else HIGH_WATER
+                if order.waiting < enough:
+                    self._reading = asyncio.create_task(self._read())
             if taken is not None:
                 item = taken[1]
                 return item if isinstance(item, Job) else Job(item, URL(item), named=False)

@@ -64,6 +64,7 @@ class Order(Generic[T]):
         self._later: list[tuple[float, int, Host[T]]] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self.waiting = 0
         self.running = 0
 
@@ -192,9 +193,11 @@ class Order(Generic[T]):
             return
         when = self._later[0][0]
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._rings_at <= when:
                 return
             self._timer.cancel()
+        # Noted here, as uvloop's handle of a time that has passed does not know it.
+        self._rings_at = when
         self._timer = self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:

@@ -37,7 +37,7 @@ class Rules:
     __slots__ = ("_agent", "_parsed", "_problem", "delay", "until")
 
     def __init__(
-        self, agent: str, parsed: Protego | None, until: float, problem: str | None = None
+        self, agent: str, parsed: Protego | None, until: float, problem: HTTPError | None = None
     ) -> None:
         self._agent = agent
         self._parsed = parsed
@@ -47,9 +47,17 @@ class Rules:
         self.delay = min(asked or 0.0, LONGEST_DELAY)
 
     def check(self, url: URL) -> None:
-        """Raise :class:`Disallowed` if ``url`` should not be fetched."""
-        if self._problem is not None:
-            raise Disallowed(url.href, self._problem)
+        """Raise :class:`Disallowed` if ``url`` should not be fetched.
+
+        Where the server cannot be spoken to at all it is the error that says so: there is no page
+        either.
+        """
+        problem = self._problem
+        if problem is not None:
+            text = f"{url.origin}/robots.txt cannot be had: {problem.detail}"
+            if isinstance(problem, RefusedResponse):
+                raise Disallowed(url.href, text)
+            raise type(problem)(url.href, text) from problem
         if self._parsed is not None and not self._parsed.can_fetch(url.href, self._agent):
             raise Disallowed(url.href, f"{url.origin}/robots.txt asks not to fetch it")
 
@@ -101,8 +109,7 @@ class Robots:
         except _NoFile:
             return Rules(self._agent, None, now + GOOD_FOR)
         except HTTPError as error:
-            text = f"{url} cannot be had: {error.reason}: {error.detail}"
-            return Rules(self._agent, None, now + UNREACHABLE_FOR, text)
+            return Rules(self._agent, None, now + UNREACHABLE_FOR, error)
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
         if len(text) <= PARSED_AT_ONCE:
             parsed = Protego.parse(text)

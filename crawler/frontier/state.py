@@ -18,7 +18,12 @@ from .journal import Entry, Note
 VERSION = 1
 
 _TABLES = """
-create table crawl (version integer not null, output text not null, written integer not null);
+create table crawl (
+    version integer not null,
+    output text not null,     -- the file, and how much of it is committed
+    written integer not null,
+    terms text not null       -- what the crawl is of
+);
 create table pages (
     url text primary key,
     source text not null,     -- the line of the list, or ''
@@ -39,14 +44,16 @@ _SQL = {
 class State:
     """A crawl's state in the file ``path``; ``with`` it.
 
-    ``output`` is what the crawl writes: a state belongs to one. Without ``resume`` the file must
-    not be there yet; with it, it may be.
+    ``output`` is what the crawl writes: a state belongs to one, and to a crawl of certain
+    ``terms``, which are text. Without ``resume`` the file must not be there yet; with it, it may
+    be.
     """
 
-    def __init__(self, path: Path, output: Path, *, resume: bool) -> None:
+    def __init__(self, path: Path, output: Path, *, resume: bool, terms: str = "") -> None:
         self._path = path
         self._output = str(output.absolute())
         self._resume = resume
+        self._terms = terms
         self._notes: list[Note] = []
         self._database: sqlite3.Connection
         self.written = 0
@@ -86,13 +93,16 @@ class State:
         if not execute("select 1 from sqlite_master where name = 'crawl'").fetchall():
             for statement in _TABLES.split(";"):
                 execute(statement)
-            execute("insert into crawl values (?, ?, 0)", (VERSION, self._output))
-        version, output, self.written = execute("select * from crawl").fetchone()
+            execute("insert into crawl values (?, ?, 0, ?)", (VERSION, self._output, self._terms))
+        version, output, self.written, terms = execute("select * from crawl").fetchone()
         execute("commit")
         if version != VERSION:
             raise OSError(f"{self._path} was written by another version of the crawler")
         if output != self._output:
             raise OSError(f"{self._path} belongs to the output {output}, not {self._output}")
+        if terms != self._terms:
+            text = f"{self._path} holds a crawl with {terms}, not with {self._terms}"
+            raise OSError(f"{text}: what it left out before would stay left out")
 
     @property
     def pending(self) -> bool:

@@ -21,14 +21,24 @@ class Deadline:
     write.
     """
 
-    __slots__ = ("_abort", "_at", "_loop", "_timer", "busy", "expired", "read_limit", "total",
-                 "write_limit")  # fmt: skip
+    __slots__ = (
+        "_abort",
+        "_at",
+        "_loop",
+        "_rings_at",
+        "_timer",
+        "busy",
+        "expired",
+        "read_limit",
+        "total",
+        "write_limit",
+    )
 
     def __init__(self, abort: Callable[[], None], read_limit: float, write_limit: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._abort = abort
         self._timer: asyncio.TimerHandle | None = None
-        self._at = 0.0
+        self._at = self._rings_at = 0.0
         self.read_limit = read_limit
         self.write_limit = write_limit
         self.total = 0.0
@@ -40,12 +50,11 @@ class Deadline:
         if at > self.total:
             at = self.total
         self._at = at
-        timer = self._timer
-        if timer is None:
-            self._timer = self._loop.call_at(at, self._check)
-        elif at < timer.when():
-            timer.cancel()
-            self._timer = self._loop.call_at(at, self._check)
+        if self._timer is None:
+            self._set_timer(at)
+        elif at < self._rings_at:
+            self._timer.cancel()
+            self._set_timer(at)
 
     def shorten(self, seconds: float) -> None:
         """Leave no more than ``seconds`` for all."""
@@ -67,12 +76,17 @@ class Deadline:
             return WriteTimeout(url.href, text)
         return ReadTimeout(url.href, f"the server was silent for {self.read_limit:g} seconds")
 
+    def _set_timer(self, at: float) -> None:
+        # Noted here, as uvloop's handle of a time that has passed does not know it.
+        self._rings_at = at
+        self._timer = self._loop.call_at(at, self._check)
+
     def _check(self) -> None:
         self._timer = None
         if not self.busy:
             return
         if self._loop.time() < self._at:
-            self._timer = self._loop.call_at(self._at, self._check)
+            self._set_timer(self._at)
         else:
             self.expired = True
             self._abort()

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 
 from .dial import Permit, dial
-from .errors import ConnectionLost, ConnectTimeout, TLSError, TLSTimeout, TotalTimeout
+from .errors import ConnectError, ConnectionLost, ConnectTimeout, TLSError, TLSTimeout, TotalTimeout
 from .limits import Limits
 from .proxy import Proxy, open_tunnel, through_socks
 from .resolver import Resolver
@@ -60,6 +60,8 @@ class Opener:
 
     async def _open(self, url: URL, proxy: Proxy | None, limits: Limits) -> Stream:
         trace = self._trace
+        if proxy is not None:
+            self._check_literal(url)
         if proxy is None:
             sock = await dial(
                 url.href, url.server_name, url.port, self._resolver, trace, self._permit
@@ -83,6 +85,14 @@ class Opener:
         except BaseException:
             sock.close()
             raise
+
+    def _check_literal(self, url: URL) -> None:
+        """Ask for leave to have a proxy connect to an address; names are the proxy's to resolve."""
+        host = url.server_name
+        if self._permit is None or not (":" in host or host.rpartition(".")[2].isdigit()):
+            return
+        if not self._permit(host, host):
+            raise ConnectError(url.href, f"{host} must not be connected to")
 
     async def _handshake(self, url: URL, stream: TLSStream, seconds: float) -> None:
         try:

@@ -23,9 +23,32 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 Trace = Callable[[str, Mapping[str, Any]], None]
+
+
+class _Events(NamedTuple):
+    """The names of a step's events, which are not put together each time."""
+
+    started: str
+    complete: str
+    failed: str
+
+
+STEPS = (
+    "acquire",
+    "resolve",
+    "connect_tcp",
+    "connect_proxy",
+    "start_tls",
+    "send_request",
+    "receive_head",
+    "receive_body",
+    "redirect",
+    "retry",
+)
+_EVENTS = {name: _Events(f"{name}.started", f"{name}.complete", f"{name}.failed") for name in STEPS}
 
 
 class _Span:
@@ -37,7 +60,7 @@ class _Span:
 
     def __enter__(self) -> None:
         self._started = time.perf_counter()
-        self._trace(f"{self._name}.started", self._info)
+        self._trace(_EVENTS[self._name].started, self._info)
 
     def __exit__(
         self,
@@ -47,10 +70,10 @@ class _Span:
     ) -> None:
         seconds = time.perf_counter() - self._started
         if error is None:
-            self._trace(f"{self._name}.complete", {**self._info, "seconds": seconds})
+            self._trace(_EVENTS[self._name].complete, {**self._info, "seconds": seconds})
         else:
             info = {**self._info, "seconds": seconds, "error": error}
-            self._trace(f"{self._name}.failed", info)
+            self._trace(_EVENTS[self._name].failed, info)
 
 
 class _Off:

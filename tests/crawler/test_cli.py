@@ -508,6 +508,7 @@ def test_a_page_named_on_the_command_line_is_followed_alike_on_every_loop(
         cwd=tmp_path,
     )
     assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
     lines = (tmp_path / "pages.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     links = {(record["url"], link) for record in records for link in record["links"]}

@@ -29,7 +29,7 @@ NEAR = Scope(depth=9, same_host=True)
 
 async def follow(
     tmp_path: Path,
-    *urls: str,
+    *urls: str | Path,
     scope: Scope = NEAR,
     notes: Notes | None = None,
     private: bool = True,
@@ -41,7 +41,7 @@ async def follow(
     permit = None if private else guard.permit
     async with client or Client(permit=permit, limits=Limits(total=5)) as client:
         return await crawl(
-            list(urls),
+            urls[0] if isinstance(urls[0], Path) else [str(url) for url in urls],
             tmp_path / "found.txt",
             client,
             notes or Notes(),
@@ -151,6 +151,20 @@ def test_robots_txt_is_read_as_the_rfc_says(
         assert asked(server).count("/robots.txt") == 1
 
 
+def test_a_server_without_robots_txt_because_there_is_no_server_is_a_failure(
+    run: Run, tmp_path: Path, at: Addresses
+) -> None:
+    page = anchors(f"{at.nobody}/a", f"{at.nobody}/b", "http://no-such-host.invalid/")
+    notes = Notes()
+    with serving(pages({"/": page})) as server:
+        scope, manners = Scope(depth=1), Manners(robots="crawler")
+        summary = run(
+            lambda: follow(tmp_path, server.url, scope=scope, manners=manners, notes=notes)
+        )
+    assert summary.failures == {"refused": 2, "DNS": 1}
+    assert summary.disallowed == 0
+
+
 def test_a_crawl_delay_is_kept(run: Run, tmp_path: Path) -> None:
     answers = {
         "/robots.txt": _text(b"User-agent: *\nCrawl-delay: 0.2\n"),
@@ -196,7 +210,7 @@ def test_a_server_that_stays_busy_is_a_failure_in_the_end(run: Run, tmp_path: Pa
 
 
 def test_a_slow_host_does_not_hold_the_others_back(run: Run, tmp_path: Path) -> None:
-    """A host whose pages never come has a hundred of them at the head of the list."""
+    """A host whose pages never come has thousands of them at the head of the list."""
 
     def silent(peer: Peer) -> None:
         while peer.request():
@@ -204,9 +218,10 @@ def test_a_slow_host_does_not_hold_the_others_back(run: Run, tmp_path: Path) -> 
 
     async def main(slow: str, quick: str) -> list[str]:
         notes = Notes()
-        urls = [f"{slow}/{number}" for number in range(100)] + [f"{quick}/"]
+        urls = [f"{slow}/{number}" for number in range(5_000)] + [f"{quick}/"]
+        (tmp_path / "urls.txt").write_text("\n".join(urls))
         crawling = asyncio.create_task(
-            follow(tmp_path, *urls, notes=notes, concurrency=10, client=Client())
+            follow(tmp_path, tmp_path / "urls.txt", notes=notes, concurrency=10, client=Client())
         )
         async with asyncio.timeout(20):
             while len(notes.pages) < 5:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crawler.frontier.order import FIRST_PAUSE, Order
+from crawler.loops import loop_factory
 
 Run = Callable[..., Any]
 
 
 @contextlib.contextmanager
-def clock(monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
+def clock() -> Iterator[list[float]]:
     """The time of the running loop as a list of one number that a test moves."""
     loop = asyncio.get_running_loop()
     now = [loop.time()]
@@ -145,6 +148,29 @@ def test_who_waits_is_woken_by_a_new_one_and_by_the_clock(run: Run) -> None:
     assert sorted(run(main)) == ["a1", "a2", "a3", "b1", "b2", "b3"]
 
 
+@pytest.mark.parametrize("name", ["miniloop", "asyncio", "uvloop"])
+def test_many_may_wait_for_a_time_that_is_all_but_there(name: str) -> None:
+    if name == "uvloop":
+        pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        for _ in range(20):
+            order: Order[str] = Order(8, 0.0002)
+            order.add("a", "a1")
+            order.add("a", "a2")
+            assert order.take() == ("a", "a1")
+            waiting = [asyncio.create_task(order.wait()) for _ in range(3)]
+            async with asyncio.timeout(20):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            order.wake_all()
+            await asyncio.gather(*waiting)
+            assert order.take() == ("a", "a2")
+            order.close()
+
+    with asyncio.Runner(loop_factory=loop_factory(name)) as runner:
+        runner.run(main())
+
+
 def test_one_who_is_woken_and_cancelled_passes_it_on(run: Run) -> None:
     async def main() -> None:
         order: Order[str] = Order(8)
@@ -157,3 +183,71 @@ def test_one_who_is_woken_and_cancelled_passes_it_on(run: Run) -> None:
         assert first.cancelled()
 
     run(main)
+
+
+STEP = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from("abc")),
+    st.tuples(st.just("take"), st.none()),
+    st.tuples(st.just("done"), st.booleans()),
+    st.tuples(st.just("busy"), st.sampled_from([None, 0.0, 3.0])),
+    st.tuples(st.just("space out"), st.sampled_from([0.5, 2.0])),
+    st.tuples(st.just("later"), st.sampled_from([0.1, 1.0, 5.0])),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(STEP, max_size=60), st.integers(1, 3), st.sampled_from([0.0, 1.0]))
+def test_whatever_happens_nothing_is_lost_and_no_limit_is_passed(
+    steps: list[tuple[str, Any]], limit: int, delay: float
+) -> None:
+    async def main() -> None:
+        with clock() as now:
+            order: Order[int] = Order(limit, delay)
+            added, got = 0, list[int]()
+            running: list[str] = []
+            not_before: dict[str, float] = {}
+
+            def take() -> bool:
+                one = order.take()
+                if one is None:
+                    return False
+                name, item = one
+                assert now[0] >= not_before.get(name, 0.0)
+                running.append(name)
+                assert running.count(name) <= limit
+                got.append(item)
+                not_before[name] = now[0] + delay
+                return True
+
+            for step, value in steps:
+                if step == "add":
+                    order.add(value, added)
+                    added += 1
+                elif step == "take":
+                    take()
+                elif step == "later":
+                    now[0] += value
+                elif running and step == "done":
+                    order.done(running.pop(), good=value)
+                elif running and step == "busy":
+                    order.leave_alone(running[-1], value)
+                    not_before[running[-1]] = now[0] + (value or 0.0)
+                    order.done(running.pop(), good=False)
+                elif running and step == "space out":
+                    order.space_out(running[-1], value)
+            for _ in range(10_000):
+                if not order.waiting and not running:
+                    break
+                if not take():
+                    if running:
+                        order.done(running.pop())
+                    else:
+                        now[0] += 1.0
+            assert sorted(got) == list(range(added))
+            assert (order.waiting, order.running) == (0, 0)
+            now[0] += 1_000
+            assert order.take() is None
+            assert not order._hosts
+            order.close()
+
+    asyncio.run(main())

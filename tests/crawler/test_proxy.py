@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crawler.http import URL, Client, InvalidURL, ProxyError, Response
+from crawler.http import URL, Client, ConnectError, InvalidURL, ProxyError, Response
 from crawler.http.proxy import Proxies, Proxy
 from tests.crawler.scripted import Peer, polite, saying, serving
 from tests.crawler.test_tls import client_context, server_context
@@ -209,3 +209,19 @@ def test_no_proxy_names_who_is_reached_directly(
 ) -> None:
     proxies = environment(HTTP_PROXY="http://proxy", NO_PROXY=exempt)
     assert (key(proxies, url) is None) == direct
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "0x7f.1", "2130706433"])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_proxy_is_not_asked_for_an_address_that_is_not_permitted(
+    run: Run, host: str, scheme: str
+) -> None:
+    async def main(proxy: str) -> None:
+        permit = lambda _host, _address: False  # noqa: E731
+        async with Client(proxy=proxy, permit=permit) as client:
+            with pytest.raises(ConnectError, match="must not be connected to"):
+                await client.get(f"http://{host}/")
+
+    with serving(polite) as server:
+        run(main, server.url.replace("http", scheme))
+        assert server.connections == 0

@@ -186,6 +186,13 @@ def test_a_state_that_is_there_is_not_begun_anew_and_its_output_stays(tmp_path: 
         assert "go on with it by --resume" in again.stderr
         resumed = run_command(server.url, "--state", "crawl.db", "--resume", cwd=tmp_path)
         assert resumed.returncode == 0, resumed.stderr
+        further = run_command(
+            *(server.url, "--state", "crawl.db", "--resume", "--depth", "1"), cwd=tmp_path
+        )
+        assert further.returncode == 2
+        assert (
+            "holds a crawl with --format tsv --depth 0 --links a,area, not with" in further.stderr
+        )
         assert len(server.requests) == 1
     assert len(links_in(tmp_path / "foundurls.txt")) == 1
     assert not (tmp_path / "foundurls.txt.1").exists()
