@@ -414,6 +414,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is CLOSING:
             self._move(Event.PEER_DONE)
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
+            # The last data and the end may come at once, and who is woken by the data shall have a
+            # turn before it is too late to answer.
             self._loop.call_soon(self._close_below)
 
     def _close_below(self) -> None:

@@ -172,17 +172,10 @@ class SSLTransport(asyncio.Transport):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
     def tell_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. Nothing is told after this.
-
-        The protocol is told on the next turn: the last data, the end and the loss may all come at
-        once, and who is woken by the data shall have a turn before it is too late to answer.
-        """
+        """The connection is gone. Nothing is told after this."""
+        protocol, self._protocol = self._protocol, None
         self._closing = True
         self.marks.forget()
-        self._loop.call_soon(self._finish, exc)
-
-    def _finish(self, exc: BaseException | None) -> None:
-        protocol, self._protocol = self._protocol, None
         if self._connected:
             protocol.connection_lost(exc)
 
