@@ -6,9 +6,9 @@ it leads to is nearer too. Waiting at each depth for the slowest page would sett
 slow host hold up all others. Instead the depth of a page is lowered when a shorter way is found,
 and the links of a page that has been fetched are kept for as long as that may still happen.
 
-That is not long. Let the *least* depth be the smallest of a page that waits or is in work. A page
-that is yet to be found lies deeper than that, so nothing changes any more at ``least + 1`` and
-above.
+That is not long. Let the *least* depth be the smallest of a page that waits or is in work. What is
+yet to be found lies as deep as that, if a redirect leads to it, or deeper. So nothing changes any
+more at ``least`` and above.
 """
 
 import zlib
@@ -51,7 +51,7 @@ class Known:
     def add_closed(self, url: str, depth: int, kept: bytes | None = None) -> None:
         """Note a URL that needs no fetching, with what :meth:`close` said was to be kept of it."""
         self._depth[url] = depth
-        if depth > self._least + 1:
+        if depth > self._least:
             self._kept.setdefault(depth, {})[url] = _NOTHING if kept is None else kept
 
     def close(self, url: str, links: Iterable[str], *, redirect: bool = False) -> bytes | None:
@@ -61,7 +61,7 @@ class Known:
         if they may be needed again.
         """
         depth = self._depth[url]
-        if depth <= self._least + 1:
+        if depth <= self._least:
             return None
         text = ("\n" if redirect else "") + "\n".join(links)
         kept = zlib.compress(text.encode(), 1)
@@ -108,7 +108,7 @@ class Known:
                 self._open[before] -= 1
                 self._open[depth] = self._open.get(depth, 0) + 1
                 continue
-            if depth > self._least + 1:
+            if depth > self._least:
                 self._kept.setdefault(depth, {})[url] = kept
             links = zlib.decompress(kept).decode()
             step = 0 if links.startswith("\n") else 1
@@ -118,7 +118,7 @@ class Known:
         while self._least <= self._limit and not self._open.get(self._least):
             self._open.pop(self._least, None)
             self._least += 1
-            self._kept.pop(self._least + 1, None)
+            self._kept.pop(self._least, None)
 
 
 _NOTHING = zlib.compress(b"")
