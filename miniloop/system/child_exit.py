@@ -84,7 +84,11 @@ class PidfdWatch:
     def _ended(self) -> None:
         # In this order: as long as the descriptor is open, we are called again, and so nothing is
         # lost if Ctrl-C strikes in between.
-        self._on_exit(reap(self._process))
+        try:
+            self._on_exit(reap(self._process))
+        except Exception:
+            self.close()  # it would fail again
+            raise
         self.close()
 
     def close(self) -> None:

@@ -25,8 +25,9 @@ import miniloop
 from miniloop.kernel.scheduler import Scheduler
 
 OURS = str(Path(miniloop.__file__).parent)
-# What the interpreter itself calls when something is collected: it swallows what these raise.
-COLLECTED = ("forget", "__del__")
+# What the interpreter itself calls when something is collected: it swallows what that raises. (A
+# generator that is dropped half-way is, too.)
+COLLECTED = ("forget", "_forget", "__del__", "<genexpr>")
 Scenario = Callable[[asyncio.AbstractEventLoop], Coroutine[Any, Any, Any]]
 
 
