@@ -23,8 +23,9 @@ Invariants:
    queue. One of them sees the other.
 3. Everything but `call_soon_threadsafe` (and `stop`, `is_running`, `is_closed`, `time`) belongs to
    the thread that runs the loop.
-4. A ready descriptor or a due timer is served after the turn in which it became so, or after at
-   most `VISIT_INTERVAL` of turns and the one turn that was begun within it.
+4. A timer is served after the turn in which it falls due. A descriptor is served after the turn in
+   which it turns ready, or after at most `VISIT_INTERVAL` of turns and the one turn that was begun
+   within it.
 5. An exception that leaves `run_turns` (Ctrl-C, mostly) leaves nothing behind half done: see
    `recovery`.
 
