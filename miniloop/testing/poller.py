@@ -74,16 +74,16 @@ class VirtualPoller(Poller):
                 return events
             if self.threads.busy and self._wait_for_threads():
                 continue
-            moment = self._next_moment()
+            moment = self.next_moment()
             if self._wait_outside(moment):
                 continue
             if self.threads.strangers() and self.threads.wait_for_strangers(last=moment is None):
                 continue
             if moment is None:
-                self._stop(EverybodyWaits(self._loop))
+                self.stop_with(EverybodyWaits(self._loop))
                 return []
             if self.until is not None and moment > self.until:
-                self._stop(TooLong(f"still running after {self.until:g} seconds of virtual time"))
+                self.stop_with(TooLong(f"still running after {self.until:g} seconds of virtual time"))
                 return []
             self.clock.now = max(self.clock.now, moment)
             deadline = self._loop.timers.next_deadline()
@@ -111,7 +111,8 @@ class VirtualPoller(Poller):
             self._arrived.add(id(entry))
         self._loop._ready.append(entry)
 
-    def _next_moment(self) -> float | None:
+    def next_moment(self) -> float | None:
+        """When the next timer is due, or something arrives from the simulated network."""
         moments = [self._loop.timers.next_deadline()]
         if self._outside is not None:
             moments.append(self._outside.next_event())
@@ -143,7 +144,8 @@ class VirtualPoller(Poller):
         own = self._loop.wakeup.fileno()
         return any(fd != own for fd in self.watches) or bool(self._loop._signal_handlers)
 
-    def _stop(self, verdict: BaseException) -> None:
+    def stop_with(self, verdict: BaseException) -> None:
+        """End the run: the loop stops after this turn, and raises `verdict`."""
         if self.verdict is None:
             self.verdict = verdict
         self._loop.stop()
