@@ -10,7 +10,7 @@ none, `EverybodyWaits` is raised, with who waits for whom. It comes out of `run_
 `run_until_complete`; the loop and its tasks are as they were. `asyncio.Runner` then cancels the
 tasks, as after any failure, and so their clean-up runs.
 
-The poller's `wait` is replaced by another one, that of a `Guard`; a loop without it pays nothing.
+It is an observer at the joint of that wait; a loop without one pays nothing.
 
 `wakers` says what counts as able to wake it.
 
@@ -20,9 +20,10 @@ for, the wait is cut into slices.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from miniloop.kernel.joints import Joints
 from miniloop.loop import EventLoop
 from miniloop.study.waits import EverybodyWaits
 from miniloop.study.wakers import (
@@ -38,6 +39,8 @@ __all__ = ["deadlock_detecting_loop", "detect_deadlock"]
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
+Wait = Callable[[float | None], Iterable[tuple[int, int]]]
+
 
 def deadlock_detecting_loop() -> EventLoop:
     """A new loop that raises `EverybodyWaits` instead of sleeping for ever: a loop factory."""
@@ -47,34 +50,35 @@ def deadlock_detecting_loop() -> EventLoop:
 
 
 def detect_deadlock(loop: EventLoop) -> None:
-    """Have `loop` raise `EverybodyWaits` instead of sleeping for ever while tasks are pending.
-
-    Takes effect when the loop is run the next time.
-    """
-    poller = loop.poller
-    poller.wait = Guard(loop, poller.wait).wait  # type: ignore[method-assign]  # one for this loop
+    """Have `loop` raise `EverybodyWaits` instead of sleeping for ever while tasks are pending."""
+    loop.observe(Guard(loop))
 
 
 class Guard:
-    """The wait of a poller; before one without an end, it asks who could end it."""
+    """An observer: before a wait without an end, it asks who could end it."""
 
-    def __init__(self, loop: EventLoop, wait: Callable[[float | None], Iterable[Any]]) -> None:
+    def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
-        self._wait = wait
 
-    def wait(self, timeout: float | None) -> Iterable[Any]:
-        """As the poller's own. Raises EverybodyWaits."""
+    def join(self, joints: Joints) -> Joints:
+        """See `joints.Observer`."""
+        return joints._replace(wait=functools.partial(self._wait, joints.wait))
+
+    def run_ended(self) -> None:
+        """See `joints.Observer`."""
+
+    def _wait(self, wait: Wait, timeout: float | None) -> Iterable[tuple[int, int]]:
         if timeout is not None:
-            return self._wait(timeout)
+            return wait(timeout)
         loop = self._loop
         pause = FIRST_PAUSE
         while loop.tasks and not descriptors(loop) and not signal_handlers(loop):
             hopeful = threads_at_work(loop)
             # Where there are threads we look twice: one may just have handed over what it had.
-            arrived = self._wait(pause if hopeful or other_threads() else 0)
+            arrived = wait(pause if hopeful or other_threads() else 0)
             if arrived or not loop.asleep or loop._ready:
                 return arrived
             if not hopeful and not threads_at_work(loop):
                 raise EverybodyWaits(loop)
             pause = min(2 * pause, LONGEST_PAUSE)
-        return self._wait(None)
+        return wait(None)

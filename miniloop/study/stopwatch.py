@@ -5,18 +5,20 @@ the future that it waits on is a new one each time. So a `Stopwatch` looks at al
 second, when the loop asks its poller, and remembers which future it has seen first when. While the
 loop sleeps nothing changes, so the time at which it fell asleep is a bound for all tasks.
 
-The poller's `wait` is replaced by that of the stopwatch; a loop without one pays nothing. With one
-it is a reading of the clock for each visit to the kernel, and once a second 0.3 µs for each task.
+It is an observer at the joint of that wait; a loop without one pays nothing. With one it is a
+reading of the clock for each visit to the kernel, and once a second a look at each task.
 
 The trap: to remember the future would keep it alive. The stopwatch refers to it weakly.
 """
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+from miniloop.kernel.joints import Joints
 from miniloop.loop import EventLoop
 
 __all__ = ["Stopwatch", "keep_time", "waiting_since"]
@@ -25,21 +27,26 @@ INTERVAL = 1.0  # seconds between two looks
 
 
 class Stopwatch:
-    """The wait of a poller, with a look at the tasks before it."""
+    """An observer: now and then it looks at the tasks, before the loop waits."""
 
-    def __init__(self, loop: EventLoop, wait: Callable[[float | None], Iterable[Any]]) -> None:
+    def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
-        self._wait = wait
         self._looked = loop.time()
         self._asleep_since = self._looked
         self._seen: dict[int, tuple[weakref.ref[Any], float]] = {}  # by the id of the task
 
-    def wait(self, timeout: float | None) -> Iterable[Any]:
-        """As the poller's own."""
+    def join(self, joints: Joints) -> Joints:
+        """See `joints.Observer`."""
+        return joints._replace(wait=functools.partial(self._wait, joints.wait))
+
+    def run_ended(self) -> None:
+        """See `joints.Observer`."""
+
+    def _wait(self, wait: Callable[[float | None], Any], timeout: float | None) -> Any:
         now = self._asleep_since = self._loop.time()
         if now - self._looked >= INTERVAL:
             self._look(now)
-        return self._wait(timeout)
+        return wait(timeout)
 
     def _look(self, now: float) -> None:
         self._looked = now
@@ -62,17 +69,19 @@ class Stopwatch:
 
 
 def keep_time(loop: EventLoop) -> None:
-    """Have the reports on `loop` say for how long its tasks wait, exact to a second.
-
-    Takes effect when the loop is run the next time.
-    """
-    parts = vars(loop.poller)
-    if "stopwatch" not in parts:
-        stopwatch = Stopwatch(loop, loop.poller.wait)
-        parts.update(stopwatch=stopwatch, wait=stopwatch.wait)
+    """Have the reports on `loop` say for how long its tasks wait, exact to a second."""
+    if _stopwatch_of(loop) is None:
+        loop.observe(Stopwatch(loop))
 
 
 def waiting_since(loop: Any, task: Any) -> float | None:
     """The time of `loop` at which `task` waited already; None if nobody has kept the time."""
-    stopwatch = getattr(getattr(loop, "poller", None), "stopwatch", None)
-    return stopwatch.since(task) if isinstance(stopwatch, Stopwatch) else None
+    stopwatch = _stopwatch_of(loop)
+    return None if stopwatch is None else stopwatch.since(task)
+
+
+def _stopwatch_of(loop: Any) -> Stopwatch | None:
+    for observer in getattr(loop, "_observers", ()):
+        if isinstance(observer, Stopwatch):
+            return observer
+    return None

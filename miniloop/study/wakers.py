@@ -16,7 +16,6 @@ from concurrent.futures import thread as pools
 from typing import Any
 
 from miniloop.loop import EventLoop
-from miniloop.system.executor import CallInThread
 
 __all__ = ["descriptors", "other_threads", "signal_handlers", "threads_at_work"]
 
@@ -47,13 +46,11 @@ def threads_at_work(loop: Any) -> list[str]:
     """The threads that may yet hand something to the loop."""
     if not isinstance(loop, EventLoop):
         return []
-    if any(_is_call_at_work(task._fut_waiter) for task in list(loop.tasks)):
-        return ["a call in a thread of the executor"]
-    return [f"thread {thread.name!r}" for thread in other_threads() if not _is_idle(thread)]
-
-
-def _is_call_at_work(awaited: Any) -> bool:
-    return isinstance(awaited, CallInThread) and not awaited.done()
+    calls = loop.calls_in_threads
+    return [
+        *([f"{calls} calls in threads"] if calls > 1 else ["a call in a thread"] if calls else []),
+        *(f"thread {thread.name!r}" for thread in other_threads() if not _is_idle(thread)),
+    ]
 
 
 def other_threads() -> list[threading.Thread]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any
 
 from miniloop.loop import EventLoop
 from miniloop.swap import settings
@@ -25,15 +24,12 @@ def watch_if_wanted() -> None:
     from miniloop.study.on_signal import dump_on_signal
     from miniloop.study.stopwatch import keep_time
 
-    make = EventLoop.__init__
-
-    def make_and_watch(self: EventLoop, *args: Any, **kwargs: Any) -> None:
-        make(self, *args, **kwargs)
+    def watch(loop: EventLoop) -> None:
         if wanted.deadlock:
-            detect_deadlock(self)
+            detect_deadlock(loop)
         if wanted.dump_signal:
-            keep_time(self)
+            keep_time(loop)
 
-    EventLoop.__init__ = make_and_watch  # type: ignore[method-assign]  # of all, as was asked
+    EventLoop.when_made.append(watch)
     if wanted.dump_signal and threading.current_thread() is threading.main_thread():
         dump_on_signal(signal.Signals(wanted.dump_signal))

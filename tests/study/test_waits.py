@@ -386,7 +386,7 @@ def test_a_thread_and_a_descriptor_are_among_those_who_could_wake_the_loop() -> 
             right.send(b"x")
             await asyncio.gather(waiting, reading)
         assert f"descriptor {number}" in waits.wakers
-        assert "a call in a thread of the executor" in waits.wakers
+        assert "a call in a thread" in waits.wakers
         assert text_of(waits, "caller") == "a call that is running in a thread"
         assert text_of(waits, "reader").endswith("to be readable")
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-import miniloop
-from miniloop.study import EverybodyWaits, deadlock_detecting_loop, detect_deadlock
+from miniloop.study import EverybodyWaits, deadlock_detecting_loop
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -204,13 +203,4 @@ def test_a_loop_without_tasks_sleeps_as_ever() -> None:
     timer.start()
     loop.run_forever()
     timer.join()
-    loop.close()
-
-
-def test_a_loop_that_was_not_asked_has_its_own_poller_and_nothing_else() -> None:
-    loop = miniloop.new_event_loop()
-    wait = loop.poller.wait
-    assert "Guard" not in repr(wait)
-    detect_deadlock(loop)
-    assert "Guard" in repr(loop.poller.wait)
     loop.close()
