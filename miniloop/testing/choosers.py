@@ -27,13 +27,16 @@ from miniloop.testing.schedule import (
 )
 from miniloop.testing.who import ROOT, Who
 
-__all__ = ["Cancelling", "Following", "Priorities", "RandomWalk"]
+__all__ = ["Cancelling", "Following", "LateWalk", "Priorities", "RandomWalk"]
 
 Cancelling = Callable[[Task[Any]], bool]
 
 # How often a random walk lets time pass, and cancels, where it could.
 LATE_RATE = 0.05
 CANCEL_RATE = 0.03
+
+# A slow step makes no more timers due at once than these.
+MOST_DEADLINES = 3
 
 
 class Following:
@@ -47,15 +50,16 @@ class Following:
         cancels: Cancelling | None = None,
         observe: bool = False,
     ) -> None:
+        self.schedule = schedule
         self._holds: dict[tuple[str, int], int] = {}
-        self._late: set[tuple[str, int]] = set()
+        self._late: dict[tuple[str, int], int] = {}
         self._cancels: dict[tuple[str, int], str] = {}
         for each in schedule:
             key = (each.who, each.run)
             if each.kind == HOLD:
                 self._holds[key] = each.length
             elif each.kind == LATE:
-                self._late.add(key)
+                self._late[key] = max(each.length, 1)
             else:
                 self._cancels[key] = each.kind
         self._anonymous = any(not each.who for each in schedule)
@@ -75,10 +79,12 @@ class Following:
         key = (last.label, last.runs)
         if self._observe:
             self._note_sites(queue, last, entry)
-        if self._late and (key in self._late or ("", queue.steps) in self._late):
-            queue.let_time_pass()
+        if self._late:
+            deadlines = self._late.get(key) or self._late.get(("", queue.steps))
+            if deadlines:
+                queue.let_time_pass(deadlines)
         if self._cancels and self._cancels.get(key) == CANCEL_WAITING:
-            self._cancel(entry)
+            self._cancel(queue, CANCEL_WAITING, last, entry)
 
     def choose(self, queue: ScheduledQueue, candidates: list[Who], entries: list[Any]) -> int:
         """The first that is not held back."""
@@ -101,6 +107,7 @@ class Following:
                     return index
                 until = self._held[number] = step + length if length else inf
                 self._begun[number] = (key, step)
+                self.hold_begins(queue, candidates[index], entry)
             if step >= until:
                 return index
         return 0
@@ -114,13 +121,15 @@ class Following:
             if begun is not None:
                 self.lengths[begun[0]] = queue.steps - begun[1]
         if self._cancels and self._cancels.get((who.label, who.runs)) == CANCEL_READY:
-            self._cancel(entry)
+            self._cancel(queue, CANCEL_READY, who, entry)
         if self._observe and self._can_cancel(who, entry) and who.runs > 1:
             self.sites.append(Departure(CANCEL_READY, who.label, who.runs))
 
     def _note_sites(self, queue: ScheduledQueue, last: Who, entry: Any) -> None:
-        if self._lateness and is_near(queue, self._lateness):
-            self.sites.append(Departure(LATE, last.label, last.runs))
+        if self._lateness:
+            moments = queue.moments_within(self._lateness)
+            for number in range(1, min(len(moments), MOST_DEADLINES) + 1):
+                self.sites.append(Departure(LATE, last.label, last.runs, number))
         if self._can_cancel(last, entry) and not entry.done():
             self.sites.append(Departure(CANCEL_WAITING, last.label, last.runs))
 
@@ -132,16 +141,17 @@ class Following:
             and self._may_cancel(entry)
         )
 
-    def _cancel(self, entry: Any) -> None:
+    def _cancel(self, queue: ScheduledQueue, kind: str, who: Who, entry: Any) -> None:
         if isinstance(entry, Task) and not entry.done():
             self.has_cancelled = True
+            self.cancelled(queue, kind, who, entry)
             entry.cancel()
 
+    def hold_begins(self, queue: ScheduledQueue, who: Who, entry: Any) -> None:
+        """An entry is held back from now on; for whoever writes a trace."""
 
-def is_near(queue: ScheduledQueue, lateness: float) -> bool:
-    """Whether a step that is slow by `lateness` seconds would reach the next deadline."""
-    moment = queue.next_deadline()
-    return moment is not None and 0 < moment - queue.loop.time() <= lateness
+    def cancelled(self, queue: ScheduledQueue, kind: str, who: Who, entry: Any) -> None:
+        """A task is about to be cancelled; for whoever writes a trace."""
 
 
 class _Deciding:
@@ -159,13 +169,12 @@ class _Deciding:
 
     def after_step(self, queue: ScheduledQueue) -> None:
         last, entry = queue.last, queue.last_entry
-        if (
-            self._lateness
-            and self.wants_lateness(queue)
-            and is_near(queue, self._lateness)
-        ):
-            self.departures.append(Departure(LATE, last.label, last.runs))
-            queue.let_time_pass()
+        if self._lateness and self.wants_lateness(queue):
+            moments = queue.moments_within(self._lateness)[:MOST_DEADLINES]
+            if moments:
+                number = 1 + int(self._random.random() * len(moments))
+                self.departures.append(Departure(LATE, last.label, last.runs, number))
+                queue.let_time_pass(number)
         if self._wants_to_cancel(last, entry) and not entry.done():
             self.departures.append(Departure(CANCEL_WAITING, last.label, last.runs))
             self.has_cancelled = True
@@ -192,9 +201,11 @@ class _Deciding:
         )
 
     def wants_lateness(self, queue: ScheduledQueue) -> bool:
+        """Whether time shall pass now, if it can."""
         return self._random.random() < LATE_RATE
 
     def note(self, queue: ScheduledQueue, passed_over: list[Any]) -> None:
+        """Remember since when they have been passed over."""
         for entry in passed_over:
             self._passed_over.setdefault(id(entry), queue.steps)
 
@@ -213,6 +224,28 @@ class RandomWalk(_Deciding):
         if index:
             self.note(queue, entries[:index])
         return index
+
+
+class LateWalk(_Deciding):
+    """A random walk of what any loop may do: what comes from outside is late, steps are slow."""
+
+    had_a_choice = False  # whether anything could be late
+
+    def choose(self, queue: ScheduledQueue, candidates: list[Who], entries: list[Any]) -> int:
+        """FIFO, but for what came from outside, which may wait."""
+        for index, entry in enumerate(entries):
+            if queue.is_late_by_nature(entry):
+                self.had_a_choice = True
+            if not queue.is_late_by_nature(entry) or self._random.random() < 0.4:
+                if index:
+                    self.note(queue, entries[:index])
+                return index
+        return 0
+
+    def wants_lateness(self, queue: ScheduledQueue) -> bool:
+        """More often than other walks."""
+        self.had_a_choice = self.had_a_choice or bool(queue.moments_within(self._lateness))
+        return self._random.random() < 4 * LATE_RATE
 
 
 class Priorities(_Deciding):
@@ -261,7 +294,7 @@ class Priorities(_Deciding):
         """At one step of the run, or the first after it at which time can pass."""
         if queue.steps < self._slow:
             return False
-        if not is_near(queue, self._lateness):
+        if not queue.moments_within(self._lateness):
             return False
         self._slow = queue.most_steps + 1
         return True

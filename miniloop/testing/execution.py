@@ -35,7 +35,7 @@ class Settings:
 
     seed: int = 0
     expect: Any = ANYTHING
-    lateness: float = 0.1
+    lateness: float = 0.5
     until: float | None = None
     most_steps: int = 50_000
     network: Outside | None = None

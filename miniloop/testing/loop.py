@@ -86,7 +86,7 @@ class LoopUnderTest(EventLoop):
         super().run_forever()
         verdict, self.poller.verdict = self.poller.verdict, None
         if verdict is not None:
-            raise verdict
+            raise verdict()
 
     def close(self) -> None:
         """Close the loop, and end the run of the simulated network."""

@@ -28,13 +28,13 @@ def repeatable_sets() -> Iterator[None]:
     """While this lasts, hashes of futures and tasks under test do not depend on addresses."""
     global _depth
     _depth += 1
-    Future.__hash__ = _numbered_hash  # type: ignore[method-assign]
+    Future.__hash__ = _numbered_hash  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
         _depth -= 1
         if not _depth:
-            del Future.__hash__  # type: ignore[method-assign]
+            del Future.__hash__
 
 
 def _numbered_hash(future: Any) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniloop.kernel.poller import Poller, Watch, default_poller
-from miniloop.testing.stuck import EverybodyWaits
+from miniloop.study.waits import EverybodyWaits
 from miniloop.testing.clock import VirtualClock
 from miniloop.testing.errors import TooLong
 from miniloop.testing.outside import Outside, refuse
@@ -44,7 +44,9 @@ class VirtualPoller(Poller):
     ) -> None:
         super().__init__()
         self.clock = clock
-        self.verdict: BaseException | None = None  # why the run was stopped, if it was
+        self.verdict: Callable[[], BaseException] | None = (
+            None  # why the run was stopped, if it was
+        )
         self.until = until
         self._outside = outside
         self._real_io = real_io
@@ -80,10 +82,11 @@ class VirtualPoller(Poller):
             if self.threads.strangers() and self.threads.wait_for_strangers(last=moment is None):
                 continue
             if moment is None:
-                self.stop_with(EverybodyWaits(self._loop))
+                self.stop_with(lambda: EverybodyWaits(self._loop))
                 return []
             if self.until is not None and moment > self.until:
-                self.stop_with(TooLong(f"still running after {self.until:g} seconds of virtual time"))
+                text = f"still running after {self.until:g} seconds of virtual time"
+                self.stop_with(lambda: TooLong(text))
                 return []
             self.clock.now = max(self.clock.now, moment)
             deadline = self._loop.timers.next_deadline()
@@ -144,8 +147,8 @@ class VirtualPoller(Poller):
         own = self._loop.wakeup.fileno()
         return any(fd != own for fd in self.watches) or bool(self._loop._signal_handlers)
 
-    def stop_with(self, verdict: BaseException) -> None:
-        """End the run: the loop stops after this turn, and raises `verdict`."""
+    def stop_with(self, verdict: Callable[[], BaseException]) -> None:
+        """End the run: the loop stops after this turn, and then raises what `verdict` gives."""
         if self.verdict is None:
             self.verdict = verdict
         self._loop.stop()

@@ -76,9 +76,7 @@ class _Maker:
         self._steps = 1  # of the longest run so far
 
     def _following(self, schedule: Schedule, observe: bool = True) -> Following:
-        return Following(
-            schedule, lateness=self._lateness, cancels=self._cancels, observe=observe
-        )
+        return Following(schedule, lateness=self._lateness, cancels=self._cancels, observe=observe)
 
     def departures(self, most: int) -> Runs:
         """No departure, then all schedules with one, with two, ... up to `most`."""

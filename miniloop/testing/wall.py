@@ -96,7 +96,9 @@ class _Wall:
             "gmtime": of_now("gmtime"),
             "localtime": of_now("localtime"),
             "ctime": of_now("ctime"),
-            "asctime": lambda t=None: real["asctime"](real["localtime"](wall()) if t is None else t),
+            "asctime": lambda t=None: real["asctime"](
+                real["localtime"](wall()) if t is None else t
+            ),
             "strftime": lambda text, t=None: real["strftime"](
                 text, real["localtime"](wall()) if t is None else t
             ),
