@@ -1,15 +1,15 @@
 """Test asyncio programs for races and for time.
 
     miniloop.testing.run(main())          # virtual time: an hour of sleeping takes no time
-    miniloop.testing.explore(test)        # the test under many legal orders, up to the first failure
+    miniloop.testing.explore(test)        # the test under many legal orders
     @pytest.mark.miniloop(schedules=500)  # the same, as a plugin of pytest
 
 A run has a loop of its own, a clock that jumps, and a closed world; what is decided in it, who runs
 next and what is late, is decided by a schedule, which can be minimised and replayed.
 
-Read in this order: `clock`, `poller`, `threads`, `loop` and `running`, virtual time; `who`, `queue`,
-`schedule` and `choosers`, what runs next; `execution`, `strategies`, `minimise`, `trace`, `story` and
-`explore`, the search; `replay_file` and `replay`. `network` is a network in memory.
+Read in this order: `clock`, `poller`, `threads`, `loop` and `running`, virtual time; `who`,
+`queue`, `schedule` and `choosers`, what runs next; `execution`, `strategies`, `minimise`, `trace`,
+`story` and `explore`, the search; `replay_file` and `replay`. `network` is a network in memory.
 """
 
 from __future__ import annotations
