@@ -171,7 +171,7 @@ async def crawl(
                 journal=journal,
                 on_named=None if guard is None else lambda url: guard.trust(url.server_name),
             ) as frontier,
-            Output(found, append=append, header=form.header, journal=journal) as output,
+            Output(found, append=append, form=form, journal=journal) as output,
             asyncio.TaskGroup() as workers,
         ):
             for _ in range(concurrency):
