@@ -44,8 +44,8 @@ class Visit:
     """A URL in work: what came of it so far."""
 
     __slots__ = (
-        "codec", "error", "exchanges", "flags", "job", "links", "reply", "response", "seconds",
-        "there", "timings", "url", )  # fmt: skip
+        "_record", "codec", "error", "exchanges", "flags", "job", "links", "reply", "response",
+        "seconds", "there", "timings", "url", )  # fmt: skip
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -60,10 +60,13 @@ class Visit:
         self.seconds = 0.0
         self.timings: dict[str, float] = {}
         self.exchanges: list[Exchange] = []
+        self._record: Record | None = None
 
     def record(self, depth: int) -> Record:
-        """All there is to say about it."""
-        record = Record(
+        """All there is to say about it; call it when it is over."""
+        if self._record is not None:
+            return self._record
+        self._record = record = Record(
             self.job.source,
             depth,
             round(time.time() - self.seconds, 3),
@@ -96,18 +99,27 @@ class Visit:
 class Fetcher:
     """Fetches pages and finds their links, of these ``kinds``.
 
-    ``records`` says whether all there is to know is to be kept, or the links alone.
+    ``records`` says whether all there is to know is to be kept, or the links alone; ``timed``
+    whether at least the time that each takes.
     """
 
-    def __init__(self, client: Client, kinds: frozenset[str], *, records: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        kinds: frozenset[str],
+        *,
+        records: bool = False,
+        timed: bool = False,
+    ) -> None:
         self._client = client
         self._kinds = kinds
         self._records = records
+        self._timed = timed or records
         self._turns = Turns()
 
     async def fetch(self, visit: Visit) -> None:
         """Do it; every failure is an HTTPError, so that it stops this URL alone."""
-        if not self._records:
+        if not self._timed:
             await self._fetch(visit)
             return
         started = time.perf_counter()

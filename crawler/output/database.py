@@ -70,9 +70,13 @@ class Database:
         self.written = 0
         self._database: sqlite3.Connection
 
-    async def open(self, *, append: bool, cut_back_to: int | None) -> None:
+    async def open(self, *, append: bool, journaled: bool = False) -> None:
         """Open it; see :class:`.target.Target`."""
-        await self._in_thread(lambda: self._open(append, cut_back_to))
+        await self._in_thread(lambda: self._open(append or journaled))
+
+    async def go_on_at(self, end: int) -> None:
+        """Drop the pages after this one; see :class:`.target.Target`."""
+        await self._in_thread(lambda: self._go_on_at(end))
 
     async def write(self, blocks: Sequence[Block]) -> None:
         """Add pages, in one transaction; see :class:`.target.Target`."""
@@ -91,8 +95,8 @@ class Database:
 
         return await asyncio.get_running_loop().run_in_executor(None, doing)
 
-    def _open(self, append: bool, cut_back_to: int | None) -> None:
-        if not append and cut_back_to is None:
+    def _open(self, append: bool) -> None:
+        if not append:
             self._remove_former()
         self._database = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=5
@@ -101,10 +105,8 @@ class Database:
             execute = self._database.execute
             execute("pragma journal_mode = wal")
             execute("pragma synchronous = normal")
-            self._database.executescript(f"begin;{_TABLES}commit;")
-            (self.written,) = execute("select coalesce(max(id), 0) from pages").fetchone()
-            if cut_back_to is not None:
-                self._cut_back(cut_back_to)
+            self._database.executescript(f"begin immediate;{_TABLES}commit;")
+            self.written = self._last_page()
         except BaseException:
             self._database.close()
             raise
@@ -116,16 +118,23 @@ class Database:
         with self.path.open("wb"):
             pass
 
-    def _cut_back(self, written: int) -> None:
-        if self.written < written:
-            text = f"{self.path} has {self.written:,} pages, and the state says {written:,}"
+    def _last_page(self) -> int:
+        number: int
+        (number,) = self._database.execute("select coalesce(max(id), 0) from pages").fetchone()
+        return number
+
+    def _go_on_at(self, end: int) -> None:
+        last = self._last_page()
+        if last < end:
+            text = f"{self.path} has {last:,} pages, and the state says {end:,}"
             raise OSError(f"{text}: it is not what the crawl wrote")
-        execute = self._database.execute
-        execute("begin immediate")
-        execute("delete from links where page > ?", (written,))
-        execute("delete from pages where id > ?", (written,))
-        execute("commit")
-        self.written = written
+        if last > end:
+            execute = self._database.execute
+            execute("begin immediate")
+            execute("delete from links where page > ?", (end,))
+            execute("delete from pages where id > ?", (end,))
+            execute("commit")
+        self.written = end
 
     def _write(self, blocks: Sequence[Block]) -> None:
         database = self._database

@@ -33,7 +33,7 @@ class File:
         self._header = header
         self._file: AsyncFileIO
 
-    async def open(self, *, append: bool, cut_back_to: int | None) -> None:
+    async def open(self, *, append: bool, journaled: bool = False) -> None:
         """Open it; see :class:`.target.Target`."""
         if isinstance(self.path, int):
             append = True
@@ -43,16 +43,31 @@ class File:
         try:
             status = os.fstat(self._file.fileno())
             self.patient = stat.S_ISREG(status.st_mode)
+            if journaled:
+                if not self.patient:
+                    text = f"the output of a crawl with a state must be a file, not {self.path}"
+                    raise OSError(text)
+                return
             begun = self.patient and append and status.st_size > 0
-            if cut_back_to is not None:
-                begun = await self._cut_back(cut_back_to, status)
-            elif self.patient and not append:
+            if self.patient and not append:
                 await self._file.truncate(0)
             if not begun and self._header:
                 await self.write([self._header])
         except BaseException:
             await self._file.close()
             raise
+
+    async def go_on_at(self, end: int) -> None:
+        """Cut it back to this length; see :class:`.target.Target`."""
+        size = os.fstat(self._file.fileno()).st_size
+        if size < end:
+            text = f"{self.path} has {size:,} bytes, and the state says {end:,}"
+            raise OSError(f"{text}: it is not what the crawl wrote")
+        if size > end:
+            await self._file.truncate(end)
+        self.written = end
+        if not end and self._header:
+            await self.write([self._header])
 
     async def write(self, blocks: Sequence[bytes]) -> None:
         """Write the blocks, one after the other; see :class:`.target.Target`."""
@@ -65,14 +80,3 @@ class File:
     async def close(self) -> None:
         """Close it; see :class:`.target.Target`."""
         await self._file.close()
-
-    async def _cut_back(self, written: int, status: os.stat_result) -> bool:
-        """Drop what an earlier process wrote and did not commit; whether anything is left."""
-        if not self.patient:
-            raise OSError(f"the output of a crawl with a state must be a file, not {self.path}")
-        if status.st_size < written:
-            text = f"{self.path} has {status.st_size:,} bytes, and the state says {written:,}"
-            raise OSError(f"{text}: it is not what the crawl wrote")
-        await self._file.truncate(written)
-        self.written = written
-        return written > 0

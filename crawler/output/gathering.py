@@ -62,9 +62,13 @@ class Output:
 
     async def __aenter__(self) -> "Output":
         journal = self._journal
-        await self._target.open(
-            append=self._append, cut_back_to=None if journal is None else journal.written
-        )
+        await self._target.open(append=self._append, journaled=journal is not None)
+        if journal is not None:
+            try:
+                await self._target.go_on_at(journal.written)
+            except BaseException:
+                await self._target.close()
+                raise
         self._writer = asyncio.create_task(self._write_gathered(), name="output writer")
         return self
 

@@ -19,10 +19,16 @@ class Target(Protocol):
     def written(self) -> int:
         """How much there is."""
 
-    async def open(self, *, append: bool, cut_back_to: int | None) -> None:
-        """Begin anew, or go on after what is there; raises OSError.
+    async def open(self, *, append: bool, journaled: bool = False) -> None:
+        """Open it, and begin anew unless it is to ``append`` to what is there; raises OSError.
 
-        With ``cut_back_to``, what was written after ``written`` had that value is dropped.
+        With ``journaled`` what is there stays as it is until :meth:`go_on_at` is called.
+        """
+
+    async def go_on_at(self, end: int) -> None:
+        """Drop what was written after ``written`` had this value, by whatever process.
+
+        Raises OSError if there is not so much.
         """
 
     async def write(self, blocks: Sequence[Any]) -> None:

@@ -52,13 +52,17 @@ class Archive:
         """How long the file is; see :class:`.target.Target`."""
         return self._file.written
 
-    async def open(self, *, append: bool, cut_back_to: int | None) -> None:
+    async def open(self, *, append: bool, journaled: bool = False) -> None:
         """Open it; see :class:`.target.Target`."""
-        await self._file.open(append=append, cut_back_to=cut_back_to)
-        if not cut_back_to:
-            path = self._file.path
-            name = path.name if isinstance(path, Path) else ""
-            await self._file.write([self._records.about(name)])
+        await self._file.open(append=append, journaled=journaled)
+        if not journaled:
+            await self._begin()
+
+    async def go_on_at(self, end: int) -> None:
+        """Cut it back to this length; see :class:`.target.Target`."""
+        await self._file.go_on_at(end)
+        if not end:
+            await self._begin()
 
     async def write(self, blocks: Sequence[Block]) -> None:
         """Compress and write, off the loop; see :class:`.target.Target`."""
@@ -70,6 +74,10 @@ class Archive:
     async def close(self) -> None:
         """Close it; see :class:`.target.Target`."""
         await self._file.close()
+
+    async def _begin(self) -> None:
+        path = self._file.path
+        await self._file.write([self._records.about(path.name if isinstance(path, Path) else "")])
 
 
 class _Head(StatusAndHeaders):  # type: ignore[misc]
