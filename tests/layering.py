@@ -93,7 +93,7 @@ CRAWLER_ROOMS: dict[str, set[str]] = {
     "http": {"markup"},
     "page": {"markup", "http"},
     "frontier": {"http"},
-    "output": {"frontier"},
+    "output": {"http", "frontier"},
 }
 
 # What the standard library has on a Python newer than this one may be.
