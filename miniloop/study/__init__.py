@@ -1,0 +1,1 @@
+"""See the loop: record what a program did, step through it, ask why."""
