@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Arrows point down: ``loop`` → ``net``, ``system`` → ``kernel`` → the standard library. ``net``
-   and ``system`` are neighbours that do not know each other; the loop hands parts across.
+1. Arrows point down: ``study`` → ``loop`` → ``net``, ``system`` → ``kernel`` → the standard
+   library. ``net`` and ``system`` are neighbours that do not know each other; the loop hands parts across.
 2. ``miniloop`` imports the standard library and itself, and of asyncio only what no loop owns.
 3. No file imports one that imports it, directly or by way of others. So the arrows point down
    inside of each part too.
@@ -30,6 +30,7 @@ BELOW: dict[str, set[str]] = {
     "loop": {"kernel", "net", "system"},
     "policy": {"kernel", "net", "system", "loop"},
     "swap": {"kernel", "loop"},
+    "study": {"kernel", "net", "system", "loop"},
     "__init__": {"kernel", "net", "system", "loop", "policy"},
     "__main__": {"kernel", "net", "system", "loop", "policy", "swap", "__init__"},
 }

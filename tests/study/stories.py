@@ -86,9 +86,7 @@ class Story:
         return self.begun[self.running] if cause < 0 and self.running >= 0 else cause
 
     def queue(self, entry: int, place: int = -1, cause: int = -1) -> None:
-        self.queued_by[entry] = self.tell(
-            "queued", entry, self.running, place, self.here(cause)
-        )
+        self.queued_by[entry] = self.tell("queued", entry, self.running, place, self.here(cause))
 
     def create(self, name: str, place: int, creator_place: int) -> int:
         task = self.thing("task", name, place, self.running)
@@ -142,7 +140,7 @@ class Story:
         }
 
 
-KITCHEN = '''\
+KITCHEN = """\
 import asyncio
 import time
 
@@ -170,7 +168,7 @@ async def main():
 
 
 asyncio.run(main())
-'''
+"""
 
 
 def kitchen() -> Story:
@@ -245,7 +243,7 @@ def kitchen() -> Story:
     return story
 
 
-LONG = '''\
+LONG = """\
 import asyncio
 
 
@@ -262,7 +260,7 @@ async def main():
 
 
 asyncio.run(main())
-'''
+"""
 
 
 def long(steps: int, tasks: int = 200) -> Story:

@@ -5,9 +5,8 @@ such file is another origin. So the modules become one. Each keeps to three rule
 matter of leaving lines out, and not of compiling:
 
 1. An import is one line: `import { a, b } from "./other.js";`, and gives nothing a new name.
-2. An export is the word `export` before a `const`, a `function` or a `class` at the start of a line.
-3. No two modules have a name at their top level in common. The browser refuses a page that breaks
-   this one, with a SyntaxError.
+2. An export is the word `export`, at the start of a line, before a `const`, `function` or `class`.
+3. No two modules have a name at their top level in common.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from typing import Protocol
 __all__ = ["HasModel", "html", "write"]
 
 FIRST_MODULE = "app.js"
-IMPORT = re.compile(r'^import \{ [\w, ]+ \} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import \{ \w+(?:, \w+)* \} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function|class) )", re.MULTILINE)
+TOP_NAME = re.compile(r"^(?:async )?(?:function\*?|const|class) (\w+)", re.MULTILINE)
 LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 SLOT = re.compile(r"\{\{ (\w+) \}\}")
 
@@ -87,6 +87,7 @@ def joined_modules(folder: Traversable) -> str:
     """
     order: list[str] = []
     texts: dict[str, str] = {}
+    owners: dict[str, str] = {}
 
     def add(name: str, importers: tuple[str, ...]) -> None:
         if name in importers:
@@ -99,6 +100,9 @@ def joined_modules(folder: Traversable) -> str:
         text = EXPORT.sub("", IMPORT.sub("", source))
         if broken := LEFT_OVER.search(text):
             raise ValueError(f"{name}: only the plain forms can be joined, not {broken[0]!r}")
+        for taken in TOP_NAME.findall(text):
+            if (other := owners.setdefault(taken, name)) != name:
+                raise ValueError(f"{name}: the name {taken!r} is taken by {other}")
         if "</script" in text or "<!--" in text:
             raise ValueError(f"{name}: has a text that would end the script element")
         texts[name] = text

@@ -58,7 +58,8 @@ class App {
     const back = turnStart[here] < this.step && !this.visited ? here : here - 1;
     const target = turnStart[Math.max(way > 0 ? here + 1 : back, 0)];
     if (!this.visited) return this.go(target);
-    const near = way > 0 ? lastAtMost(this.visited, target - 1) + 1 : lastAtMost(this.visited, turnStart[here] - 1);
+    const near =
+      way > 0 ? lastAtMost(this.visited, target - 1) + 1 : lastAtMost(this.visited, turnStart[here] - 1);
     if (near >= 0 && near < this.visited.length) this.go(this.visited[near]);
   }
 
@@ -74,7 +75,10 @@ class App {
   _remember() {
     clearTimeout(this.remembering);
     if (document.documentElement.dataset.layout === "embedded") return;
-    this.remembering = setTimeout(() => history.replaceState(null, "", `#step=${this.recording.number(this.step)}`), 150);
+    this.remembering = setTimeout(
+      () => history.replaceState(null, "", `#step=${this.recording.number(this.step)}`),
+      150,
+    );
   }
 
   goToAddress() {
@@ -105,14 +109,17 @@ class App {
     this.followed = lane;
     const button = byId("unfollow");
     button.hidden = lane === null;
-    if (lane !== null) button.textContent = `Following ${lane < 0 ? "callbacks" : this.recording.name(lane)} ✕`;
+    if (lane !== null)
+      button.textContent = `Following ${lane < 0 ? "callbacks" : this.recording.name(lane)} ✕`;
     this._choose();
   }
 
   setFilter(text) {
     this.filter = text.trim().toLowerCase();
     const { recording, tasks } = this;
-    const shown = this.filter ? tasks.all.filter((task) => this._matches(task, recording.things.place[task])) : tasks.all;
+    const shown = this.filter
+      ? tasks.all.filter((task) => this._matches(task, recording.things.place[task]))
+      : tasks.all;
     this.lanes.setTasks(shown);
     this._choose();
   }
@@ -135,7 +142,8 @@ class App {
       for (let step = 0; step < recording.steps; step++) {
         const entry = recording.entry(step);
         if (followed !== null && (followed < 0 ? recording.isTask(entry) : entry !== followed)) continue;
-        if (filter && !this._matches(entry, place[begun[step]], finish[step] >= 0 ? place[finish[step]] : -1)) continue;
+        if (filter && !this._matches(entry, place[begun[step]], finish[step] >= 0 ? place[finish[step]] : -1))
+          continue;
         this.visited.push(step);
       }
     }
@@ -160,7 +168,14 @@ class App {
     byId("slider").setAttribute("aria-valuetext", `step ${number}: ${spoken}`);
     byId("position").textContent = this._position();
     byId("headline").replaceChildren(...this._headline());
-    for (const [id, off] of [["first", step === 0], ["back", step === 0], ["back-turn", step === 0], ["on", step + 1 >= recording.steps], ["on-turn", step + 1 >= recording.steps], ["last", step + 1 >= recording.steps]]) {
+    for (const [id, off] of [
+      ["first", step === 0],
+      ["back", step === 0],
+      ["back-turn", step === 0],
+      ["on", step + 1 >= recording.steps],
+      ["on-turn", step + 1 >= recording.steps],
+      ["last", step + 1 >= recording.steps],
+    ]) {
       byId(id).setAttribute("aria-disabled", String(off));
     }
   }
@@ -175,7 +190,7 @@ class App {
   _position() {
     const { recording, step, visited } = this;
     const of = `of ${(recording.about.dropped + recording.steps).toLocaleString("en")}`;
-    const among = visited ? ` · ${visited.length.toLocaleString("en")} let through` : "";
+    const among = visited ? ` · ${visited.length.toLocaleString("en")} shown` : "";
     return `${of} · turn ${recording.turn[step].toLocaleString("en")} · ${duration(recording.beginTime(step))}${among}`;
   }
 
@@ -190,8 +205,10 @@ class App {
     const { about, steps, turns } = this.recording;
     const { tasks } = this;
     const ended = about.ended === "cut off" ? "was cut off" : about.ended;
-    byId("about").textContent = `${many(steps, "step")}, ${many(turns, "turn")}, ${many(tasks.all.length, "task")} · ${ended} · Python ${about.python}`;
-    byId("about").title = `${about.loop} on ${about.platform}, ${about.started}${about.dropped ? `; ${many(about.dropped, "step")} before these were not kept` : ""}`;
+    byId("about").textContent =
+      `${many(steps, "step")}, ${many(turns, "turn")}, ${many(tasks.all.length, "task")} · ${ended} · Python ${about.python}`;
+    byId("about").title =
+      `${about.loop} on ${about.platform}, ${about.started}${about.dropped ? `; ${many(about.dropped, "step")} before these were not kept` : ""}`;
     const slider = byId("slider");
     slider.min = byId("number").min = this.recording.number(0);
     slider.max = byId("number").max = this.recording.number(steps - 1);
@@ -229,7 +246,9 @@ class App {
     on("theme", () => this.changeTheme());
     on("help", () => byId("keys").showModal());
     byId("slider").addEventListener("input", (event) => this._slide(Number(event.target.value)));
-    byId("number").addEventListener("change", (event) => this.go(this.recording.index(Number(event.target.value))));
+    byId("number").addEventListener("change", (event) =>
+      this.go(this.recording.index(Number(event.target.value))),
+    );
     byId("filter").addEventListener("input", (event) => this.setFilter(event.target.value));
     document.addEventListener("keydown", (event) => this._key(event));
     window.addEventListener("hashchange", () => this.goToAddress());
@@ -295,7 +314,7 @@ const LETTERS = {
   s: (app) => app.details.open("step"),
   t: (app) => app.details.open("task"),
   h: (app) => app.details.open("hints"),
-  f: (app) => app.follow(app.followed === null ? app.chosen ?? -1 : null),
+  f: (app) => app.follow(app.followed === null ? (app.chosen ?? -1) : null),
   p: (app) => app._predict(),
   "/": () => byId("filter").focus(),
   "?": () => byId("keys").showModal(),
@@ -303,13 +322,16 @@ const LETTERS = {
   "=": (app) => app.lanes.zoom(0.5),
   "-": (app) => app.lanes.zoom(2),
   "−": (app) => app.lanes.zoom(2),
-  ...Object.fromEntries([1, 2, 3, 4].map((n) => [String(n), (app) => (app.quiz.hides ? app.quiz.takeNumber(n) : null)])),
+  ...Object.fromEntries(
+    [1, 2, 3, 4].map((n) => [String(n), (app) => (app.quiz.hides ? app.quiz.takeNumber(n) : null)]),
+  ),
 };
 
 async function start() {
   const headline = byId("headline");
   if (typeof DecompressionStream === "undefined") {
-    headline.textContent = "This browser cannot unpack the recording (it has no DecompressionStream). Any of 2023 or later can.";
+    headline.textContent =
+      "This browser cannot unpack the recording (it has no DecompressionStream). Any of 2023 or later can.";
     return;
   }
   const began = performance.now();

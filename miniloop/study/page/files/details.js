@@ -17,7 +17,9 @@ export class DetailsPanel {
     for (const button of document.querySelectorAll("[data-tab]")) {
       button.addEventListener("click", () => this.open(button.dataset.tab));
     }
-    byId("tabs").querySelector('[data-tab="hints"]').append(" ", h("span", { class: "count" }, String(app.hints.length)));
+    byId("tabs")
+      .querySelector('[data-tab="hints"]')
+      .append(" ", h("span", { class: "count" }, String(app.hints.length)));
   }
 
   open(tab) {
@@ -30,11 +32,16 @@ export class DetailsPanel {
     for (const button of document.querySelectorAll("[data-tab]")) {
       button.setAttribute("aria-pressed", String(button.dataset.tab === this.tab));
     }
-    byId("details-title").textContent = { why: "Why it ran", step: "This step", task: "The task", hints: "Hints" }[this.tab];
+    byId("details-title").textContent = {
+      why: "Why it ran",
+      step: "This step",
+      task: "The task",
+      hints: "Hints",
+    }[this.tab];
     const draw = { why: this._why, step: this._step, task: this._task, hints: this._hints }[this.tab];
     this.pane.replaceChildren(...draw.call(this, step));
     this.pane.scrollTop = 0;
-    this.pane.dataset.tab = this.tab;
+    this.pane.dataset.shows = this.tab;
   }
 
   _why(step) {
@@ -43,9 +50,19 @@ export class DetailsPanel {
     this.links = links;
     const items = links.map((link, i) => {
       const classes = `link-of-chain ${link.root ? "root" : ""} ${i === 0 ? "marked" : ""}`;
-      return h("li", { class: classes, "aria-current": i === 0 ? "true" : null }, ...capital(sentence(app, link.parts)), ".");
+      return h(
+        "li",
+        { class: classes, "aria-current": i === 0 ? "true" : null },
+        ...capital(sentence(app, link.parts)),
+        ".",
+      );
     });
-    if (leftOut) items.splice(-1, 0, h("li", { class: "left-out" }, `${many(leftOut, "cause")} further back are left out here.`));
+    if (leftOut)
+      items.splice(
+        -1,
+        0,
+        h("li", { class: "left-out" }, `${many(leftOut, "cause")} further back are left out here.`),
+      );
     return [h("ol", { class: "chain" }, ...items)];
   }
 
@@ -81,10 +98,12 @@ export class DetailsPanel {
     for (let e = recording.from[step]; e <= recording.end[step]; e++) {
       const list = e < recording.begun[step] ? before : within;
       if (list.length > MOST_EVENTS) continue;
-      const parts = kind[e] === K.begun && e === recording.begun[step] ? words.beginning(step) : words.event(e);
+      const parts =
+        kind[e] === K.begun && e === recording.begun[step] ? words.beginning(step) : words.event(e);
       list.push(h("li", {}, ...capital(sentence(app, parts)), "."));
     }
-    const cut = (list) => (list.length > MOST_EVENTS ? [...list.slice(0, MOST_EVENTS), h("li", {}, "And more.")] : list);
+    const cut = (list) =>
+      list.length > MOST_EVENTS ? [...list.slice(0, MOST_EVENTS), h("li", {}, "And more.")] : list;
     const took = recording.endTime(step) - recording.beginTime(step);
     return [
       ...(before.length ? [h("h3", {}, "Before it"), h("ol", { class: "events" }, ...cut(before))] : []),
@@ -101,10 +120,20 @@ export class DetailsPanel {
     const event = recording.end[step];
     const facts = [];
     const fact = (name, ...nodes) => facts.push(h("dt", {}, name), h("dd", {}, ...nodes));
-    fact("state", ...sentence(app, words.state(task, event)), ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []));
+    fact(
+      "state",
+      ...sentence(app, words.state(task, event)),
+      ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []),
+    );
     const parent = recording.things.parent[task];
     const made = this._created(task);
-    fact("created", ...sentence(app, parent >= 0 ? ["by ", { thing: parent }, ...words.at(made)] : ["at the start", ...words.at(made)]));
+    fact(
+      "created",
+      ...sentence(
+        app,
+        parent >= 0 ? ["by ", { thing: parent }, ...words.at(made)] : ["at the start", ...words.at(made)],
+      ),
+    );
     const { steps, time } = this._work(task, event);
     fact("ran", `${many(steps, "step")}, ${duration(time)} in all`);
     const children = tasks.children.get(task) ?? [];
@@ -118,7 +147,8 @@ export class DetailsPanel {
     fact("waited for by", ...(waiters.length ? sentence(app, waiting) : ["nobody at this step"]));
     const chain = tasks.chain(task, event);
     const links = chain.map((link, i) => {
-      if (link.ring) return h("li", {}, ...sentence(app, ["which is ", { thing: link.thing }, " again: a ring"]));
+      if (link.ring)
+        return h("li", {}, ...sentence(app, ["which is ", { thing: link.thing }, " again: a ring"]));
       const at = i + 1 < chain.length ? words.at(link.place) : [];
       return h("li", {}, ...(i ? ["waits for "] : []), ...sentence(app, [{ thing: link.thing }, ...at]));
     });
@@ -154,11 +184,32 @@ export class DetailsPanel {
 
   _hints() {
     const { app } = this;
-    if (!app.hints.length) return [h("p", {}, "Nothing stands out: no step over 100 ms, no exception unseen, no late timer.")];
-    const items = app.hints.slice(0, MOST_EVENTS).map((hint) =>
-      h("li", {}, h("button", { type: "button", class: "hint", onclick: () => app.go(hint.step) }, hint.kind), " ", ...sentence(app, hint.parts), "."));
+    if (!app.hints.length)
+      return [h("p", {}, "Nothing stands out: no step over 100 ms, no exception unseen, no late timer.")];
+    const items = app.hints
+      .slice(0, MOST_EVENTS)
+      .map((hint) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
+              onclick: () => app.go(hint.step),
+            },
+            hint.kind,
+          ),
+          " ",
+          ...sentence(app, hint.parts),
+          ".",
+        ),
+      );
     const more = app.hints.length - items.length;
-    return [h("ul", { class: "hints" }, ...items, more > 0 ? h("li", {}, `And ${many(more, "other")}.`) : null)];
+    return [
+      h("ul", { class: "hints" }, ...items, more > 0 ? h("li", {}, `And ${many(more, "other")}.`) : null),
+    ];
   }
 }
 

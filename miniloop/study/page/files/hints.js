@@ -96,10 +96,17 @@ function* notAwaited(recording, tasks) {
     if (kind[e] === K.suspended && other[e] >= 0) awaited.add(other[e]);
     if (kind[e] === K.queued && cause[e] >= 0 && kind[cause[e]] === K.finished) awaited.add(thing[cause[e]]);
   }
-  const alone = tasks.all.filter((task) => tasks.parent.has(task) && !awaited.has(task) && tasks.ended[task] >= 0);
+  const alone = tasks.all.filter(
+    (task) => tasks.parent.has(task) && !awaited.has(task) && tasks.ended[task] >= 0,
+  );
   for (const [, group] of byPlace(recording, alone)) {
     const step = recording.stepOf(tasks.ended[group[0]]);
-    const parts = [...named(group), group.length === 1 ? " ended" : " ended", ", and nobody was waiting for ", group.length === 1 ? "it" : "them"];
+    const parts = [
+      ...named(group),
+      group.length === 1 ? " ended" : " ended",
+      ", and nobody was waiting for ",
+      group.length === 1 ? "it" : "them",
+    ];
     yield { kind: "not awaited", step, parts, weight: 2 };
   }
 }

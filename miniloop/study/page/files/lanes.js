@@ -27,7 +27,13 @@ export class LanesPanel {
     this.span = Math.max(Math.min(app.recording.steps, 80), NARROWEST);
     this.lanes = [];
     this.rowOf = new Map();
-    this.rows = new Rows(this.names, ROW, (i) => this._name(i), (i) => this._look(i), "option");
+    this.rows = new Rows(
+      this.names,
+      ROW,
+      (i) => this._name(i),
+      (i) => this._look(i),
+      "option",
+    );
     this.names.addEventListener("scroll", () => this.draw());
     this.names.addEventListener("click", (event) => this._choose(event));
     this.names.addEventListener("keydown", (event) => this._key(event));
@@ -37,10 +43,18 @@ export class LanesPanel {
     byId("zoom-in").addEventListener("click", () => this.zoom(0.5));
     byId("zoom-out").addEventListener("click", () => this.zoom(2));
     byId("axis").addEventListener("click", () => this._changeAxis());
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    this.size = [this.canvas.clientWidth, this.canvas.clientHeight];
+    new ResizeObserver(() => {
+      this.size = [this.canvas.clientWidth, this.canvas.clientHeight];
+      this.draw();
+    }).observe(this.canvas);
     byId("lane-legend").append(
       ...["running", "ready", "waiting"].map((name) => h("span", { class: `key lane-${name}` }, name)),
-      ...[["✓", "returned"], ["✕", "failed"], ["⊘", "cancelled"]].map(([sign, name]) => h("span", { class: `key end-${name}` }, `${sign} ${name}`)),
+      ...[
+        ["✓", "returned"],
+        ["✕", "failed"],
+        ["⊘", "cancelled"],
+      ].map(([sign, name]) => h("span", { class: `key end-${name}` }, `${sign} ${name}`)),
     );
     this.active = 0; // the row that the keyboard is on
     this.useColours();
@@ -57,8 +71,21 @@ export class LanesPanel {
   useColours() {
     const style = getComputedStyle(document.documentElement);
     this.colour = Object.fromEntries(
-      ["text", "quiet", "line", "panel", "hover", "running", "ready", "waiting", "done", "failed", "cancelled", "now", "arrow"]
-        .map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
+      [
+        "text",
+        "quiet",
+        "line",
+        "panel",
+        "hover",
+        "running",
+        "ready",
+        "waiting",
+        "done",
+        "failed",
+        "cancelled",
+        "now",
+        "arrow",
+      ].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
     );
     this.font = style.getPropertyValue("--font").trim();
     this.draw();
@@ -76,7 +103,7 @@ export class LanesPanel {
     }
     const lane = this._laneOf(this.app.recording.entry(step));
     if (this.rowOf.has(lane)) this.rows.reveal(this.rowOf.get(lane), 1);
-    this.rows.refresh();
+    else this.rows.refresh();
     this.draw();
     this._describe();
   }
@@ -84,7 +111,9 @@ export class LanesPanel {
   // Where the two axes end.
   get _extent() {
     const { recording } = this.app;
-    return this.toScale ? Math.max(recording.time[recording.count - 1] ?? 0, 1000) : Math.max(recording.steps, NARROWEST);
+    return this.toScale
+      ? Math.max(recording.time[recording.count - 1] ?? 0, 1000)
+      : Math.max(recording.steps, NARROWEST);
   }
 
   _moveTo(from) {
@@ -144,8 +173,7 @@ export class LanesPanel {
 
   draw() {
     const { canvas, app } = this;
-    const width = canvas.clientWidth;
-    const height = canvas.clientHeight;
+    const [width, height] = this.size;
     if (!width || !height || this.step === undefined) return;
     const ratio = window.devicePixelRatio || 1;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -179,7 +207,7 @@ export class LanesPanel {
   }
 
   _middle(row) {
-    return HEAD + row * ROW - this.names.scrollTop + ROW / 2;
+    return HEAD + row * ROW - this.rows.top + ROW / 2;
   }
 
   _drawNow(height) {
@@ -206,10 +234,16 @@ export class LanesPanel {
       if (!this.toScale && x >= recording.steps) break;
       const px = this.toScale ? this._px(x) : this._px(x + 0.5);
       const text = x === 0 && this.toScale ? "start" : number;
-      const left = Math.min(Math.max(px - paint.measureText(text).width / 2, 2), this.width - paint.measureText(text).width - 2);
+      const left = Math.min(
+        Math.max(px - paint.measureText(text).width / 2, 2),
+        this.width - paint.measureText(text).width - 2,
+      );
       paint.fillText(text, left, HEAD / 2);
     }
-    const firstTurn = lastAtMost(recording.turnStart, recording.stepOf(Math.max(this._eventAt(this.from), 0)));
+    const firstTurn = lastAtMost(
+      recording.turnStart,
+      recording.stepOf(Math.max(this._eventAt(this.from), 0)),
+    );
     let before = -8;
     for (let t = Math.max(firstTurn, 0); t < recording.turnStart.length; t++) {
       const step = recording.turnStart[t];
@@ -311,13 +345,14 @@ export class LanesPanel {
     const { step } = this;
     const from = Math.max(this._eventAt(this.from), 0);
     const to = Math.min(this._eventAt(this.from + this.span), end);
-    const seen = (lane) => this.rowOf.has(lane) && this.rowOf.get(lane) >= first - 1 && this.rowOf.get(lane) <= last;
+    const seen = (lane) =>
+      this.rowOf.has(lane) && this.rowOf.get(lane) >= first - 1 && this.rowOf.get(lane) <= last;
     const cause = recording.cause[recording.begun[step]];
     const arrows = [];
     for (let e = from; e <= to && arrows.length <= MOST_ARROWS && to - from < 20000; e++) {
       if (kind[e] !== K.queued || other[e] < 0) continue;
       const [a, b] = [this._laneOf(other[e]), this._laneOf(thing[e])];
-      if (a !== b && (seen(a) || seen(b)) && this.rowOf.has(a) && this.rowOf.has(b)) arrows.push(e);
+      if (a !== b && seen(a) && seen(b)) arrows.push(e);
     }
     if (arrows.length <= MOST_ARROWS && this.scale * (this.toScale ? 0 : 1) > 5) {
       for (const e of arrows) this._drawArrow(e, this.colour.waiting, 1);
@@ -365,7 +400,11 @@ export class LanesPanel {
   _name(i) {
     const { app } = this;
     const task = this.lanes[i];
-    if (task === CALLBACKS) return [h("span", { class: "task-name" }, "callbacks"), h("span", { class: "unseen" }, ": entries that are no tasks")];
+    if (task === CALLBACKS)
+      return [
+        h("span", { class: "task-name" }, "callbacks"),
+        h("span", { class: "unseen" }, ": entries that are no tasks"),
+      ];
     const depth = app.filter ? 0 : Math.min(app.tasks.depth.get(task), 8);
     const state = app.words.plain(app.words.state(task, app.recording.end[app.step]));
     const name = h("span", { class: "task-name" }, app.recording.name(task));
@@ -379,7 +418,10 @@ export class LanesPanel {
     const runs = this._laneOf(app.recording.entry(app.step)) === lane;
     const state = lane === CALLBACKS ? -1 : app.tasks.stateAt(lane, app.recording.end[app.step]);
     const chosen = app.followed === lane;
-    const title = lane === CALLBACKS ? "entries that are no tasks" : `${app.recording.name(lane)}: ${app.words.plain(app.words.state(lane, app.recording.end[app.step]))}`;
+    const title =
+      lane === CALLBACKS
+        ? "entries that are no tasks"
+        : `${app.recording.name(lane)}: ${app.words.plain(app.words.state(lane, app.recording.end[app.step]))}`;
     return {
       id: `task-${lane}`,
       title,
@@ -434,13 +476,15 @@ export class LanesPanel {
   }
 
   _tell(event) {
-    const row = Math.floor((event.offsetY - HEAD + this.names.scrollTop) / ROW);
+    const row = Math.floor((event.offsetY - HEAD + this.rows.top) / ROW);
     const lane = this.lanes[row];
     const step = this._stepAt(event);
     const hides = this.hidden && step > this.step;
     if (hides || lane === undefined || event.offsetY < HEAD) this.canvas.title = "";
-    else if (lane === CALLBACKS) this.canvas.title = `step ${this.app.recording.number(step)}: ${this.app.words.plain(this.app.words.beginning(step))}`;
-    else this.canvas.title = `${this.app.recording.name(lane)} at step ${this.app.recording.number(step)}: ${this.app.words.plain(this.app.words.state(lane, this.app.recording.end[step]))}`;
+    else if (lane === CALLBACKS)
+      this.canvas.title = `step ${this.app.recording.number(step)}: ${this.app.words.plain(this.app.words.beginning(step))}`;
+    else
+      this.canvas.title = `${this.app.recording.name(lane)} at step ${this.app.recording.number(step)}: ${this.app.words.plain(this.app.words.state(lane, this.app.recording.end[step]))}`;
   }
 
   _describe() {
@@ -450,8 +494,13 @@ export class LanesPanel {
       const state = tasks.stateAt(task, recording.end[this.step]);
       if (state >= 0) counts[state]++;
     }
-    const text = STATES.map((name, i) => (counts[i] ? `${counts[i]} ${name}` : "")).filter(Boolean).join(", ");
-    this.canvas.setAttribute("aria-label", `Lanes of ${many(this.lanes.length - 1, "task")} over time. At this step: ${text || "no tasks"}. The list beside it names each with its state.`);
+    const text = STATES.map((name, i) => (counts[i] ? `${counts[i]} ${name}` : ""))
+      .filter(Boolean)
+      .join(", ");
+    this.canvas.setAttribute(
+      "aria-label",
+      `Lanes of ${many(this.lanes.length - 1, "task")} over time. At this step: ${text || "no tasks"}. The list beside it names each with its state.`,
+    );
   }
 }
 

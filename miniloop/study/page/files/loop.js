@@ -13,7 +13,12 @@ export class LoopPanel {
     this.app = app;
     this.items = { ready: [], timers: [], descriptors: [], threads: [] };
     this.rows = {};
-    for (const [name, height] of [["ready", 34], ["timers", 34], ["descriptors", 34], ["threads", 20]]) {
+    for (const [name, height] of [
+      ["ready", 34],
+      ["timers", 34],
+      ["descriptors", 34],
+      ["threads", 20],
+    ]) {
       const look = (i) => ({ class: this.items[name][i].look });
       this.rows[name] = new Rows(byId(name), height, (i) => this._draw(this.items[name][i]), look);
     }
@@ -62,22 +67,30 @@ export class LoopPanel {
     const { recording, words } = this.app;
     const { K, kind, thing, time } = recording;
     const at = time[now];
-    const items = [...state.timers].sort(([, a], [, b]) => a.deadline - b.deadline || a.event - b.event).map(([timer, { event, deadline, cancelled }]) => {
-      const set = words.where(recording.place[event]);
-      const left = deadline - at;
-      const when = left >= 0 ? `in ${duration(left)}` : `due for ${duration(-left)}`;
-      return {
-        title: words.label(timer).replace(/^timer /, ""),
-        text: `${cancelled ? "cancelled" : when}${set ? ` · ${set}` : ""}`,
-        hint: `${words.plain(words.event(event))}${cancelled ? "; cancelled" : ""}`,
-        look: cancelled ? "struck" : "",
-      };
-    });
+    const items = [...state.timers]
+      .sort(([, a], [, b]) => a.deadline - b.deadline || a.event - b.event)
+      .map(([timer, { event, deadline, cancelled }]) => {
+        const set = words.where(recording.place[event]);
+        const left = deadline - at;
+        const when = left >= 0 ? `in ${duration(left)}` : `due for ${duration(-left)}`;
+        return {
+          title: words.label(timer).replace(/^timer /, ""),
+          text: [cancelled ? "cancelled" : when, recording.name(recording.other[event]), set]
+            .filter(Boolean)
+            .join(" · "),
+          hint: `${words.plain(words.event(event))}${cancelled ? "; cancelled" : ""}`,
+          look: cancelled ? "struck" : "",
+        };
+      });
     // What the sweep of this step took away is shown once more.
     const step = recording.stepOf(now);
     for (let e = recording.from[step]; e <= recording.end[step]; e++) {
       if (kind[e] !== K.swept) continue;
-      items.push({ title: words.label(thing[e]).replace(/^timer /, ""), text: "cancelled, and swept out now", look: "struck swept" });
+      items.push({
+        title: words.label(thing[e]).replace(/^timer /, ""),
+        text: "cancelled, and swept out now",
+        look: "struck swept",
+      });
     }
     return items;
   }
@@ -90,7 +103,7 @@ export class LoopPanel {
       watched.add(descriptor);
       items.push({
         title: words.label(descriptor),
-        text: `${mode === 2 ? "to write" : "to read"}: ${who >= 0 ? words.label(who) : "somebody"} waits`,
+        text: `${mode === 2 ? "write" : "read"}: ${who >= 0 ? recording.name(who) : "somebody waits"}`,
         hint: words.plain(words.event(event)),
         look: "",
       });
@@ -101,7 +114,7 @@ export class LoopPanel {
       const ago = duration(recording.time[recording.end[state.step]] - recording.time[event]);
       items.push({
         title: words.label(descriptor),
-        text: `ready ${ago} ago${whom >= 0 ? `, for ${words.label(whom)}` : ""}`,
+        text: `ready ${ago} ago${whom >= 0 ? `, for ${recording.name(whom)}` : ""}`,
         look: "quiet",
       });
     }
@@ -136,24 +149,52 @@ export class LoopPanel {
   _showTurn(step, hidden) {
     const facts = this.phasesOf(step);
     const ran = Math.max(facts.entries, facts.place);
-    const asked = facts.asked === null ? "" : facts.asked < 0 ? "without limit" : facts.asked === 0 ? "without sleeping" : `at most ${duration(facts.asked)}`;
+    const asked =
+      facts.asked === null
+        ? ""
+        : facts.asked < 0
+          ? "without limit"
+          : facts.asked === 0
+            ? "without sleeping"
+            : `at most ${duration(facts.asked)}`;
     const texts = [
-      facts.asked === null ? "skipped: there was work to do" : facts.asked === 0 ? "only looked, did not sleep" : `slept ${duration(facts.slept ?? 0)} (${asked})`,
-      facts.ready ? `${many(facts.ready, "descriptor")} ready` : facts.asked === null ? "skipped" : "nothing was ready",
+      facts.asked === null
+        ? "skipped: there was work to do"
+        : facts.asked === 0
+          ? "only looked, did not sleep"
+          : `slept ${duration(facts.slept ?? 0)} (${asked})`,
+      facts.ready
+        ? `${many(facts.ready, "descriptor")} ready`
+        : facts.asked === null
+          ? "skipped"
+          : "nothing was ready",
       facts.due ? `${many(facts.due, "timer")} due` : "none was due",
       `entry ${facts.place} of ${hidden ? "…" : ran}`,
     ];
     const acted = [facts.asked !== null && facts.asked !== 0, facts.ready > 0, facts.due > 0, true];
     byId("phases").replaceChildren(
       ...PHASES.map((name, i) =>
-        h("li", { class: `${acted[i] ? "acted" : ""} ${i === 3 ? "now" : ""}`, "aria-current": i === 3 ? "step" : null },
-          h("b", {}, name), h("span", {}, texts[i]))),
+        h(
+          "li",
+          {
+            class: `${acted[i] ? "acted" : ""} ${i === 3 ? "now" : ""}`,
+            "aria-current": i === 3 ? "step" : null,
+          },
+          h("b", {}, name),
+          h("span", {}, texts[i]),
+        ),
+      ),
     );
     this._drawRing(facts, ran, acted);
   }
 
   _drawRing(facts, ran, acted) {
-    const parts = PHASES.map((name, i) => svg("path", { d: arc(i * 90 + 4, i * 90 + 86), class: `phase ${acted[i] ? "acted" : ""} ${i === 3 ? "now" : ""}` }));
+    const parts = PHASES.map((name, i) =>
+      svg("path", {
+        d: arc(i * 90 + 4, i * 90 + 86),
+        class: `phase ${acted[i] ? "acted" : ""} ${i === 3 ? "now" : ""}`,
+      }),
+    );
     // Where in the last phase we are: the entries of the turn share its quarter.
     const done = 274 + (82 * facts.place) / ran;
     parts.push(svg("path", { d: arc(274, Math.max(done, 276)), class: "progress" }));

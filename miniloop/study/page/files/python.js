@@ -7,7 +7,8 @@ const KEYWORDS =
   "None True False";
 const TOKEN = new RegExp(
   [
-    /(?<text>[rbfuRBFU]{0,2}(?:"""[^]*?(?:"""|$(?![^]))|'''[^]*?(?:'''|$(?![^]))|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))/.source,
+    /(?<text>[rbfuRBFU]{0,2}(?:"""[^]*?(?:"""|$(?![^]))|'''[^]*?(?:'''|$(?![^]))|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))/
+      .source,
     /(?<comment>#[^\n]*)/.source,
     `(?<word>\\b(?:${KEYWORDS.split(" ").join("|")})\\b)`,
     /(?<number>\b\d[\w.]*)/.source,

@@ -39,7 +39,7 @@ export class Quiz {
     const { app } = this;
     const pane = byId("pane");
     byId("details-title").textContent = "Predict the next";
-    pane.dataset.tab = "quiz";
+    pane.dataset.shows = "quiz";
     if (step + 1 >= app.recording.steps) {
       pane.replaceChildren(h("p", {}, "This is the last step: nothing runs after it."), this._score());
       return;
@@ -47,12 +47,32 @@ export class Quiz {
     this.choices = this.choicesAt(step);
     const buttons = this.choices.map((thing, i) => {
       const next = app.recording.entry(step + 1);
-      const look = this.answer === null ? "" : thing === next ? "right" : thing === this.answer ? "wrong" : "";
+      const look =
+        this.answer === null ? "" : thing === next ? "right" : thing === this.answer ? "wrong" : "";
       const sign = { right: "✓ ", wrong: "✕ ", "": "" }[look];
-      return h("li", {}, h("button", { type: "button", class: `choice ${look}`, "data-choice": thing, disabled: this.answer !== null, onclick: () => this.take(thing) },
-        h("kbd", {}, String(i + 1)), ` ${sign}${app.words.label(thing)}`));
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          {
+            type: "button",
+            class: `choice ${look}`,
+            "data-choice": thing,
+            disabled: this.answer !== null,
+            onclick: () => this.take(thing),
+          },
+          h("kbd", {}, String(i + 1)),
+          ` ${sign}${app.words.label(thing)}`,
+        ),
+      );
     });
-    pane.replaceChildren(h("p", { class: "question" }, "What runs next?"), h("ol", { class: "choices" }, ...buttons), ...this._verdict(step), this._score());
+    pane.replaceChildren(
+      h("p", { class: "question" }, "What runs next?"),
+      h("ol", { class: "choices" }, ...buttons),
+      ...this._verdict(step),
+      this._score(),
+    );
     pane.scrollTop = 0;
   }
 
@@ -93,7 +113,7 @@ export class Quiz {
     for (let i = 0; chosen.length < CHOICES - 1 && others.length; i++) {
       chosen.push(...others.splice(i === 0 ? 0 : (step * 7 + i * 3) % others.length, 1));
     }
-    chosen.splice(step * 13 % (chosen.length + 1), 0, next);
+    chosen.splice((step * 13) % (chosen.length + 1), 0, next);
     return chosen;
   }
 
@@ -102,9 +122,14 @@ export class Quiz {
     const { app } = this;
     const next = app.recording.entry(step + 1);
     const right = this.answer === next;
-    const first = right ? [h("b", {}, "Right. ")] : [h("b", {}, "No. "), ...capital(sentence(app, this.whyNot(this.answer, step))), ". "];
+    const first = right
+      ? [h("b", {}, "Right. ")]
+      : [h("b", {}, "No. "), ...capital(sentence(app, this.whyNot(this.answer, step))), ". "];
     const button = h("button", { type: "button", id: "quiz-next", onclick: () => app.move(1) }, "Go on");
-    return [h("p", { class: "verdict" }, ...first, ...capital(sentence(app, this.whyNext(step))), "."), button];
+    return [
+      h("p", { class: "verdict" }, ...first, ...capital(sentence(app, this.whyNext(step))), "."),
+      button,
+    ];
   }
 
   whyNext(step) {
@@ -131,23 +156,31 @@ export class Quiz {
     const e = state.ready.get(thing);
     if (e !== undefined) {
       const before = state.ready.get(next);
-      if (before !== undefined && before < e) return [{ thing }, " was ready, too, but was queued after ", { thing: next }];
+      if (before !== undefined && before < e)
+        return [{ thing }, " was ready, too, but was queued after ", { thing: next }];
       return [{ thing }, " was ready, too, but did not run before ", { thing: next }];
     }
     const timer = state.timers.get(thing);
     if (timer) {
       const left = timer.deadline - recording.time[now];
-      return left > 0 ? [{ thing }, ` is due in ${duration(left)} only`] : [{ thing }, " is due, but the loop looks at timers only when the turn is over"];
+      return left > 0
+        ? [{ thing }, ` is due in ${duration(left)} only`]
+        : [{ thing }, " is due, but the loop looks at timers only when the turn is over"];
     }
     if (recording.isTask(thing)) {
       const position = tasks.position(thing, now);
-      if (position >= 0 && tasks.states[position] === WAITING) return [{ thing }, " still ", ...words.state(thing, now)];
+      if (position >= 0 && tasks.states[position] === WAITING)
+        return [{ thing }, " still ", ...words.state(thing, now)];
       return [{ thing }, " was not in the ready queue: ", ...words.state(thing, now)];
     }
     return [{ thing }, " was not in the ready queue"];
   }
 
   _score() {
-    return h("p", { class: "score" }, this.asked ? `${this.right} of ${this.asked} right` : "Answer with 1 to 4, or step on with →.");
+    return h(
+      "p",
+      { class: "score" },
+      this.asked ? `${this.right} of ${this.asked} right` : "Answer with 1 to 4, or step on with →.",
+    );
   }
 }

@@ -55,9 +55,7 @@ export class Recording {
     this.turnEvent = new Int32Array(steps).fill(-1);
     this.turnStart = []; // the first step of each turn
 
-    const between = new Set(
-      ["turn", "wait", "woke", "ready", "timer due", "begun"].map((name) => K[name]),
-    );
+    const between = new Set(["turn", "wait", "woke", "ready", "timer due", "begun"].map((name) => K[name]));
     const stepOfBegun = new Map();
     let step = -1;
     let open = true; // the events are those of the step that runs, not yet of the next one

@@ -15,24 +15,36 @@ export class Rows {
     this.inner = h("div", { class: "rows", role: role ? inside : null });
     this.inner.style.setProperty("--row", `${height}px`);
     element.append(this.inner);
-    element.addEventListener("scroll", () => this.refresh());
-    new ResizeObserver(() => this.refresh()).observe(element);
+    // Kept here: to ask the element between two changes would lay out the page each time.
+    this.top = 0;
+    this.tall = element.clientHeight;
+    element.addEventListener("scroll", () => this._resized());
+    new ResizeObserver(() => this._resized()).observe(element);
+  }
+
+  _resized() {
+    const { scrollTop, clientHeight } = this.element;
+    if (scrollTop === this.top && clientHeight === this.tall) return;
+    this.top = scrollTop;
+    this.tall = clientHeight;
+    this.refresh();
   }
 
   show(count) {
     this.count = count;
     this.inner.style.height = `${count * this.height}px`;
+    this.top = Math.min(this.top, Math.max(count * this.height - this.tall, 0)); // as the browser will
     // A list without items is no list.
     if (this.role === "listitem") this.inner.setAttribute("role", count ? "list" : "presentation");
     this.refresh();
   }
 
   get first() {
-    return Math.max(Math.floor(this.element.scrollTop / this.height), 0);
+    return Math.max(Math.floor(this.top / this.height), 0);
   }
 
   get inSight() {
-    return Math.ceil(this.element.clientHeight / this.height) + 1;
+    return Math.ceil(this.tall / this.height) + 1;
   }
 
   refresh() {
@@ -40,7 +52,9 @@ export class Rows {
     const last = Math.min(this.first + this.inSight, this.count);
     for (let i = this.first; i < last; i++) {
       const given = this.attributes(i);
-      const numbered = this.role ? { role: this.role, "aria-setsize": this.count, "aria-posinset": i + 1 } : {};
+      const numbered = this.role
+        ? { role: this.role, "aria-setsize": this.count, "aria-posinset": i + 1 }
+        : {};
       const row = h("div", { ...numbered, ...given, class: `row ${given.class ?? ""}` }, ...this.draw(i));
       row.style.top = `${i * this.height}px`;
       rows.push(row);
@@ -48,23 +62,27 @@ export class Rows {
     this.inner.replaceChildren(...rows);
   }
 
-  // Scroll, if need be, so that a row is well in sight.
-  reveal(index, margin = 2) {
-    const { element, height } = this;
-    const top = index * height;
-    const room = Math.min(margin * height, Math.max((element.clientHeight - height) / 2, 0));
-    if (top - room < element.scrollTop) element.scrollTop = top - room;
-    else if (top + height + room > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + height + room - element.clientHeight;
-    }
-    this.refresh();
+  // Scroll, if need be, so that a row is in sight, with so many rows around it.
+  reveal(index, margin = 1) {
+    const top = index * this.height;
+    const room = Math.min(margin * this.height, Math.max((this.tall - this.height) / 2, 0));
+    if (top - room < this.top) this._scrollTo(top - room);
+    else if (top + this.height + room > this.top + this.tall)
+      this._scrollTo(top + this.height + room - this.tall);
+    else this.refresh();
   }
 
+  // Scroll, if a row is not well in sight, so that it is in the middle.
   centre(index) {
-    const { element, height } = this;
-    const top = index * height;
-    const away = top < element.scrollTop + height || top > element.scrollTop + element.clientHeight - 3 * height;
-    if (away) element.scrollTop = top - element.clientHeight / 2 + height;
+    const top = index * this.height;
+    const away = top < this.top + this.height || top > this.top + this.tall - 3 * this.height;
+    if (away) this._scrollTo(Math.round((top - this.tall / 2) / this.height + 1) * this.height);
+    else this.refresh();
+  }
+
+  _scrollTo(top) {
+    const most = Math.max(this.count * this.height - this.tall, 0);
+    this.element.scrollTop = this.top = Math.min(Math.max(top, 0), most);
     this.refresh();
   }
 }

@@ -13,12 +13,19 @@ export class SourcePanel {
     this.coloured = new Map(); // file -> its lines
     this.file = -1;
     this.marks = new Map(); // line -> its kinds of marks
-    this.rows = new Rows(byId("lines"), LINE, (i) => this._line(this.file, i), (i) => this._look(i), "");
+    this.rows = new Rows(
+      byId("lines"),
+      LINE,
+      (i) => this._line(this.file, i),
+      (i) => this._look(i),
+      "",
+    );
     this.select = byId("file");
     const readable = app.recording.files.map((file, i) => [file, i]).filter(([file]) => file.source !== null);
     for (const kind of new Set(readable.map(([file]) => file.kind))) {
       const group = h("optgroup", { label: kind });
-      for (const [file, i] of readable) if (file.kind === kind) group.append(h("option", { value: i, title: file.path }, file.name));
+      for (const [file, i] of readable)
+        if (file.kind === kind) group.append(h("option", { value: i, title: file.path }, file.name));
       this.select.append(group);
     }
     this.select.addEventListener("change", () => this._open(Number(this.select.value), 0));
@@ -50,9 +57,10 @@ export class SourcePanel {
   // The foreign line behind a queued entry: where it was queued, or what finished what it waited for.
   _origin(queued) {
     const { recording, words } = this.app;
-    const cause = recording.cause[queued];
-    for (const e of [queued, cause, words.setBy.get(recording.thing[cause])]) {
-      const place = e >= 0 ? recording.placeOf(recording.place[e]) : null;
+    const { K, kind, cause, thing } = recording;
+    for (let e = queued, hops = 0; e >= 0 && hops < 3; e = cause[e], hops++) {
+      const told = kind[e] === K["timer due"] ? (words.setBy.get(thing[e]) ?? e) : e;
+      const place = recording.placeOf(recording.place[told]);
       if (place) return place;
     }
     return null;
@@ -63,17 +71,23 @@ export class SourcePanel {
     const title = byId("origin-title");
     const lines = byId("origin-lines");
     if (!place) {
-      title.textContent = queued < 0 ? "Nothing queued it: it began inside another step." : "Queued by the loop itself, not by a line of the program.";
+      title.textContent =
+        queued < 0
+          ? "Nothing queued it: it began inside another step."
+          : "Queued by the loop itself, not by a line of the program.";
       lines.replaceChildren();
       return;
     }
-    const { files } = app.recording;
-    title.textContent = `↳ queued by ${files[place.file].name}:${place.line}${place.function ? `, in ${place.function}` : ""}`;
+    const { files, other } = app.recording;
+    const by = other[queued] >= 0 ? ` by ${app.words.label(other[queued])}` : "";
+    title.textContent = `↳ queued${by}: ${files[place.file].name}:${place.line}${place.function ? `, in ${place.function}` : ""}`;
     const rows = [];
     const count = this._linesOf(place.file).length;
     const first = Math.min(Math.max(place.line - 1 - AROUND, 0), Math.max(count - 2 * AROUND - 1, 0));
     for (let i = first; i < Math.min(first + 2 * AROUND + 1, count); i++) {
-      rows.push(h("div", { class: `row ${i === place.line - 1 ? "queued" : ""}` }, ...this._line(place.file, i)));
+      rows.push(
+        h("div", { class: `row ${i === place.line - 1 ? "queued" : ""}` }, ...this._line(place.file, i)),
+      );
     }
     lines.replaceChildren(...rows);
   }
@@ -87,7 +101,11 @@ export class SourcePanel {
       this.marks.set(place.line - 1, [...(this.marks.get(place.line - 1) ?? []), kind]);
     };
     mark(this.runs, "runs");
-    if (this.stops && !(this.runs && this.stops.line === this.runs.line && this.stops.file === this.runs.file)) mark(this.stops, "stops");
+    if (
+      this.stops &&
+      !(this.runs && this.stops.line === this.runs.line && this.stops.file === this.runs.file)
+    )
+      mark(this.stops, "stops");
     mark(this.queued, "queued");
     mark(this.chosen, "chosen");
     this.select.value = String(file);
@@ -103,12 +121,15 @@ export class SourcePanel {
   }
 
   _linesOf(file) {
-    if (!this.coloured.has(file)) this.coloured.set(file, colourLines(this.app.recording.files[file].source ?? ""));
+    if (!this.coloured.has(file))
+      this.coloured.set(file, colourLines(this.app.recording.files[file].source ?? ""));
     return this.coloured.get(file);
   }
 
   _line(file, i) {
-    const text = (this._linesOf(file)[i] ?? []).map(([kind, part]) => (kind ? h("span", { class: `py-${kind}` }, part) : part));
+    const text = (this._linesOf(file)[i] ?? []).map(([kind, part]) =>
+      kind ? h("span", { class: `py-${kind}` }, part) : part,
+    );
     return [h("span", { class: "line-number" }, String(i + 1)), h("code", {}, ...text)];
   }
 

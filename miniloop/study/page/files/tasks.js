@@ -83,7 +83,8 @@ export class Tasks {
     for (let task = 0; task < thingCount; task++) {
       if (!this.isTask[task]) continue;
       let parent = things.parent[task];
-      for (let hops = 0; parent >= 0 && !this.isTask[parent] && hops < 50; hops++) parent = things.parent[parent];
+      for (let hops = 0; parent >= 0 && !this.isTask[parent] && hops < 50; hops++)
+        parent = things.parent[parent];
       if (parent < 0 || !this.isTask[parent]) roots.push(task);
       else if (children.has(parent)) children.get(parent).push(task);
       else children.set(parent, [task]);
@@ -138,9 +139,7 @@ export class Tasks {
     return this.all.filter((task) => {
       const position = this.position(task, event);
       return (
-        position >= 0 &&
-        this.states[position] === WAITING &&
-        recording.other[this.events[position]] === thing
+        position >= 0 && this.states[position] === WAITING && recording.other[this.events[position]] === thing
       );
     });
   }

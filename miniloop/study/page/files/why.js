@@ -16,13 +16,13 @@ export function chainOfCauses(recording, words, step, most = 60) {
     if (roots.has(kind[e])) break;
   }
   const shown = events.length > most ? [...events.slice(0, most - 1), events.at(-1)] : events;
-  const links = shown.map((e) => link(recording, words, e, e === events.at(-1) && roots.has(kind[e])));
+  const links = shown.map((e) => linkAt(recording, words, e, e === events.at(-1) && roots.has(kind[e])));
   const last = events.at(-1);
   if (!roots.has(kind[last])) links.push(startOf(recording, last));
   return { links, leftOut: events.length - shown.length };
 }
 
-function link(recording, words, e, root) {
+function linkAt(recording, words, e, root) {
   const { K, kind, thing, place, cause } = recording;
   const step = recording.stepOf(e);
   let parts = kind[e] === K.begun ? words.beginning(step) : words.event(e);
@@ -36,6 +36,8 @@ function link(recording, words, e, root) {
 function startOf(recording, last) {
   const { dropped } = recording.about;
   const early = dropped > 0 && recording.cause[last] < 0;
-  const text = early ? "what came before was not kept" : "that was the start: no event of the loop came before";
+  const text = early
+    ? "what came before was not kept"
+    : "that was the start: no event of the loop came before";
   return { event: last, parts: [text], place: -1, step: recording.stepOf(last), root: true };
 }

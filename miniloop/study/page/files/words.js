@@ -6,7 +6,11 @@
 import { NEW, RUNNING, WAITING } from "./tasks.js";
 
 export function duration(ns) {
-  const units = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]];
+  const units = [
+    [1e9, "s"],
+    [1e6, "ms"],
+    [1e3, "µs"],
+  ];
   for (const [size, unit] of units) {
     if (Math.abs(ns) >= size * 0.9995) {
       const value = ns / size;
@@ -107,7 +111,7 @@ export class Words {
       case 2:
         return ["then it ends, cancelled", ...this.at(recording.place[e])];
       default:
-        return [recording.isTask(recording.entry(step)) ? "then it returns" : "and is done"];
+        return [recording.isTask(recording.entry(step)) ? "then it returns" : "then it is done"];
     }
   }
 
@@ -119,7 +123,8 @@ export class Words {
     if (!this.failures.size) {
       this.failures.set(-1, "");
       for (let e = 0; e < count; e++) {
-        if (kind[e] === K.failed || kind[e] === K.unseen) this.failures.set(about[e], recording.strings[extra[e]]);
+        if (kind[e] === K.failed || kind[e] === K.unseen)
+          this.failures.set(about[e], recording.strings[extra[e]]);
       }
     }
     const text = this.failures.get(thing);
@@ -130,7 +135,9 @@ export class Words {
   reason(step) {
     const { recording } = this;
     const queued = recording.cause[recording.begun[step]];
-    return queued < 0 ? [", at once, inside the step before"] : this.because(queued);
+    if (queued < 0) return [", at once, inside the step before"];
+    const parts = this.because(queued);
+    return [parts[0].startsWith("as ") ? ", " : ", queued ", ...parts];
   }
 
   // One event as a sentence without its full stop. "it" is the entry that the event is about.
@@ -199,21 +206,43 @@ export class Words {
       case K.signal:
         return [what, " came"];
       case K.watched:
-        return [...who(other[e]), " waits until ", what, ` is ${extra[e] === 2 ? "writable" : "readable"}`, ...at];
+        return [
+          ...who(other[e]),
+          " waits until ",
+          what,
+          ` is ${extra[e] === 2 ? "writable" : "readable"}`,
+          ...at,
+        ];
       case K.unwatched:
-        return ["nobody waits any more until ", what, ` is ${extra[e] === 2 ? "writable" : "readable"}`, ...at];
+        return [
+          "nobody waits any more until ",
+          what,
+          ` is ${extra[e] === 2 ? "writable" : "readable"}`,
+          ...at,
+        ];
       case K.unseen:
         return ["nobody asked for the exception of ", what, `: ${recording.strings[extra[e]]}`];
       default:
-        return [recording.kinds[kind[e]], ...(thing[e] >= 0 ? [": ", what] : []), ...by, ...at, cause[e] < 0 ? "" : ""];
+        return [
+          recording.kinds[kind[e]],
+          ...(thing[e] >= 0 ? [": ", what] : []),
+          ...by,
+          ...at,
+          cause[e] < 0 ? "" : "",
+        ];
     }
   }
 
   queued(e) {
-    return [{ thing: this.recording.thing[e] }, " was queued", ...this.because(e)];
+    const parts = this.because(e);
+    return [
+      { thing: this.recording.thing[e] },
+      ` was queued${parts[0].startsWith("as ") ? "," : ""} `,
+      ...parts,
+    ];
   }
 
-  // What put an entry into the ready queue: what follows "it was queued", or "it runs".
+  // What put an entry into the ready queue: "by main at app.py:3", "as future x was finished".
   because(e) {
     const { recording } = this;
     const { K, kind, thing, other, place, cause } = recording;
@@ -224,17 +253,16 @@ export class Words {
       const how = ["was finished", "failed", "was cancelled"][recording.extra[c]] ?? "was finished";
       const by = other[c] >= 0 && other[c] !== waited ? [" by ", { thing: other[c] }] : [];
       const verb = recording.isTask(waited) ? ["ended", "failed", "was cancelled"][recording.extra[c]] : how;
-      return [", as ", isSame ? "it" : { thing: waited }, ` ${verb}`, ...by, ...this.at(place[c])];
+      return ["as ", isSame ? "it" : { thing: waited }, ` ${verb}`, ...by, ...this.at(place[c])];
     }
-    if (c >= 0 && kind[c] === K["timer due"]) return [", as its time had come"];
-    if (c >= 0 && kind[c] === K.ready) return [", as ", { thing: thing[c] }, " was ready"];
-    if (c >= 0 && kind[c] === K.signal) return [", as ", { thing: thing[c] }, " came"];
+    if (c >= 0 && kind[c] === K["timer due"]) return ["as its time had come"];
+    if (c >= 0 && kind[c] === K.ready) return ["as ", { thing: thing[c] }, " was ready"];
+    if (c >= 0 && kind[c] === K.signal) return ["as ", { thing: thing[c] }, " came"];
     if (other[e] === thing[e] && recording.isTask(thing[e])) {
-      return [", by itself, when it gave way", ...this.at(place[e])];
+      return ["by itself, when it gave way", ...this.at(place[e])];
     }
-    if (other[e] < 0 && place[e] < 0) return [", by the loop itself"];
-    const by = other[e] >= 0 ? [", by ", { thing: other[e] }] : [","];
-    return [...by, ...this.at(place[e])];
+    if (other[e] >= 0) return ["by ", { thing: other[e] }, ...this.at(place[e])];
+    return recording.placeOf(place[e]) ? this.at(place[e], "at ") : ["by the loop itself"];
   }
 
   // The state of a task in a few words: "waits for future sleep".
@@ -251,7 +279,11 @@ export class Words {
           ? ["gave way"]
           : ["waits for ", { thing: recording.other[at] }, ...this.at(recording.place[at])];
       default:
-        return [["created", "ready to run", "running", "waiting", "returned", "failed", "cancelled"][tasks.states[position]]];
+        return [
+          ["created", "ready to run", "running", "waiting", "returned", "failed", "cancelled"][
+            tasks.states[position]
+          ],
+        ];
     }
   }
 }
