@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
+from miniloop.kernel.contract import Network
 from miniloop.kernel.eager import eager_task_factory, new_eager_task
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
@@ -34,8 +35,9 @@ from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import Timer
-from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
+from miniloop.net import connect, datagram_endpoint, listen, sendfile
 from miniloop.net import pipe as net_pipe
+from miniloop.net.network import SystemNetwork
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
@@ -51,6 +53,7 @@ Ts = TypeVarTuple("Ts")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _PIPE = subprocess.PIPE
+_SYSTEM_NETWORK = SystemNetwork()
 
 # asyncio's own is there from 3.12 on.
 _EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", eager_task_factory))
@@ -63,7 +66,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     """An asyncio event loop.
 
     `poller` finds out what happens to file descriptors (default: the best of the platform), `clock`
-    tells the time in seconds and never goes backwards, and `ready` is the queue of what is to run.
+    tells the time in seconds and never goes backwards, `ready` is the queue of what is to run, and
+    `network` makes sockets and resolves names (default: that of the operating system).
     """
 
     # Seconds; in debug mode, what takes longer than this is logged.
@@ -75,10 +79,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         poller: Poller | None = None,
         clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
+        network: Network = _SYSTEM_NETWORK,
     ) -> None:
         super().__init__(poller=poller, clock=clock, ready=ready)
         try:
             self.own_clock = clock
+            self.network = network
             if type(self).time is not EventLoop.time:  # a subclass tells the time in its own way
                 self.use_clock(self.time)
             self._debug = False
@@ -371,7 +377,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         refuse_owned(self, fd, file)
         return fd
 
-    # Names and addresses: net/resolver.py.
+    # Sockets, names and addresses: net/network.py, net/resolver.py.
+
+    def make_socket(self, family: int, kind: int, proto: int = 0) -> socket.socket:
+        """A new socket of the loop's network. Raises OSError if there can be none."""
+        return self.network.make_socket(family, kind, proto)
 
     async def getaddrinfo(
         self,
@@ -384,13 +394,13 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         flags: int = 0,
     ) -> list[Any]:
         """`socket.getaddrinfo`, without blocking."""
-        return await resolver.getaddrinfo(
+        return await self.network.getaddrinfo(
             self, host, port, family=family, type=type, proto=proto, flags=flags
         )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """`socket.getnameinfo`, without blocking."""
-        return await resolver.getnameinfo(self, sockaddr, flags)
+        return await self.network.getnameinfo(self, sockaddr, flags)
 
     # Bare sockets: net/sock.py. Each returns its coroutine, which saves a frame a call.
 

@@ -27,7 +27,7 @@ from miniloop.kernel.poller import Poller
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
 
-__all__ = ["CompleteLoop", "Entry", "Loop", "ReportedFuture", "ReportedTask"]
+__all__ = ["CompleteLoop", "Entry", "Loop", "Network", "ReportedFuture", "ReportedTask"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -113,6 +113,7 @@ class CompleteLoop(Loop, Protocol):
     # Calls up, of `net`. Users replace the methods to see or change what they do.
     transports: dict[int, ref[Any]]  # who owns a descriptor: see `net.ownership`
 
+    def make_socket(self, family: int, kind: int, proto: int = 0) -> socket.socket: ...
     def run_in_executor(
         self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]: ...
@@ -131,6 +132,27 @@ class CompleteLoop(Loop, Protocol):
     # Calls up, of `system`: the pipes of a process are made by `net`, its neighbour.
     async def connect_read_pipe(self, protocol_factory: Callable[[], Any], pipe: Any) -> Any: ...
     async def connect_write_pipe(self, protocol_factory: Callable[[], Any], pipe: Any) -> Any: ...
+
+
+class Network(Protocol):
+    """Who makes the sockets of a loop, and resolves names for it: see `net.network`."""
+
+    def make_socket(self, family: int, kind: int, proto: int, /) -> socket.socket: ...
+    async def getaddrinfo(
+        self,
+        loop: CompleteLoop,
+        host: Any,
+        port: Any,
+        /,
+        *,
+        family: int,
+        type: int,
+        proto: int,
+        flags: int,
+    ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]: ...
+    async def getnameinfo(
+        self, loop: CompleteLoop, sockaddr: Any, flags: int, /
+    ) -> tuple[str, str]: ...
 
 
 class ReportedFuture(Protocol):
