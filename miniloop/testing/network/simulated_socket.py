@@ -42,6 +42,7 @@ class SimulatedSocket(socket.socket):
     ) -> None:
         # The constructor of the class above is not called: it would make a real one.
         self._number = -1
+        self._io_refs, self._closed = 0, False  # what `makefile` and `with` look at
         kind &= ~(getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0))
         if family not in _UNBOUND:
             raise error_of(errno.EAFNOSUPPORT)
@@ -462,6 +463,7 @@ class SimulatedSocket(socket.socket):
     def close(self) -> None:
         """Give it back. What was written is still sent."""
         number, self._number = self._number, -1
+        self._closed = True
         if number < 0:
             return
         self._table.remove(number)
