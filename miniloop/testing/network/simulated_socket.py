@@ -2,8 +2,8 @@
 
 It is a `socket.socket` by type, as libraries check, and has no descriptor: `fileno` gives a number
 above all real ones, which the network's poller knows. Everything that it can do it does at once, or
-raises BlockingIOError. It cannot block: a program that would wait in it gets a RuntimeError, since
-all of the simulated world would wait with it.
+raises BlockingIOError. It cannot block: a program that would wait in it gets an
+`io.UnsupportedOperation`, since all of the simulated world would wait with it.
 
 Only the internet families are simulated. What an option does is remembered; these few have effect:
 SO_SNDBUF and SO_RCVBUF (in bytes, not doubled as on Linux), SO_REUSEPORT, SO_REUSEADDR, SO_LINGER
@@ -13,6 +13,7 @@ with a time of zero, IPV6_V6ONLY.
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import struct
 import warnings
@@ -144,7 +145,7 @@ class SimulatedSocket(socket.socket):
     def _refuse_to_block(self, exc: OSError) -> OSError:
         if self._timeout == 0:
             return exc
-        raise RuntimeError(
+        raise io.UnsupportedOperation(
             f"{self!r} would block, and a simulated network cannot: make it non-blocking, and use "
             "the loop's sock_* methods, or streams"
         ) from None
