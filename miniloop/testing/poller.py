@@ -107,6 +107,7 @@ class VirtualPoller(Poller):
             self._looks += 1
             if not in_passing or self._looks > MOST_LOOKS:
                 self._looks = 0
+                self.threads.settle()
                 for entry in self.threads.take():
                     self._arrive(entry)
         return events

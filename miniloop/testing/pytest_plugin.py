@@ -22,7 +22,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,11 +215,22 @@ async def _make(value: Any, made: dict[_Deferred, Any], stack: AsyncExitStack) -
     if value not in made:
         arguments = {name: await _make(each, made, stack) for name, each in value.arguments.items()}
         if inspect.isasyncgenfunction(_bare(value.function)):
-            manager = asynccontextmanager(value.function)(**arguments)
-            made[value] = await stack.enter_async_context(manager)
+            generator = value.function(**arguments)
+            made[value] = await anext(generator)
+            stack.push_async_callback(_end, value.name, generator)
         else:
             made[value] = await value.function(**arguments)
     return made[value]
+
+
+async def _end(name: str, generator: Any) -> None:
+    """Run a fixture to its end: as for pytest, whatever has become of the test."""
+    try:
+        await anext(generator)
+    except StopAsyncIteration:
+        return
+    await generator.aclose()
+    raise RuntimeError(f"fixture {name!r} has more than one yield")
 
 
 def _bare(function: Any) -> Any:
@@ -259,7 +270,7 @@ def _run(
         options.pop("schedules", None)
         run(body(), clock="virtual" if virtual else "real", **options)
     else:
-        from miniloop.testing.explore import explore
+        from miniloop.testing.exploration import explore
 
         if not virtual:
             pytest.fail(
@@ -277,7 +288,7 @@ def _replay(
 ) -> None:
     __tracebackhide__ = True
     from miniloop.testing import replaying
-    from miniloop.testing.explore import explore
+    from miniloop.testing.exploration import explore
     from miniloop.testing.failure import Failure
 
     options = {**file.settings, **options, "seed": file.seed}
