@@ -7,7 +7,6 @@ could not be written.
 import argparse
 import contextlib
 import json
-import re
 import shlex
 import sqlite3
 import sys
@@ -18,7 +17,7 @@ from .files import Files
 from .http.trace import STEPS
 from .output import FIELDS, Record, format_for
 from .progress import say
-from .report import About, Reporter, Tally, render
+from .report import About, Reporter, Tally, render, without_secret
 from .summary import Summary
 
 DRAWN, BAD_USAGE, NOT_WRITTEN = 0, 2, 3
@@ -30,17 +29,12 @@ def draw(reporter: Reporter, files: Files, summary: Summary, *, resumed: bool) -
     if isinstance(urls, Path):
         what = f"the URLs in {files.name}"
     else:
-        what = urls[0] + (f" and {len(urls) - 1} more" if len(urls) > 1 else "")
+        what = without_secret(urls[0]) + (f" and {len(urls) - 1} more" if len(urls) > 1 else "")
     notes = ["Only what was done since the crawl was gone on with."] * resumed
     notes += ["The crawl was interrupted."] * summary.interrupted
-    command = shlex.join(["crawler", *_without_secrets(sys.argv[1:])])
+    command = shlex.join(["crawler", *map(without_secret, sys.argv[1:])])
     about = About(what, command, summary.seconds, " ".join(notes))
     files.write_report(render(reporter.tally, about))
-
-
-def _without_secrets(arguments: Sequence[str]) -> list[str]:
-    """The arguments without names and passwords in URLs: a report is there to be shown."""
-    return [re.sub(r"(?i)((?:^|=)[a-z0-9+]+://)[^/@?#\s]*@", r"\1…@", word) for word in arguments]
 
 
 def report(arguments: Sequence[str]) -> int:

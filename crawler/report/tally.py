@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import re
 from collections import Counter
 
 from crawler.http.trace import STEPS
@@ -19,6 +20,7 @@ MOST_TYPES, SHOWN_TYPES = 100, 10
 SLOWEST_PAGES = 20
 EXAMPLES = 6
 MOST_REASONS = 200
+_SECRET = re.compile(r"(?i)((?:^|=)[a-z0-9+]+://)[^/@?#\s]*@")
 # What is no phase of the client's: the wait for the loop, finding the links.
 _REST = "rest"
 
@@ -165,14 +167,19 @@ class Tally:
             "types": [{"type": name, **kind} for name, kind in self._types.heaviest(SHOWN_TYPES)],
             "hosts": [_host(name, host) for name, host in self._hosts.heaviest(SHOWN_HOSTS)],
             "hostsKnown": len(self._hosts.known) + self._hosts.forgotten,
-            "slowest": [[url, seconds] for seconds, _, url in sorted(self._slowest, reverse=True)],
+            "slowest": [
+                [without_secret(url), seconds]
+                for seconds, _, url in sorted(self._slowest, reverse=True)
+            ],
             "failures": [
                 self._failure(reason, failure)
                 for reason, failure in sorted(
                     self._failures.items(), key=lambda item: -item[1].number
                 )
             ],
-            "linked": linked.most_linked(SHOWN_LINKS),
+            "linked": [
+                [without_secret(url), pages] for url, pages in linked.most_linked(SHOWN_LINKS)
+            ],
             "linksForgotten": linked.forgotten,
             "tree": self._tree.data(),
         }
@@ -183,13 +190,18 @@ class Tally:
             "number": failure.number,
             "examples": [
                 {
-                    "url": record.url,
+                    "url": without_secret(record.url),
                     "detail": record.detail,
-                    "on": self._linked.page_with(record.url),
+                    "on": without_secret(self._linked.page_with(record.url)),
                 }
                 for record in failure.examples
             ],
         }
+
+
+def without_secret(url: str) -> str:
+    """A URL, or an option with one, without name and password: a report is there to be shown."""
+    return _SECRET.sub(r"\1…@", url) if "@" in url else url
 
 
 def _host(name: str, host: Host) -> dict[str, object]:

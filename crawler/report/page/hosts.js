@@ -75,7 +75,7 @@ export function slowest(data) {
     h("ul", { class: "rows inside" },
       data.slowest.slice(0, 12).map(([url, time]) =>
         h("li", {},
-          h("div", { class: "bar", style: { "--share": `${(100 * time) / most}%` } }, h("span", { class: "name" }, link(url))),
+          h("div", { class: "bar", style: { "--share": `${(100 * time) / (most || 1)}%` } }, h("span", { class: "name" }, link(url))),
           h("span", { class: "number" }, h("b", {}, seconds(time)))))),
   );
 }

@@ -36,7 +36,7 @@ export function timeline(data) {
   const best = Math.max(...rates.map(([pages]) => pages));
   const worst = Math.max(...rates.map(([, failed]) => failed));
   const [, each] = ticks(best + worst, 5);
-  const up = Array.from({ length: Math.ceil(best / each) + 1 }, (_, at) => at * each);
+  const up = Array.from({ length: Math.max(1, Math.ceil(best / each)) + 1 }, (_, at) => at * each);
   const down = Array.from({ length: Math.ceil(worst / each) }, (_, at) => -(at + 1) * each);
   const axis = [...down.reverse(), ...up];
   const most = up.at(-1), least = axis[0];
