@@ -19,7 +19,7 @@ import ssl
 import sys
 from collections.abc import Sequence
 
-from .crawl import crawl
+from .crawl import Watcher, crawl
 from .drawing import draw, report
 from .fetch import fetch
 from .files import Files, check_files
@@ -30,10 +30,11 @@ from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
 from .options import make_client, make_parser, manners_of, scope_of, terms_of, tls_of, urls_of
 from .output import format_for
-from .progress import progress, say
+from .progress import say
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
+from .view import progress
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
 MAX_THREADS = 128
@@ -169,7 +170,10 @@ async def _crawl_until_signal(
     form = format_for(files.output, options.format)
     guard = Guard()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total, quiet=options.quiet) as observer:
+    with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
+        watchers: list[Watcher] = [observer] if observer.watches else []
+        if reporter is not None:
+            watchers.append(reporter)
         try:
             timings = reporter is not None
             async with make_client(options, tls, guard, form, timings=timings) as client:
@@ -187,7 +191,7 @@ async def _crawl_until_signal(
                     form=form,
                     journal=journal,
                     summary=summary,
-                    watchers=() if reporter is None else (reporter,),
+                    watchers=watchers,
                 )
         except asyncio.CancelledError:
             summary.interrupted = True

@@ -202,6 +202,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
     )
     group.add_argument(
+        "-v", "--verbose", action="store_true", help="say a line about each page, too"
+    )
+    group.add_argument(
         "--state",
         type=Path,
         metavar="FILE",
