@@ -21,9 +21,18 @@ from miniloop.kernel.future import Future
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study import records
 from miniloop.study.descriptors import describe_descriptor
 from miniloop.study.places import Places
+from miniloop.study.records import (
+    DESCRIPTOR,
+    FUTURE,
+    KNOWN,
+    NAMED,
+    QUEUED_BEFORE,
+    THERE,
+    THREAD,
+    text_to_numbers,
+)
 
 __all__ = ["Numbers", "describe_error", "is_task"]
 
@@ -59,12 +68,12 @@ class Numbers:
         """A number for an entry that was not seen to come."""
         if not is_task(entry):
             number = self.new()
-            self._put((records.QUEUED_BEFORE, number, self.what(entry._callback)))
+            self._put((QUEUED_BEFORE, number, self.what(entry._callback)))
         elif self.eager and current_tasks.get(self._loop) is entry:
             number = self.by_address[id(entry)] = self.eager[-1][0]  # it is just being made
         else:
             number = self.by_address[id(entry)] = self.new()
-            self._put((records.THERE, number, self.what(entry._coro), -1, -1))
+            self._put((THERE, number, self.what(entry._coro), -1, -1))
         return number
 
     def of_new_handle(self, handle: Any) -> int:
@@ -99,7 +108,7 @@ class Numbers:
         """A number for a future that need not be remembered."""
         number = self.new()
         if type(future) is not Future:
-            self._put((records.FUTURE, number, *records.text_to_numbers(type(future).__name__)))
+            self._put((FUTURE, number, *text_to_numbers(type(future).__name__)))
         return number
 
     def of_descriptor(self, fd: int) -> int:
@@ -113,7 +122,7 @@ class Numbers:
             number = known[2]
         else:
             number = self.new()
-            self._put((records.DESCRIPTOR, number, fd, *records.text_to_numbers(text)))
+            self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
         self._descriptors[fd] = watch, text, number
         return number
 
@@ -123,7 +132,7 @@ class Numbers:
         if number is None:
             number = self._threads[ident] = self.new()
             name = threading.current_thread().name
-            self._put((records.THREAD, number, *records.text_to_numbers(name)))
+            self._put((THREAD, number, *text_to_numbers(name)))
         return number
 
     def of_failed(self, error: BaseException) -> int:
@@ -148,11 +157,11 @@ class Numbers:
         for task in list(self._loop.tasks):
             number = self.by_address.get(id(task))
             if number is not None and is_task(task):
-                self._put((records.KNOWN, number, self.what(task._coro)))
+                self._put((KNOWN, number, self.what(task._coro)))
                 if task._name is not None:
-                    self._put((records.NAMED, number, *records.text_to_numbers(task._name)))
+                    self._put((NAMED, number, *text_to_numbers(task._name)))
         for fd, (_, text, number) in self._descriptors.items():
-            self._put((records.DESCRIPTOR, number, fd, *records.text_to_numbers(text)))
+            self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
 
     def let_go(self) -> None:
         """Hold nothing of the poller's."""
@@ -195,4 +204,4 @@ def describe_error(error: BaseException) -> tuple[int, ...]:
     except Exception as problem:
         text = f"(its text cannot be had: {type(problem).__qualname__})"
     text = f"{name}: {text}" if text else name
-    return records.text_to_numbers(text[:_MOST_OF_TEXT])
+    return text_to_numbers(text[:_MOST_OF_TEXT])

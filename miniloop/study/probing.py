@@ -17,9 +17,9 @@ from miniloop.kernel.probes import Probe, place_probes, remove_probes
 from miniloop.kernel.report import ExceptionReporter
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study import records
 from miniloop.study.numbering import is_task
 from miniloop.study.recorder import Recorder
+from miniloop.study.records import BY_CANCEL, BY_EXCEPTION, BY_RESULT
 from miniloop.system.executor import CallInThread
 
 __all__ = ["probe_for_recorder", "stop_probing_for_recorder"]
@@ -43,7 +43,7 @@ def _set_result(arguments: Arguments) -> None:
     future = arguments["self"]
     if future._state is PENDING and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, records.RESULT, None)
+            recorder.finishes(future, BY_RESULT, None)
 
 
 def _set_exception(arguments: Arguments) -> None:
@@ -54,14 +54,14 @@ def _set_exception(arguments: Arguments) -> None:
         is_exception = isinstance(error, BaseException)
     if future._state is PENDING and is_exception and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, records.EXCEPTION, error)
+            recorder.finishes(future, BY_EXCEPTION, error)
 
 
 def _cancel_future(arguments: Arguments) -> None:
     future = arguments["self"]
     if future._state is PENDING and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, records.CANCELLED, None)
+            recorder.finishes(future, BY_CANCEL, None)
 
 
 def _cancel_task(arguments: Arguments) -> None:

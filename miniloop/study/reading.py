@@ -16,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from miniloop.study import file
 from miniloop.study.events import Events, Tables
+from miniloop.study.file import blocks_in, numbers_of
 from miniloop.study.replay import Replay
 
 __all__ = ["Recording", "read"]
@@ -45,9 +45,9 @@ class Recording:
         self._tables = Tables()
         self._blocks: list[tuple[int, tuple[int, ...]]] = []
         trailer: dict[str, Any] = {"ended": "cut off", "dropped": 0}
-        for letter, data in file.blocks_in(path):
+        for letter, data in blocks_in(path):
             if letter == "L":
-                self._blocks.append(file.numbers_of(data))
+                self._blocks.append(numbers_of(data))
             elif letter == "T":
                 self._tables.add(json.loads(data))
             elif letter == "H":

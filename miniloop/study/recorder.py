@@ -39,10 +39,51 @@ from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.loop import EventLoop
-from miniloop.study import records
 from miniloop.study.numbering import Numbers, describe_error, is_task
 from miniloop.study.places import OURS, SLEEP, Places
-from miniloop.study.records import BEGUN, GAVE_WAY, TURN
+from miniloop.study.records import (
+    BEGUN,
+    BUSY,
+    BY_CANCEL,
+    BY_EXCEPTION,
+    BY_RESULT,
+    CALLED,
+    CALLED_BACK,
+    CANCEL,
+    CREATED,
+    CURRENT,
+    DUE,
+    EAGER,
+    FAILED,
+    FINISHED,
+    FOUND_READY,
+    GAVE_WAY,
+    HANDED,
+    IDLE,
+    LOOKED,
+    NAMED,
+    QUEUED,
+    QUEUED_BEFORE,
+    READY,
+    REST,
+    RETURNED,
+    SIGNALLED,
+    SWEPT,
+    TASK_ENDED,
+    THERE,
+    TIMER,
+    TIMER_BEFORE,
+    TIMER_CANCELLED,
+    TURN,
+    UNSEEN,
+    UNWATCHED,
+    WAIT,
+    WAITS,
+    WATCHED,
+    WOKE,
+    WOKEN,
+    text_to_numbers,
+)
 from miniloop.study.timers import ObservedTimers
 from miniloop.system.executor import CallInThread
 from miniloop.system.signals import SignalHandlers
@@ -195,7 +236,7 @@ class Recorder:
         self._partial = False
         self._seen_current = None
         now = perf_counter_ns()
-        self._put((records.REST, now - self._last))
+        self._put((REST, now - self._last))
         self._last = now
         self._numbers.let_go()
         self._write_in_time(now)
@@ -275,7 +316,7 @@ class Recorder:
             if is_task(entry):
                 self._close_task(entry)
             else:
-                self._put((records.RETURNED,))
+                self._put((RETURNED,))
 
     def _close_task(self, task: Any) -> None:
         if task._state is not PENDING:
@@ -286,21 +327,21 @@ class Recorder:
         if waiter is None:
             self._put((GAVE_WAY, place))
         else:
-            self._put((records.WAITS, place, self._numbers.of_future(waiter)))
+            self._put((WAITS, place, self._numbers.of_future(waiter)))
 
     def _end_task(self, task: Any) -> None:
         number = self._by_address.pop(id(task), -1)
         if task._name is not None:
-            self._put((records.NAMED, number, *records.text_to_numbers(task._name)))
+            self._put((NAMED, number, *text_to_numbers(task._name)))
         error = task._exception
         if task._state is CANCELLED:
-            self._put((records.TASK_ENDED, records.CANCELLED, -1, 0))
+            self._put((TASK_ENDED, BY_CANCEL, -1, 0))
         elif error is None:
-            self._put((records.TASK_ENDED, records.RESULT, -1, 0))
+            self._put((TASK_ENDED, BY_RESULT, -1, 0))
         else:
             self._numbers.remember_failure(number, error)
             place = self._places.of_failure(error, getattr(task, "_traceback", None))
-            self._put((records.TASK_ENDED, records.EXCEPTION, place, *describe_error(error)))
+            self._put((TASK_ENDED, BY_EXCEPTION, place, *describe_error(error)))
 
     # Eager steps.
 
@@ -332,7 +373,7 @@ class Recorder:
         self._numbers.eager.append((number, task))
         self._steps += 1
         now = perf_counter_ns()
-        self._put((records.EAGER, number, what, place, now - self._last))
+        self._put((EAGER, number, what, place, now - self._last))
         self._last = now
 
     def end_eagerly(self, task: Any) -> None:
@@ -345,7 +386,7 @@ class Recorder:
             self._by_address[id(task)] = number
             self._close_task(task)
         else:
-            self._put((records.TASK_ENDED, records.RESULT, -1, 0))
+            self._put((TASK_ENDED, BY_RESULT, -1, 0))
 
     # The queue.
 
@@ -380,7 +421,7 @@ class Recorder:
             self._woken_by_foreign(entry, number, place)
             return
         now = perf_counter_ns()
-        self._put((records.CALLED, number, what, place, now - self._last))
+        self._put((CALLED, number, what, place, now - self._last))
         self._last = now
 
     def _woken_by_foreign(self, entry: Any, task: int, place: int) -> None:
@@ -389,28 +430,28 @@ class Recorder:
         if future is None:
             future = self._numbers.of_passing_future(entry._args[0])
         now = perf_counter_ns()
-        self._put((records.FINISHED, future, records.RESULT, place, now - self._last))
-        self._put((records.WOKEN, task, future, 0))
+        self._put((FINISHED, future, BY_RESULT, place, now - self._last))
+        self._put((WOKEN, task, future, 0))
         self._last = now
 
     def _created(self, task: Any, frame: FrameType) -> None:
         number = self._by_address[id(task)] = self._numbers.new()
         what, place = self._numbers.what(task._coro), self._places.of_caller(frame)
         now = perf_counter_ns()
-        self._put((records.CREATED, number, what, place, now - self._last))
+        self._put((CREATED, number, what, place, now - self._last))
         self._last = now
 
     def _woken(self, task: Any, frame: FrameType) -> None:
         number, future = self._numbers.of_entry(task), self._future_done(task._fut_waiter)
         now = perf_counter_ns()
-        self._put((records.WOKEN, number, future, now - self._last))
+        self._put((WOKEN, number, future, now - self._last))
         self._last = now
 
     def _called_back(self, handle: Any, frame: FrameType) -> None:
         what = self._numbers.what(handle._callback)
         number, future = self._numbers.of_new_handle(handle), self._future_done(handle._args[0])
         now = perf_counter_ns()
-        self._put((records.CALLED_BACK, number, what, future, now - self._last))
+        self._put((CALLED_BACK, number, what, future, now - self._last))
         self._last = now
 
     def _future_done(self, future: Any) -> int:
@@ -425,14 +466,14 @@ class Recorder:
             number = self._numbers.of_new_handle(timer)
         late = _nanoseconds(self._loop.time() - timer._when)
         now = perf_counter_ns()
-        self._put((records.DUE, number, what, late, now - self._last))
+        self._put((DUE, number, what, late, now - self._last))
         self._last = now
 
     def _found_ready(self, handle: Any, frame: FrameType) -> None:
         number = self._by_address[id(handle)] = self._numbers.of_reader(handle)
         what = self._numbers.what(handle._callback)
         now = perf_counter_ns()
-        self._put((records.FOUND_READY, number, what, now - self._last))
+        self._put((FOUND_READY, number, what, now - self._last))
         self._last = now
 
     def _signalled(self, handle: Any, frame: FrameType) -> None:
@@ -441,7 +482,7 @@ class Recorder:
         handlers = self._loop._signal_handlers
         signal = next((signal for signal in handlers if handlers[signal] is handle), 0)
         now = perf_counter_ns()
-        self._put((records.SIGNALLED, number, what, signal, now - self._last))
+        self._put((SIGNALLED, number, what, signal, now - self._last))
         self._last = now
 
     def _queued_otherwise(self, entry: Any, frame: FrameType) -> None:
@@ -452,7 +493,7 @@ class Recorder:
             what = self._numbers.what(entry._callback)
             number = self._numbers.of_new_handle(entry)
         now = perf_counter_ns()
-        self._put((records.QUEUED, number, what, place, now - self._last))
+        self._put((QUEUED, number, what, place, now - self._last))
         self._last = now
 
     def hand_over(self, entry: Any) -> None:
@@ -465,7 +506,7 @@ class Recorder:
                 self._check_current()
             number = self._numbers.of_new_handle(entry)
             now = perf_counter_ns()
-            self._put((records.CALLED, number, what, place, now - self._last))
+            self._put((CALLED, number, what, place, now - self._last))
             self._last = now
         else:
             call = -1
@@ -474,7 +515,7 @@ class Recorder:
             by = self._numbers.of_thread(thread)
             number = self._by_address[id(entry)] = self._numbers.new()
             after = max(0, perf_counter_ns() - self._last)
-            self._put((records.HANDED, number, what, place, by, call, after))
+            self._put((HANDED, number, what, place, by, call, after))
         self._hand_over(entry)
 
     # The turn.
@@ -488,16 +529,16 @@ class Recorder:
         if timeout == 0:
             events = self._wait(timeout)
             now = perf_counter_ns()
-            self._put((records.LOOKED, now - before, now - self._last))
+            self._put((LOOKED, now - before, now - self._last))
             self._last = now
             return events
         asked = -1 if timeout is None else _nanoseconds(timeout)
-        self._put((records.WAIT, asked, before - self._last))
+        self._put((WAIT, asked, before - self._last))
         self._last = before
         self._write_in_time(before)
         events = self._wait(timeout)
         now = perf_counter_ns()
-        self._put((records.WOKE, now - before, now - self._last))
+        self._put((WOKE, now - before, now - self._last))
         self._last = now
         return events
 
@@ -508,7 +549,7 @@ class Recorder:
         for event in events:
             fd, bits = event
             ready = (1 if bits & ~WRITE else 0) | (2 if bits & ~READ else 0)
-            self._put((records.READY, self._numbers.of_descriptor(fd), ready))
+            self._put((READY, self._numbers.of_descriptor(fd), ready))
             self._deliver((event,), enqueue)
         return None
 
@@ -533,13 +574,13 @@ class Recorder:
         what, place = self._numbers.what(handle._callback), self._places.of_caller(_getframe(1))
         ahead = _nanoseconds(handle._when - self._loop.time()) // 1000
         now = perf_counter_ns()
-        self._put((records.TIMER, number, what, place, ahead, now - self._last))
+        self._put((TIMER, number, what, place, ahead, now - self._last))
         self._last = now
 
     def timers_left(self) -> None:
         """Some that were cancelled have left the heap."""
         for number in self._numbers.timers_gone():
-            self._put((records.SWEPT, number))
+            self._put((SWEPT, number))
 
     # What probes see: see `probing`.
 
@@ -548,7 +589,7 @@ class Recorder:
         number = self._by_address.pop(id(handle), None)
         if number is not None:
             self._numbers.remember_cancelled(number, handle)
-            self._note(records.TIMER_CANCELLED, number, self._places.of_caller(_getframe(1)))
+            self._note(TIMER_CANCELLED, number, self._places.of_caller(_getframe(1)))
 
     def finishes(self, future: Any, outcome: int, error: Any) -> None:
         """A future that is no task is about to be finished."""
@@ -558,23 +599,23 @@ class Recorder:
         self._finished = number
         if isinstance(error, BaseException):
             self._numbers.remember_failure(number, error)
-        self._note(records.FINISHED, number, outcome, self._places.of_caller(_getframe(1)))
+        self._note(FINISHED, number, outcome, self._places.of_caller(_getframe(1)))
 
     def cancels(self, task: Any) -> None:
         """The cancellation of a task is requested."""
         number = self._numbers.of_entry(task)
-        self._note(records.CANCEL, number, self._places.of_caller(_getframe(1)))
+        self._note(CANCEL, number, self._places.of_caller(_getframe(1)))
 
     def fails(self, error: BaseException) -> None:
         """The callback that runs has raised."""
         place = self._places.of_failure(error)
-        self._put((records.FAILED, place, *describe_error(error)))
+        self._put((FAILED, place, *describe_error(error)))
 
     def is_unseen(self, error: BaseException) -> None:
         """The end of a task or a future is reported, as nobody has looked at it."""
         number = self._numbers.of_failed(error)
         now = perf_counter_ns()
-        self._put((records.UNSEEN, number, now - self._last, *describe_error(error)))
+        self._put((UNSEEN, number, now - self._last, *describe_error(error)))
         self._last = now
 
     def watches(self, fd: int, entry: Any, bits: int) -> None:
@@ -585,25 +626,25 @@ class Recorder:
         else:
             number, what = self._numbers.of_future(entry), -1
         place = self._places.of_caller(_getframe(1))
-        self._note(records.WATCHED, descriptor, bits, number, what, place)
+        self._note(WATCHED, descriptor, bits, number, what, place)
 
     def unwatches(self, fd: int, bits: int) -> None:
         """A descriptor is about to be watched no more."""
-        self._note(records.UNWATCHED, self._numbers.of_descriptor(fd), bits)
+        self._note(UNWATCHED, self._numbers.of_descriptor(fd), bits)
 
     def call_begins(self, future: Any) -> None:
         """A call is given to an executor."""
         self._in_thread += 1
         number = self._numbers.calls[id(future)] = self._numbers.of_future(future)
         place = self._places.of_caller(_getframe(1))
-        self._note(records.BUSY, number, place, self._in_thread)
+        self._note(BUSY, number, place, self._in_thread)
 
     def call_ends(self, future: Any) -> None:
         """The loop hears that it is over."""
         number = self._numbers.calls.pop(id(future), None)
         if number is not None:
             self._in_thread -= 1
-            self._note(records.IDLE, number, self._in_thread)
+            self._note(IDLE, number, self._in_thread)
 
     def _note(self, *record: int) -> None:
         """A record that ends with the time."""
@@ -627,23 +668,23 @@ class Recorder:
             waiter = task._fut_waiter
             future = -1 if waiter is None else numbers.of_future(waiter)
             number = self._by_address[id(task)]
-            put((records.THERE, number, numbers.what(task._coro), place, future))
+            put((THERE, number, numbers.what(task._coro), place, future))
         for entry in list(loop._ready):
             if not is_task(entry):
                 number = numbers.of_new_handle(entry)
-                put((records.QUEUED_BEFORE, number, numbers.what(entry._callback)))
+                put((QUEUED_BEFORE, number, numbers.what(entry._callback)))
         for when, _, timer in list(loop.timers.entries):
             if timer._callback is not None:
                 number = self._by_address[id(timer)] = numbers.new()
                 ahead = _nanoseconds(when - loop.time()) // 1000
-                put((records.TIMER_BEFORE, number, numbers.what(timer._callback), ahead))
+                put((TIMER_BEFORE, number, numbers.what(timer._callback), ahead))
 
     def _check_current(self) -> None:
         current = current_tasks.get(self._loop)
         if current is not self._seen_current:
             self._seen_current = current
             number = -1 if current is None else self._by_address.get(id(current), -1)
-            self._put((records.CURRENT, number))
+            self._put((CURRENT, number))
 
     # Writing.
 

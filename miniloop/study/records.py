@@ -82,7 +82,7 @@ TEXTS: list[bool] = [text for _, _, text in _TABLE]
 ) = range(len(_TABLE))  # fmt: skip
 
 # What ends a step that has begun, a task or a future.
-RESULT, EXCEPTION, CANCELLED = range(3)
+BY_RESULT, BY_EXCEPTION, BY_CANCEL = range(3)
 
 
 def text_to_numbers(text: str) -> tuple[int, ...]:

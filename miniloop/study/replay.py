@@ -10,8 +10,8 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from miniloop.study import records
 from miniloop.study.events import KINDS, Events
+from miniloop.study.records import BY_EXCEPTION, FIELDS, NAMES, TEXTS, text_of
 
 __all__ = ["Replay"]
 
@@ -45,20 +45,20 @@ class Replay:
         self._untimed: list[int] = []  # events whose time is that of the next record
         self._unnamed: set[int] = set()
         self._handlers: list[Callable[..., None]] = [
-            getattr(self, "_on_" + name.lower()) for name in records.NAMES
+            getattr(self, "_on_" + name.lower()) for name in NAMES
         ]
 
     def run(self, numbers: Sequence[int]) -> None:
         """Go on with a block of records."""
         position, end = 0, len(numbers)
-        fields, texts, handlers = records.FIELDS, records.TEXTS, self._handlers
+        fields, texts, handlers = FIELDS, TEXTS, self._handlers
         while position < end:
             kind = numbers[position]
             position += 1
             values: Any = numbers[position : position + len(fields[kind])]
             position += len(values)
             if texts[kind]:
-                text, position = records.text_of(numbers, position)
+                text, position = text_of(numbers, position)
                 values = (*values, text)
             handlers[kind](*values)
 
@@ -217,7 +217,7 @@ class Replay:
         self.events.extra[finished] = outcome
         self.events.place[finished] = place
         self._at_end_of_step(ENDED, thing, place=place, cause=begun, extra=outcome)
-        if outcome == records.EXCEPTION:
+        if outcome == BY_EXCEPTION:
             self._at_end_of_step(
                 FAILED, thing, place=place, cause=begun, extra=self.events.string(text)
             )

@@ -24,7 +24,7 @@ from typing import Any
 from weakref import WeakSet
 
 from miniloop.loop import EventLoop
-from miniloop.study import file
+from miniloop.study.file import BlockFile, Ring, pack_json, pack_records
 from miniloop.study.places import Places
 from miniloop.study.probing import probe_for_recorder, stop_probing_for_recorder
 from miniloop.study.recorder import Recorder
@@ -61,13 +61,13 @@ class Session:
         }
         self.how = "returned"  # how the recording ends, unless `end` is told otherwise
         self._ended = False
-        self._ring = None if last is None else file.Ring(last)
+        self._ring = None if last is None else Ring(last)
         self._file = None
         if self._ring is None:
-            self._file = file.BlockFile(self._data_path())
-            self._file.add(file.pack_json(b"H", header))
+            self._file = BlockFile(self._data_path())
+            self._file.add(pack_json(b"H", header))
         else:
-            self._ring.add(file.pack_json(b"H", header))
+            self._ring.add(pack_json(b"H", header))
             if not os.access(self.path.parent, os.W_OK):
                 raise PermissionError(f"cannot write {self.path}: its folder is not writable")
         probe_for_recorder()
@@ -99,7 +99,7 @@ class Session:
         if self._ended or os.getpid() != self._process:
             return  # a child that was forked: the file is its parent's
         self._write_tables()
-        block = file.pack_records(loop, data)
+        block = pack_records(loop, data)
         if self._ring is None:
             assert self._file is not None
             self._file.add(block)
@@ -109,7 +109,7 @@ class Session:
     def _write_tables(self) -> None:
         new = self._places.take_new()
         if any(new.values()):
-            block = file.pack_json(b"T", new)
+            block = pack_json(b"T", new)
             (self._file or self._ring).add(block)  # type: ignore[union-attr]  # there is one
 
     # The end.
@@ -137,7 +137,7 @@ class Session:
             self._write_ring(how)
         else:
             assert self._file is not None
-            self._file.add(file.pack_json(b"E", self._trailer(how)))
+            self._file.add(pack_json(b"E", self._trailer(how)))
             self._file.close()
             self._make_page(self._data_path())
 
@@ -147,7 +147,7 @@ class Session:
 
     def _write_ring(self, how: str) -> None:
         assert self._ring is not None
-        self._ring.write(self._data_path(), file.pack_json(b"E", self._trailer(how)))
+        self._ring.write(self._data_path(), pack_json(b"E", self._trailer(how)))
         self._make_page(self._data_path())
 
     def _make_page(self, data: Path) -> None:
