@@ -42,11 +42,18 @@ def opened(browser: Browser, pages: Path) -> Open:
         browser.open("about:blank")
         browser.complaints()
         browser.open(pages / f"{name}.html", f"#step={step}")
-        opened = "return document.documentElement.dataset.openedIn"
-        browser.wait_for(lambda: browser.run(opened), "the page to open")
+        wait_until_open(browser)
         return browser
 
     return open_page
+
+
+def wait_until_open(browser: Browser) -> None:
+    def opened() -> bool:
+        assert not (said := browser.complaints()), said
+        return bool(browser.run("return document.documentElement.dataset.openedIn"))
+
+    browser.wait_for(opened, "the page to open")
 
 
 def step_of(browser: Browser) -> int:
@@ -68,6 +75,14 @@ def test_it_opens_without_a_complaint_and_loads_nothing(opened: Open) -> None:
     assert browser.text("#about").startswith("11 steps, 5 turns, 4 tasks · returned")
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
     assert browser.complaints() == []
+
+
+def test_what_was_recorded_is_what_the_page_has(opened: Open) -> None:
+    columns = ["kind", "time", "thing", "other", "place", "cause", "extra"]
+    script = "return arguments[0].map((name) => [...study.recording[name]])"
+    shown = opened().run(script, columns)
+    events = kitchen().model()["events"]
+    assert shown == [events[name] for name in columns]
 
 
 def test_a_recording_without_a_step_says_so(browser: Browser, pages: Path) -> None:
@@ -424,8 +439,7 @@ def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:
     browser.open(pages / "framed.html")
-    opened = "return document.documentElement.dataset.openedIn"
-    browser.wait_for(lambda: browser.run(opened), "the page to open")
+    wait_until_open(browser)
     assert step_of(browser) == 4
     browser.press("ArrowRight")
     assert step_of(browser) == 5

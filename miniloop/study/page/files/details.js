@@ -186,26 +186,24 @@ export class DetailsPanel {
     const { app } = this;
     if (!app.hints.length)
       return [h("p", {}, "Nothing stands out: no step over 100 ms, no exception unseen, no late timer.")];
-    const items = app.hints
-      .slice(0, MOST_EVENTS)
-      .map((hint) =>
+    const items = app.hints.slice(0, MOST_EVENTS).map((hint) =>
+      h(
+        "li",
+        {},
         h(
-          "li",
-          {},
-          h(
-            "button",
-            {
-              type: "button",
-              class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
-              onclick: () => app.go(hint.step),
-            },
-            hint.kind,
-          ),
-          " ",
-          ...sentence(app, hint.parts),
-          ".",
+          "button",
+          {
+            type: "button",
+            class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
+            onclick: () => app.go(hint.step),
+          },
+          hint.kind,
         ),
-      );
+        " ",
+        ...sentence(app, hint.parts),
+        ".",
+      ),
+    );
     const more = app.hints.length - items.length;
     return [
       h("ul", { class: "hints" }, ...items, more > 0 ? h("li", {}, `And ${many(more, "other")}.`) : null),
