@@ -435,6 +435,16 @@ def test_nothing_overlaps_or_sticks_out_at_1280_by_800(opened: Open) -> None:
     assert len(browser.screenshot()) < 200_000
 
 
+def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
+    browser = opened(step=9)
+    with browser.sized(600, 900):
+        assert browser.run("return document.documentElement.scrollWidth") <= 600
+        boxes = "['source', 'loop', 'tasks', 'details'].map((id) => document.getElementById(id))"
+        tops = browser.run(f"return {boxes}.map((e) => e.getBoundingClientRect().top)")
+        assert tops == sorted(set(tops))
+        assert browser.violations() == []
+
+
 def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:

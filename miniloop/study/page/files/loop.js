@@ -55,7 +55,7 @@ export class LoopPanel {
       const turn = later ? "next turn" : "this turn";
       items.push({
         title: words.label(thing),
-        text: [turn, words.where(recording.place[event])].filter(Boolean).join(" · "),
+        text: `${turn} · ${words.where(recording.place[event]) || words.plain(words.because(event))}`,
         hint: words.plain(words.queued(event)),
         look: `${fresh ? "fresh" : ""} ${later ? "later" : ""}`,
       });
