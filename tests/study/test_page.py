@@ -141,7 +141,7 @@ def test_a_jump_gives_the_state_that_stepping_there_gives(opened: Open) -> None:
     jumps = [1500, 3, 700, 699, 511, 512, 1999, 1023, 1024, 0]
     differing = opened("long").run(
         """const { replay } = study;
-        const text = (state) => JSON.stringify([[...state.ready], [...state.timers], state.mark]);
+        const text = (state) => JSON.stringify([[...state.ready], state.heap, state.mark]);
         const stepped = [];
         const { steps } = study.recording;
         for (let step = 0; step < steps; step++) stepped.push(text(replay.at(step)));
@@ -411,8 +411,9 @@ def test_the_lanes_are_drawn_and_told_in_words(opened: Open) -> None:
     assert {running, ready, waiting} <= set(colours[0])
     assert {running, ready} <= set(colours[1])
     assert running not in colours[2]
-    label = browser.run("return document.getElementById('lanes').getAttribute('aria-label')")
-    assert "At this step: 2 ready, 2 waiting." in label
+    label = "return document.getElementById('lanes').getAttribute('aria-label')"
+    told = "At this step: 2 ready, 2 waiting."
+    browser.wait_for(lambda: told in browser.run(label), "the canvas to be told in words")
     assert ": waits for future sleep at kitchen.py:6" in browser.texts("#names .row")[2]
 
 

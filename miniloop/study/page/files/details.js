@@ -125,6 +125,9 @@ export class DetailsPanel {
       ...sentence(app, words.state(task, event)),
       ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []),
     );
+    const own = recording.placeOf(recording.things.place[task]);
+    if (own?.function)
+      fact("coroutine", `${own.function}, `, ...sentence(app, words.at(recording.things.place[task], "")));
     const parent = recording.things.parent[task];
     const made = this._created(task);
     fact(

@@ -72,7 +72,9 @@ export class LanesPanel {
     if (this.rowOf.has(lane)) this.rows.reveal(this.rowOf.get(lane), 1);
     else this.rows.refresh();
     this.draw();
-    this._describe();
+    // It looks at every task: that is for when the reader rests.
+    clearTimeout(this.describing);
+    this.describing = setTimeout(() => this._describe(), 150);
   }
 
   draw() {
