@@ -164,7 +164,7 @@ def test_the_loop_shows_queue_timers_descriptors_and_phases(opened: Open) -> Non
     browser = opened(step=2)
     assert rows(browser, "ready") == ["tea", "oven"]
     assert rows(browser, "timers") == ["set_result_unless_cancelled", "ring"]
-    assert rows(browser, "descriptors") == ["socket 7 ('127.0.0.1', 8080)"]
+    assert rows(browser, "descriptors") == ["socket 7 127.0.0.1:8080"]
     browser.press("ArrowRight", shift=True)
     assert browser.texts("#phases span") == [
         "only looked, did not sleep",
@@ -205,7 +205,7 @@ def test_w_walks_back_to_the_timer_and_shows_each_line(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("step", "root"),
     [
-        (5, "socket 7 ('127.0.0.1', 8080) was readable, for callback StreamTransport._read_ready."),
+        (5, "socket 7 127.0.0.1:8080 was readable, for callback StreamTransport._read_ready."),
         (4, "That was the start: no event of the loop came before."),
     ],
 )
@@ -327,7 +327,8 @@ def test_the_hints_name_what_stands_out_and_lead_there(opened: Open) -> None:
     for expected in (
         "exception unseen Nobody asked",
         "held the loop oven held the loop for 250 ms, from kitchen.py:10 to kitchen.py:12.",
-        "was 240 ms late: oven ran for 240 ms of it (step 4).",
+        "timer set_result_unless_cancelled and 1 other, set at kitchen.py:6, "
+        "were up to 240 ms late: oven ran for 240 ms of it (step 4).",
         "not awaited oven ended, and nobody was waiting for it.",
         "never yielded oven never gave way",
     ):

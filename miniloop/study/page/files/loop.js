@@ -123,10 +123,17 @@ export class LoopPanel {
       ready !== undefined && ready >= recording.from[recording.turnStart[findTurn(recording, this.step)]];
     return {
       title,
-      text: `${mode === 2 ? "write" : "read"}: ${recording.name(who) || "somebody waits"}`,
+      text: `${mode === 2 ? "write" : "read"}: ${this._whoWaits(who)}`,
       hint: `${title}: ${words.plain(words.event(event))}${now ? "; ready in this turn" : ""}`,
       look: now ? "fresh" : "",
     };
+  }
+
+  // Of a future, the task that awaits it is of more interest.
+  _whoWaits(who) {
+    const { recording, tasks } = this.app;
+    const [task] = recording.kindOf(who) === "future" ? tasks.waitersOf(who, recording.end[this.step]) : [];
+    return recording.name(task ?? who) || "somebody waits";
   }
 
   _tellThread([thread, busy]) {

@@ -122,7 +122,12 @@ export class Recording {
   }
 
   name(thing) {
-    return thing < 0 ? "" : this.strings[this.things.name[thing]];
+    if (thing < 0) return "";
+    const name = this.strings[this.things.name[thing]];
+    // An address as people write it: 127.0.0.1:80, and not ('127.0.0.1', 80).
+    return this.things.kind[thing] === "descriptor"
+      ? name.replace(/\('([^']*)', (\d+)[^)]*\)/g, "$1:$2")
+      : name;
   }
 
   kindOf(thing) {

@@ -55,7 +55,7 @@ export class Words {
       case "timer":
         return name ? `timer ${name}` : "a timer";
       case "future":
-        return name && name !== "Future" ? `future ${name}` : "a future";
+        return name && name.toLowerCase() !== "future" ? `future ${name}` : "a future";
       case "thread":
         return name.includes("thread") ? name : `thread ${name}`;
       case "signal":
