@@ -205,7 +205,11 @@ def test_w_walks_back_to_the_timer_and_shows_each_line(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("step", "root"),
     [
-        (5, "socket 7 127.0.0.1:8080 was readable, for callback StreamTransport._read_ready."),
+        (
+            5,
+            "socket 7 127.0.0.1:8080 was readable, for callback StreamTransport._read_ready; "
+            "it is watched since kitchen.py:20.",
+        ),
         (4, "That was the start: no event of the loop came before."),
     ],
 )
