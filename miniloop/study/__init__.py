@@ -1,8 +1,8 @@
 """See the loop at work: record it and ask why, or see who waits for whom, live.
 
 `recording(path)` records a loop within a program, `python -m miniloop --record FILE` a whole
-program; `read(path)` reads what was recorded, and `python -m miniloop.study` shows it. `dump_waits()`
-prints every task, what it waits for, and who holds that.
+program; `read(path)` reads what was recorded, and `python -m miniloop.study` shows it.
+`dump_waits()` prints every task, what it waits for, and who holds that.
 """
 
 from __future__ import annotations

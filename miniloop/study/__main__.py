@@ -8,7 +8,6 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +36,12 @@ def _say(line: object) -> None:
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    page: Any = import_module("miniloop.study.page")
+    from miniloop.study.page import write
+
     path = chosen.output
     if path is None:
         path = Path(tempfile.mkdtemp(prefix="miniloop-")) / (chosen.file.stem + ".html")
-    page.write(read(chosen.file), path)
+    write(read(chosen.file), path)
     _say(path)
     if chosen.output is None:
         webbrowser.open(path.absolute().as_uri())

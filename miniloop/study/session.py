@@ -17,7 +17,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -152,10 +151,11 @@ class Session:
 
     def _make_page(self, data: Path) -> None:
         if self.is_page:
+            # Only now, as neither is needed to record.
+            from miniloop.study.page import write
             from miniloop.study.reading import read
 
-            page: Any = import_module("miniloop.study.page")
-            page.write(read(data), self.path)
+            write(read(data), self.path)
             data.unlink()
 
 
