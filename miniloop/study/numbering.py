@@ -17,7 +17,8 @@ from types import CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import Any
 from weakref import ref
 
-from miniloop.kernel.future import Future
+from miniloop.kernel.future import PENDING, Future
+from miniloop.kernel.probes import unprobed
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
@@ -57,6 +58,7 @@ class Numbers:
         self._descriptors: dict[int, tuple[Any, str, int]] = {}
         self._threads: dict[int, int] = {}
         self._failed: dict[int, int] = {}  # by the address of the exception
+        self._told: dict[int, str] = {}  # names of tasks
         self._cancelled: dict[int, tuple[Any, int]] = {}  # timers that the heap still has
 
     def of_entry(self, entry: Any) -> int:
@@ -152,14 +154,31 @@ class Numbers:
         gone = [key for key, (timer, _) in self._cancelled.items() if not timer._scheduled]
         return [self._cancelled.pop(key)[1] for key in gone]
 
+    def tell_name(self, number: int, task: Any) -> None:
+        """Note the name of a task, if it has one and that is not known; see to it at its end."""
+        name = task._name
+        if name is not None and self._told.get(number) != name:
+            self._put((NAMED, number, *text_to_numbers(name)))
+        if task._state is PENDING and name is not None:
+            self._told[number] = name
+        else:
+            self._told.pop(number, None)
+
+    def will_be_named(self, task: Any, name: str) -> None:
+        """A task is about to be given a name."""
+        number = self.by_address.get(id(task))
+        if number is not None:
+            self._told[number] = name
+            self._put((NAMED, number, *text_to_numbers(name)))
+
     def tell_again(self) -> None:
         """Note once more what there is: what was noted before may be dropped."""
         for task in list(self._loop.tasks):
             number = self.by_address.get(id(task))
             if number is not None and is_task(task):
                 self._put((KNOWN, number, self.what(task._coro)))
-                if task._name is not None:
-                    self._put((NAMED, number, *text_to_numbers(task._name)))
+                self._told.pop(number, None)
+                self.tell_name(number, task)
         for fd, (_, text, number) in self._descriptors.items():
             self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
 
@@ -178,7 +197,7 @@ class Numbers:
             called = called.__func__
             kind = type(called)
         if kind is FunctionType:
-            return self._places.of_code(called.__code__)
+            return self._places.of_code(unprobed(called).__code__)
         if kind is CoroutineType:
             return self._places.of_code(called.cr_code)
         if kind is GeneratorType:

@@ -71,6 +71,13 @@ def _cancel_task(arguments: Arguments) -> None:
             recorder.cancels(task)
 
 
+def _set_name(arguments: Arguments) -> None:
+    task, name = arguments["self"], arguments["value"]
+    if type(name) is str:  # what becomes of others is seen at the end of the task
+        for recorder in _recorders_of(task):
+            recorder.names(task, name)
+
+
 def _cancel_timer(arguments: Arguments) -> None:
     timer = arguments["self"]
     if timer._callback is not None and timer._scheduled:
@@ -178,6 +185,7 @@ _PROBES = [
     Probe(Future, "set_exception", _set_exception),
     Probe(Future, "cancel", _cancel_future),
     Probe(Task, "cancel", _cancel_task),
+    Probe(Task, "set_name", _set_name),
     Probe(Task, "_run_eagerly", _run_eagerly, _ran_eagerly),
     Probe(TimerHandle, "cancel", _cancel_timer),
     Probe(Handle, "_report", _report),

@@ -61,7 +61,6 @@ from miniloop.study.records import (
     HANDED,
     IDLE,
     LOOKED,
-    NAMED,
     QUEUED,
     QUEUED_BEFORE,
     READY,
@@ -82,7 +81,6 @@ from miniloop.study.records import (
     WATCHED,
     WOKE,
     WOKEN,
-    text_to_numbers,
 )
 from miniloop.study.timers import ObservedTimers
 from miniloop.system.executor import CallInThread
@@ -99,7 +97,6 @@ BLOCK = 1 << 14
 WRITE_EVERY = 100_000_000
 
 _GAVE_WAY = Task._run.__code__
-_RESULT_OF_THREAD = CallInThread._take
 
 
 class Recorder:
@@ -331,8 +328,7 @@ class Recorder:
 
     def _end_task(self, task: Any) -> None:
         number = self._by_address.pop(id(task), -1)
-        if task._name is not None:
-            self._put((NAMED, number, *text_to_numbers(task._name)))
+        self._numbers.tell_name(number, task)
         error = task._exception
         if task._state is CANCELLED:
             self._put((TASK_ENDED, BY_CANCEL, -1, 0))
@@ -440,6 +436,8 @@ class Recorder:
         now = perf_counter_ns()
         self._put((CREATED, number, what, place, now - self._last))
         self._last = now
+        if task._name is not None:
+            self._numbers.tell_name(number, task)
 
     def _woken(self, task: Any, frame: FrameType) -> None:
         number, future = self._numbers.of_entry(task), self._future_done(task._fut_waiter)
@@ -510,7 +508,7 @@ class Recorder:
             self._last = now
         else:
             call = -1
-            if type(callback) is MethodType and callback.__func__ is _RESULT_OF_THREAD:
+            if type(callback) is MethodType and type(callback.__self__) is CallInThread:
                 call = self._numbers.calls.get(id(callback.__self__), -1)
             by = self._numbers.of_thread(thread)
             number = self._by_address[id(entry)] = self._numbers.new()
@@ -556,12 +554,13 @@ class Recorder:
     def begin_turn(self, ready: deque[Any]) -> int:
         """A turn begins: its first step will tell."""
         count = self._begin_turn(ready)
+        if len(self._log) > BLOCK or self._turns >= self._most_turns:
+            self.close_step()
+            self.flush()
         self._turn = count
         self._turns += 1
         self._steps += count
         self._partial = False
-        if len(self._log) > BLOCK or self._turns >= self._most_turns:
-            self.flush()
         return count
 
     # Timers: see `ObservedTimers`.
@@ -605,6 +604,10 @@ class Recorder:
         """The cancellation of a task is requested."""
         number = self._numbers.of_entry(task)
         self._note(CANCEL, number, self._places.of_caller(_getframe(1)))
+
+    def names(self, task: Any, name: str) -> None:
+        """A task is about to be given a name."""
+        self._numbers.will_be_named(task, name)
 
     def fails(self, error: BaseException) -> None:
         """The callback that runs has raised."""

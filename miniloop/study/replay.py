@@ -6,6 +6,7 @@ what was delivered last, and of each thing the event that a later one may be cau
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,9 @@ __all__ = ["Replay"]
     WAIT, WOKE, READY, FINISHED, CANCEL, HANDED, BUSY, IDLE,
     CREATED, FAILED, SIGNAL, WATCHED, UNWATCHED, UNSEEN,
 ) = range(len(KINDS))  # fmt: skip
+
+
+_GIVEN_BY_NOBODY = re.compile(r"Task-\d+")
 
 
 class Replay:
@@ -390,9 +394,13 @@ class Replay:
 
     def _on_named(self, number: int, text: str) -> None:
         thing = self._thing(number, "task")
-        if thing >= 0:
-            self.events.thing_name[thing] = text
-            self._unnamed.discard(thing)
+        if thing < 0:
+            return
+        if _GIVEN_BY_NOBODY.fullmatch(text):
+            # It says nothing by itself, but may stand in a log.
+            text = f"{self.events.thing_name[thing]} ({text})"
+        self.events.thing_name[thing] = text
+        self._unnamed.discard(thing)
 
     def _on_future(self, number: int, text: str) -> None:
         self._named_thing(number, "future", text)
