@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,20 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page so many pixels. A window of that size would have less, for its frame."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    @contextmanager
+    def sized(self, width: int, height: int) -> Iterator[None]:
+        """Have another size for a while."""
+        self.resize(width, height)
+        try:
+            yield
+        finally:
+            self.resize(*SIZE)
+
     def complaints(self) -> list[str]:
         """What the console has to say since the last call: errors, refused loads, warnings."""
         entries = self.driver.get_log("browser")
@@ -130,10 +145,9 @@ def start() -> Browser:
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = selenium.Chrome(options, selenium.ChromeService(driver))
-    # The window that is asked for has a frame; this is what is within it.
-    size = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    return Browser(chrome)
+    opened = Browser(chrome)
+    opened.resize(*SIZE)
+    return opened
 
 
 @pytest.fixture(scope="session")

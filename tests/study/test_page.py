@@ -42,11 +42,18 @@ def opened(browser: Browser, pages: Path) -> Open:
         browser.open("about:blank")
         browser.complaints()
         browser.open(pages / f"{name}.html", f"#step={step}")
-        opened = "return document.documentElement.dataset.openedIn"
-        browser.wait_for(lambda: browser.run(opened), "the page to open")
+        wait_until_open(browser)
         return browser
 
     return open_page
+
+
+def wait_until_open(browser: Browser) -> None:
+    def opened() -> bool:
+        assert not (said := browser.complaints()), said
+        return bool(browser.run("return document.documentElement.dataset.openedIn"))
+
+    browser.wait_for(opened, "the page to open")
 
 
 def step_of(browser: Browser) -> int:
@@ -68,6 +75,14 @@ def test_it_opens_without_a_complaint_and_loads_nothing(opened: Open) -> None:
     assert browser.text("#about").startswith("11 steps, 5 turns, 4 tasks · returned")
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
     assert browser.complaints() == []
+
+
+def test_what_was_recorded_is_what_the_page_has(opened: Open) -> None:
+    columns = ["kind", "time", "thing", "other", "place", "cause", "extra"]
+    script = "return arguments[0].map((name) => [...study.recording[name]])"
+    shown = opened().run(script, columns)
+    events = kitchen().model()["events"]
+    assert shown == [events[name] for name in columns]
 
 
 def test_a_recording_without_a_step_says_so(browser: Browser, pages: Path) -> None:
@@ -126,7 +141,7 @@ def test_a_jump_gives_the_state_that_stepping_there_gives(opened: Open) -> None:
     jumps = [1500, 3, 700, 699, 511, 512, 1999, 1023, 1024, 0]
     differing = opened("long").run(
         """const { replay } = study;
-        const text = (state) => JSON.stringify([[...state.ready], [...state.timers], state.mark]);
+        const text = (state) => JSON.stringify([[...state.ready], state.heap, state.mark]);
         const stepped = [];
         const { steps } = study.recording;
         for (let step = 0; step < steps; step++) stepped.push(text(replay.at(step)));
@@ -149,7 +164,7 @@ def test_the_loop_shows_queue_timers_descriptors_and_phases(opened: Open) -> Non
     browser = opened(step=2)
     assert rows(browser, "ready") == ["tea", "oven"]
     assert rows(browser, "timers") == ["set_result_unless_cancelled", "ring"]
-    assert rows(browser, "descriptors") == ["socket 7 ('127.0.0.1', 8080)"]
+    assert rows(browser, "descriptors") == ["socket 7 127.0.0.1:8080"]
     browser.press("ArrowRight", shift=True)
     assert browser.texts("#phases span") == [
         "only looked, did not sleep",
@@ -190,7 +205,11 @@ def test_w_walks_back_to_the_timer_and_shows_each_line(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("step", "root"),
     [
-        (5, "socket 7 ('127.0.0.1', 8080) was readable, for callback StreamTransport._read_ready."),
+        (
+            5,
+            "socket 7 127.0.0.1:8080 was readable, for callback StreamTransport._read_ready; "
+            "it is watched since kitchen.py:20.",
+        ),
         (4, "That was the start: no event of the loop came before."),
     ],
 )
@@ -312,7 +331,8 @@ def test_the_hints_name_what_stands_out_and_lead_there(opened: Open) -> None:
     for expected in (
         "exception unseen Nobody asked",
         "held the loop oven held the loop for 250 ms, from kitchen.py:10 to kitchen.py:12.",
-        "was 240 ms late: oven ran for 240 ms of it (step 4).",
+        "timer set_result_unless_cancelled and 1 other, set at kitchen.py:6, "
+        "were up to 240 ms late: oven ran for 240 ms of it (step 4).",
         "not awaited oven ended, and nobody was waiting for it.",
         "never yielded oven never gave way",
     ):
@@ -396,8 +416,9 @@ def test_the_lanes_are_drawn_and_told_in_words(opened: Open) -> None:
     assert {running, ready, waiting} <= set(colours[0])
     assert {running, ready} <= set(colours[1])
     assert running not in colours[2]
-    label = browser.run("return document.getElementById('lanes').getAttribute('aria-label')")
-    assert "At this step: 2 ready, 2 waiting." in label
+    label = "return document.getElementById('lanes').getAttribute('aria-label')"
+    told = "At this step: 2 ready, 2 waiting."
+    browser.wait_for(lambda: told in browser.run(label), "the canvas to be told in words")
     assert ": waits for future sleep at kitchen.py:6" in browser.texts("#names .row")[2]
 
 
@@ -420,12 +441,21 @@ def test_nothing_overlaps_or_sticks_out_at_1280_by_800(opened: Open) -> None:
     assert len(browser.screenshot()) < 200_000
 
 
+def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
+    browser = opened(step=9)
+    with browser.sized(600, 900):
+        assert browser.run("return document.documentElement.scrollWidth") <= 600
+        boxes = "['source', 'loop', 'tasks', 'details'].map((id) => document.getElementById(id))"
+        tops = browser.run(f"return {boxes}.map((e) => e.getBoundingClientRect().top)")
+        assert tops == sorted(set(tops))
+        assert browser.violations() == []
+
+
 def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:
     browser.open(pages / "framed.html")
-    opened = "return document.documentElement.dataset.openedIn"
-    browser.wait_for(lambda: browser.run(opened), "the page to open")
+    wait_until_open(browser)
     assert step_of(browser) == 4
     browser.press("ArrowRight")
     assert step_of(browser) == 5

@@ -125,6 +125,9 @@ export class DetailsPanel {
       ...sentence(app, words.state(task, event)),
       ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []),
     );
+    const own = recording.placeOf(recording.things.place[task]);
+    if (own?.function)
+      fact("coroutine", `${own.function}, `, ...sentence(app, words.at(recording.things.place[task], "")));
     const parent = recording.things.parent[task];
     const made = this._created(task);
     fact(
@@ -186,26 +189,24 @@ export class DetailsPanel {
     const { app } = this;
     if (!app.hints.length)
       return [h("p", {}, "Nothing stands out: no step over 100 ms, no exception unseen, no late timer.")];
-    const items = app.hints
-      .slice(0, MOST_EVENTS)
-      .map((hint) =>
+    const items = app.hints.slice(0, MOST_EVENTS).map((hint) =>
+      h(
+        "li",
+        {},
         h(
-          "li",
-          {},
-          h(
-            "button",
-            {
-              type: "button",
-              class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
-              onclick: () => app.go(hint.step),
-            },
-            hint.kind,
-          ),
-          " ",
-          ...sentence(app, hint.parts),
-          ".",
+          "button",
+          {
+            type: "button",
+            class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
+            onclick: () => app.go(hint.step),
+          },
+          hint.kind,
         ),
-      );
+        " ",
+        ...sentence(app, hint.parts),
+        ".",
+      ),
+    );
     const more = app.hints.length - items.length;
     return [
       h("ul", { class: "hints" }, ...items, more > 0 ? h("li", {}, `And ${many(more, "other")}.`) : null),

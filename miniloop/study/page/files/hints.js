@@ -49,31 +49,46 @@ function* unseenExceptions(recording, words) {
   }
 }
 
+// Timers that were set at one line and held up by one step are one hint.
 function* lateTimers(recording, words) {
   const { K, kind, thing, time, extra, count } = recording;
+  const groups = new Map();
   for (let e = 0; e < count; e++) {
     if (kind[e] !== K["timer due"] || extra[e] < LATE) continue;
-    const deadline = time[e] - extra[e];
     const set = words.setBy.get(thing[e]);
-    const parts = [{ thing: thing[e] }];
-    if (set !== undefined) parts.push(...words.at(recording.place[set], ", set at "), ",");
-    parts.push(` was ${duration(extra[e])} late: `, ...whoHeld(recording, deadline, time[e]));
-    yield { kind: "timer late", step: recording.stepOf(e), parts, weight: 1e9 + extra[e] };
+    const place = set === undefined ? -1 : recording.place[set];
+    const { step, took } = whoHeld(recording, time[e] - extra[e], time[e]);
+    const key = `${place} ${step >= 0 ? step : `alone ${e}`}`;
+    const group = groups.get(key) ?? { e, place, step, took, late: 0, size: 0 };
+    group.size++;
+    if (extra[e] > group.late) Object.assign(group, { e, took, late: extra[e] });
+    groups.set(key, group);
+  }
+  for (const { e, place, step, took, late, size } of groups.values()) {
+    const others = size > 1 ? [` and ${many(size - 1, "other")}`] : [];
+    const parts = [
+      { thing: thing[e] },
+      ...others,
+      ...words.at(place, ", set at "),
+      size > 1 ? ", were up to " : ", was ",
+    ];
+    parts.push(`${duration(late)} late: `);
+    if (step < 0) parts.push("nothing ran meanwhile, so the system woke the loop late");
+    else parts.push({ thing: recording.entry(step) }, ` ran for ${duration(took)} of it (`, { step }, ")");
+    yield { kind: "timer late", step: recording.stepOf(e), parts, weight: 1e9 + late };
   }
 }
 
-// What ran between a deadline and the moment at which the loop came to the timer.
+// The step that ran longest between a deadline and the moment at which the loop came to the timer.
 function whoHeld(recording, deadline, now) {
-  let longest = -1;
-  let most = 0;
+  const longest = { step: -1, took: 0 };
   for (let step = firstEndingAfter(recording, deadline); step < recording.steps; step++) {
     const began = recording.beginTime(step);
     if (began >= now) break;
     const took = Math.min(recording.endTime(step), now) - Math.max(began, deadline);
-    if (took > most) [most, longest] = [took, step];
+    if (took > longest.took) Object.assign(longest, { step, took });
   }
-  if (longest < 0) return ["nothing ran meanwhile, so the system woke the loop late"];
-  return [{ thing: recording.entry(longest) }, ` ran for ${duration(most)} of it (`, { step: longest }, ")"];
+  return longest;
 }
 
 function firstEndingAfter(recording, time) {

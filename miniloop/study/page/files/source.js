@@ -74,7 +74,7 @@ export class SourcePanel {
       title.textContent =
         queued < 0
           ? "Nothing queued it: it began inside another step."
-          : "Queued by the loop itself, not by a line of the program.";
+          : `↳ queued ${app.words.plain(app.words.because(queued))}; no line of the program did it`;
       lines.replaceChildren();
       return;
     }

@@ -3,6 +3,7 @@
 // A sentence is a list of parts: plain text, {thing}, {place} or {step}. `dom.js` makes the last
 // three into things that can be clicked; `plain` makes one text of it.
 
+import { lastAtMost } from "./recording.js";
 import { NEW, RUNNING, WAITING } from "./tasks.js";
 
 export function duration(ns) {
@@ -29,8 +30,15 @@ export class Words {
     this.recording = recording;
     this.tasks = tasks;
     this.setBy = new Map(); // timer -> its `timer set` event
+    this.watchedBy = new Map(); // descriptor -> its `watched` events
     const { K, kind, thing, count } = recording;
-    for (let e = 0; e < count; e++) if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+    for (let e = 0; e < count; e++) {
+      if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+      else if (kind[e] === K.watched) {
+        if (this.watchedBy.has(thing[e])) this.watchedBy.get(thing[e]).push(e);
+        else this.watchedBy.set(thing[e], [e]);
+      }
+    }
   }
 
   plain(parts) {
@@ -55,7 +63,7 @@ export class Words {
       case "timer":
         return name ? `timer ${name}` : "a timer";
       case "future":
-        return name && name !== "Future" ? `future ${name}` : "a future";
+        return name && name.toLowerCase() !== "future" ? `future ${name}` : "a future";
       case "thread":
         return name.includes("thread") ? name : `thread ${name}`;
       case "signal":
@@ -185,7 +193,7 @@ export class Words {
       case K.ready: {
         const how = { 1: "readable", 2: "writable", 3: "readable and writable" }[extra[e]] ?? "ready";
         const whom = other[e] >= 0 ? [", for ", { thing: other[e] }] : [];
-        return [what, ` was ${how}`, ...whom];
+        return [what, ` was ${how}`, ...whom, ...this.since(e)];
       }
       case K.finished: {
         const how = ["finished", "finished with an exception", "cancelled"][extra[e]] ?? "finished";
@@ -240,6 +248,14 @@ export class Words {
       ` was queued${parts[0].startsWith("as ") ? "," : ""} `,
       ...parts,
     ];
+  }
+
+  // Since which line somebody waits on a descriptor that is ready.
+  since(ready) {
+    const { recording } = this;
+    const watched = this.watchedBy.get(recording.thing[ready]) ?? [];
+    const last = watched[lastAtMost(watched, ready)];
+    return last === undefined ? [] : this.at(recording.place[last], "; it is watched since ");
   }
 
   // What put an entry into the ready queue: "by main at app.py:3", "as future x was finished".
