@@ -460,6 +460,12 @@ def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser.press("ArrowRight")
     assert step_of(browser) == 5
     assert browser.run("return location.hash") == ""
+    with browser.sized(960, 400):
+        lane = """const box = (name) => document.querySelector(name)?.getBoundingClientRect();
+            const [row, tasks] = [box('#names .row.runs'), box('#tasks')];
+            return row && row.top >= tasks.top && row.bottom <= tasks.bottom"""
+        browser.press("ArrowLeft")
+        browser.wait_for(lambda: browser.run(lane), "the lane of the task that runs to be in sight")
 
 
 def test_a_hundred_thousand_steps_open_and_step_without_lag(opened: Open) -> None:

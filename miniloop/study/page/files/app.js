@@ -167,7 +167,7 @@ class App {
     byId("slider").value = number;
     byId("slider").setAttribute("aria-valuetext", `step ${number}: ${spoken}`);
     byId("position").textContent = this._position();
-    byId("headline").replaceChildren(...this._headline());
+    byId("headline").replaceChildren(h("span", {}, ...this._headline()));
     for (const [id, off] of [
       ["first", step === 0],
       ["back", step === 0],
@@ -252,6 +252,9 @@ class App {
     byId("filter").addEventListener("input", (event) => this.setFilter(event.target.value));
     document.addEventListener("keydown", (event) => this._key(event));
     window.addEventListener("hashchange", () => this.goToAddress());
+    // What should be in sight may have left it.
+    const resized = new ResizeObserver(() => this.refresh());
+    for (const id of ["lines", "names"]) resized.observe(byId(id));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this._useColours());
   }
 
