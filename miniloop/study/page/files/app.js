@@ -207,6 +207,7 @@ class App {
     const ended = about.ended === "cut off" ? "was cut off" : about.ended;
     byId("about").textContent =
       `${many(steps, "step")}, ${many(turns, "turn")}, ${many(tasks.all.length, "task")} · ${ended} · Python ${about.python}`;
+    byId("title").title = about.program;
     byId("about").title =
       `${about.loop} on ${about.platform}, ${about.started}${about.dropped ? `; ${many(about.dropped, "step")} before these were not kept` : ""}`;
     const slider = byId("slider");
