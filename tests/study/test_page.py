@@ -454,12 +454,21 @@ def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
 def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:
-    browser.open(pages / "framed.html")
+    outside = pages / "outside.html"
+    outside.write_text(
+        '<!doctype html><iframe src="framed.html" width="960" height="500"></iframe>'
+    )
+    browser.open(outside)
+    browser.driver.switch_to.frame(0)
     wait_until_open(browser)
     assert step_of(browser) == 4
-    browser.press("ArrowRight")
+    browser.click("#on")
     assert step_of(browser) == 5
+    browser.press("ArrowRight")
+    assert step_of(browser) == 6
     assert browser.run("return location.hash") == ""
+    browser.open(pages / "framed.html")
+    wait_until_open(browser)
     with browser.sized(960, 400):
         lane = """const box = (name) => document.querySelector(name)?.getBoundingClientRect();
             const [row, tasks] = [box('#names .row.runs'), box('#tasks')];

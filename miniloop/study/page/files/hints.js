@@ -49,7 +49,8 @@ function* unseenExceptions(recording, words) {
   }
 }
 
-// Timers that were set at one line and held up by one step are one hint.
+// Timers that were set at one line and held up by one step are one hint; and so are those of one
+// line that no single step held up.
 function* lateTimers(recording, words) {
   const { K, kind, thing, time, extra, count } = recording;
   const groups = new Map();
@@ -57,38 +58,48 @@ function* lateTimers(recording, words) {
     if (kind[e] !== K["timer due"] || extra[e] < LATE) continue;
     const set = words.setBy.get(thing[e]);
     const place = set === undefined ? -1 : recording.place[set];
-    const { step, took } = whoHeld(recording, time[e] - extra[e], time[e]);
-    const key = `${place} ${step >= 0 ? step : `alone ${e}`}`;
-    const group = groups.get(key) ?? { e, place, step, took, late: 0, size: 0 };
+    const held = whatRan(recording, time[e] - extra[e], time[e]);
+    const culprit = held.most > held.total / 2 ? held.step : held.steps ? "many" : "none";
+    const key = `${place} ${culprit}`;
+    const group = groups.get(key) ?? { place, culprit, late: 0, size: 0 };
     group.size++;
-    if (extra[e] > group.late) Object.assign(group, { e, took, late: extra[e] });
+    if (extra[e] > group.late) Object.assign(group, { e, held, late: extra[e] });
     groups.set(key, group);
   }
-  for (const { e, place, step, took, late, size } of groups.values()) {
-    const others = size > 1 ? [` and ${many(size - 1, "other")}`] : [];
-    const parts = [
-      { thing: thing[e] },
-      ...others,
+  for (const { e, place, culprit, held, late, size } of groups.values()) {
+    const parts = [{ thing: thing[e] }, ...(size > 1 ? [` and ${many(size - 1, "other")}`] : [])];
+    parts.push(
       ...words.at(place, ", set at "),
       size > 1 ? ", were up to " : ", was ",
-    ];
-    parts.push(`${duration(late)} late: `);
-    if (step < 0) parts.push("nothing ran meanwhile, so the system woke the loop late");
-    else parts.push({ thing: recording.entry(step) }, ` ran for ${duration(took)} of it (`, { step }, ")");
+      `${duration(late)} late: `,
+    );
+    if (culprit === "none") parts.push("nothing ran meanwhile, so the system woke the loop late");
+    else if (culprit === "many")
+      parts.push(`${many(held.steps, "step")} ran first, ${duration(held.total)} in all`);
+    else
+      parts.push(
+        { thing: recording.entry(held.step) },
+        ` ran for ${duration(held.most)} of it (`,
+        { step: held.step },
+        ")",
+      );
     yield { kind: "timer late", step: recording.stepOf(e), parts, weight: 1e9 + late };
   }
 }
 
-// The step that ran longest between a deadline and the moment at which the loop came to the timer.
-function whoHeld(recording, deadline, now) {
-  const longest = { step: -1, took: 0 };
+// What ran between a deadline and the moment at which the loop came to the timer: how many steps,
+// for how long in all, and the longest of them.
+function whatRan(recording, deadline, now) {
+  const ran = { step: -1, most: 0, steps: 0, total: 0 };
   for (let step = firstEndingAfter(recording, deadline); step < recording.steps; step++) {
     const began = recording.beginTime(step);
     if (began >= now) break;
     const took = Math.min(recording.endTime(step), now) - Math.max(began, deadline);
-    if (took > longest.took) Object.assign(longest, { step, took });
+    ran.steps++;
+    ran.total += took;
+    if (took > ran.most) Object.assign(ran, { step, most: took });
   }
-  return longest;
+  return ran;
 }
 
 function firstEndingAfter(recording, time) {
