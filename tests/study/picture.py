@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.browser import NoBrowser, start
+from tests.study.opening import open_recording
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "docs" / "images" / "kitchen.py"
@@ -26,8 +27,7 @@ def draw(picture: Path) -> None:
             page = Path(folder) / "kitchen.html"
             command = [sys.executable, "-m", "miniloop", "--record", str(page), str(PROGRAM)]
             subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-            browser.open(page)
-            browser.wait_for(lambda: browser.run("return window.study"), "the page to open")
+            open_recording(browser, page)
             browser.run("study.go(study.hints.find((hint) => hint.kind === 'held the loop').step)")
             picture.write_bytes(browser.screenshot())
     finally:

@@ -2,7 +2,7 @@
 //
 // Each hint says what was recorded. None guesses at what the program meant.
 
-import { WAITING } from "./tasks.js";
+import { CANCELLED, WAITING } from "./tasks.js";
 import { duration, many } from "./words.js";
 
 const LONG_STEP = 100e6; // ns; as asyncio's debug mode has it
@@ -122,9 +122,7 @@ function* notAwaited(recording, tasks) {
     if (kind[e] === K.suspended && other[e] >= 0) awaited.add(other[e]);
     if (kind[e] === K.queued && cause[e] >= 0 && kind[cause[e]] === K.finished) awaited.add(thing[cause[e]]);
   }
-  const alone = tasks.all.filter(
-    (task) => tasks.parent.has(task) && !awaited.has(task) && tasks.ended[task] >= 0,
-  );
+  const alone = tasks.all.filter((task) => endedByItself(tasks, task) && !awaited.has(task));
   for (const [, group] of byPlace(recording, alone)) {
     const step = recording.stepOf(tasks.ended[group[0]]);
     const parts = [
@@ -141,7 +139,7 @@ function* notAwaited(recording, tasks) {
 function* neverYielded(recording, tasks, words) {
   const { K, kind } = recording;
   const found = tasks.all.filter((task) => {
-    if (tasks.ended[task] < 0 || !tasks.parent.has(task)) return false;
+    if (!endedByItself(tasks, task)) return false;
     for (let i = tasks.first[task]; i < tasks.first[task + 1]; i++) {
       if (tasks.states[i] === WAITING && kind[tasks.events[i]] === K.suspended) return false;
     }
@@ -153,6 +151,13 @@ function* neverYielded(recording, tasks, words) {
     const parts = [...named(group), " never gave way: ran from start to end in one step"];
     yield { kind: "never yielded", step, parts, weight: 1 };
   }
+}
+
+// A task that another one made, and that ran to its end. Of one that was cancelled there is nothing
+// to be said.
+function endedByItself(tasks, task) {
+  const last = tasks.states[tasks.first[task + 1] - 1];
+  return tasks.ended[task] >= 0 && tasks.parent.has(task) && last !== CANCELLED;
 }
 
 function byPlace(recording, tasks) {
