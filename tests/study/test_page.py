@@ -496,6 +496,17 @@ def test_nothing_overlaps_or_sticks_out_at_1280_by_800(opened: Open) -> None:
     assert len(browser.screenshot()) < 250_000
 
 
+def test_another_size_of_the_window_leaves_the_marked_cause_as_it_is(opened: Open) -> None:
+    browser = opened(step=9)
+    browser.press("w", "w")
+    with browser.sized(1000, 700):
+        # When the canvas has its new size, those who watch the size have been told.
+        drawn = "return document.getElementById('lanes').width < 500"
+        browser.wait_for(lambda: browser.run(drawn), "the page to be laid out anew")
+        assert "(step 6)" in browser.text(".chain .marked")
+        assert "await asyncio.sleep" in browser.text("#lines .row.chosen")
+
+
 def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
     browser = opened(step=9)
     with browser.sized(600, 900):

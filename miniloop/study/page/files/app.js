@@ -253,8 +253,11 @@ class App {
     byId("filter").addEventListener("input", (event) => this.setFilter(event.target.value));
     document.addEventListener("keydown", (event) => this._key(event));
     window.addEventListener("hashchange", () => this.goToAddress());
-    // What should be in sight may have left it.
-    const resized = new ResizeObserver(() => this.refresh());
+    // What should be in sight may have left it. All else stays as the reader has it.
+    const resized = new ResizeObserver(() => {
+      this.source.reveal();
+      this.lanes.show(this.step, this.quiz.hides);
+    });
     for (const id of ["lines", "names"]) resized.observe(byId(id));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this._useColours());
   }

@@ -81,7 +81,7 @@ export class DetailsPanel {
     });
     items[this.marked].scrollIntoView({ block: "nearest" });
     const link = this.links[this.marked];
-    if (link.place >= 0) this.app.source.reveal(link.place);
+    if (link.place >= 0) this.app.source.showPlace(link.place);
     this.app.say(items[this.marked].textContent);
   }
 
