@@ -121,20 +121,16 @@ def _default_loops() -> list[Any]:
 
 def waits_of(loop: Any) -> Waits:
     """Who waits for whom in `loop`, which may be one of asyncio's too."""
-    pending = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    chains = {task: chain(task.get_coro()) for task in pending}
+    chains = _chains(loop)
     scene = _scene(loop, chains)
     runs = _places_in(_running(loop))
     current = asyncio.current_task(loop)
-    states = sorted(
-        (
-            _running_state(task, runs, scene)
-            if task is current
-            else _state(task, links, scene, waiting_since(loop, task))
-            for task, links in chains.items()
-        ),
-        key=lambda state: _sort_key(state.name),
-    )
+    states = [
+        _running_state(task, runs, scene)
+        if task is current
+        else _state(task, links, scene, waiting_since(loop, task))
+        for task, links in chains.items()
+    ]
     needs = {state.task: state.needs for state in states}
     names = {state.task: state.name for state in states}
     rings = tuple(tuple(names[task] for task in ring) for ring in rings_among(needs))
@@ -150,6 +146,19 @@ def waits_of(loop: Any) -> Waits:
         rings,
         frozenset(behind),
     )
+
+
+def _chains(loop: Any) -> dict[Any, list[Link]]:
+    """What each pending task stands on, in an order that is the same in each run of the program.
+
+    A task that was given no name gets one when it is asked, so that they must be asked in order.
+    """
+    found = {task: chain(task.get_coro()) for task in asyncio.all_tasks(loop) if not task.done()}
+    places = {task: _places_in([link.frame for link in found[task]]) for task in found}
+    unnamed = sorted(found, key=lambda task: str(places[task]))
+    return {
+        task: found[task] for task in sorted(unnamed, key=lambda task: _sort_key(task.get_name()))
+    }
 
 
 def _sort_key(name: str) -> tuple[str, int]:
