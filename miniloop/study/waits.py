@@ -100,7 +100,7 @@ class EverybodyWaits(RuntimeError):
         everybody = "the only task waits" if count == 1 else f"all {count} tasks wait"
         super().__init__(
             f"{everybody}, and nothing is left that could wake a task: no timer, no descriptor, "
-            f"no thread at work, no signal handler\n{self.waits}"
+            f"no thread at work, no signal handler\n{'\n'.join(_tasks(self.waits))}"
         )
 
 
@@ -251,6 +251,12 @@ def _report(waits: Waits) -> Iterator[str]:
     yield f"{waits.loop}; {count} task{'' if count == 1 else 's'}:"
     if waits.runs and not any(state.state == "runs" for state in waits.tasks):
         yield f"  a callback runs at {', called by '.join(map(str, reversed(waits.runs)))}"
+    yield from _tasks(waits)
+    if waits.wakers:
+        yield f"  could wake it: {', '.join(waits.wakers)}"
+
+
+def _tasks(waits: Waits) -> Iterator[str]:
     ringed = {name: ring for ring in waits.rings for name in ring}
     for state in waits.tasks:
         place = f" at {state.places[-1]}" if state.places else ""
@@ -272,8 +278,6 @@ def _report(waits: Waits) -> Iterator[str]:
             yield "      IN A RING"
         elif state.name in waits.behind:
             yield "      behind a ring"
-    if waits.wakers:
-        yield f"  could wake it: {', '.join(waits.wakers)}"
     for ring in waits.rings:
         yield f"  RING: {' -> '.join(map(repr, [*ring, ring[0]]))}"
 

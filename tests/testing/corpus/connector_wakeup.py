@@ -60,8 +60,10 @@ class FixedConnector(Connector):
 async def scenario(connector: Connector) -> None:
     async def request() -> None:
         await connector.connect()
-        await pause()
-        connector.release()
+        try:
+            await pause()
+        finally:
+            connector.release()
 
     first = asyncio.create_task(request(), name="first")
     impatient = asyncio.create_task(request(), name="impatient")

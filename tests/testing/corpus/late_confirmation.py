@@ -24,11 +24,15 @@ class Channel:
         loop = asyncio.get_running_loop()
         confirmed = loop.create_future()
         timer = loop.call_later(timeout, self.timed_out, confirmed)
-        loop.call_later(MOMENT, self.confirm, confirmed)
+        self.reader = loop.create_task(self.read(confirmed), name="reader")
         try:
             await confirmed
         finally:
             timer.cancel()
+
+    async def read(self, confirmed: asyncio.Future[None]) -> None:
+        await asyncio.sleep(MOMENT)  # until the answer is there
+        self.confirm(confirmed)
 
     def timed_out(self, confirmed: asyncio.Future[None]) -> None:
         if not confirmed.done():
@@ -51,7 +55,7 @@ async def scenario(channel: Channel) -> None:
         await channel.cancel(1.2 * MOMENT)
     except TimeoutError:
         pass
-    await asyncio.sleep(MOMENT)
+    await channel.reader
     assert not channel.consuming
 
 

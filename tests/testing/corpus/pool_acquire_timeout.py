@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.testing.corpus.world import MOMENT, Connection, pause
+from tests.testing.corpus.world import MOMENT, Connection, others, pause
 
 REPORT = "MagicStack/asyncpg#467"
 KIND = "a timeout after success"
@@ -67,7 +67,7 @@ async def scenario(pool: Pool) -> None:
         pool.release(connection)
 
     await asyncio.gather(use(MOMENT), use(0))
-    await pause(3)
+    await others()
     assert pool.free.qsize() == 1, "the connection is lost"
 
 

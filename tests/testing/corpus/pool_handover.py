@@ -54,8 +54,10 @@ class FixedPool(Pool):
 async def scenario(pool: Pool) -> None:
     async def use() -> None:
         connection = await pool.get()
-        await pause(2)
-        pool.put(connection)
+        try:
+            await pause(2)
+        finally:
+            pool.put(connection)
 
     holder = asyncio.create_task(use(), name="holder")
     victim = asyncio.create_task(use(), name="victim")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["MOMENT", "Connection", "latency", "pause", "settled"]
+__all__ = ["MOMENT", "Connection", "latency", "others", "pause", "settled"]
 
 MOMENT = 0.01  # seconds; the unit of what takes time in these programs
 
@@ -36,6 +36,12 @@ async def settled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def others() -> None:
+    """Wait until all other tasks have ended."""
+    me = asyncio.current_task()
+    await settled(*(task for task in asyncio.all_tasks() if task is not me))
 
 
 class Connection:
