@@ -98,9 +98,10 @@ class EverybodyWaits(RuntimeError):
         self.waits = waits_of(loop)
         count = len(self.waits.tasks)
         everybody = "the only task waits" if count == 1 else f"all {count} tasks wait"
+        tasks = "\n".join(_tasks(self.waits))
         super().__init__(
             f"{everybody}, and nothing is left that could wake a task: no timer, no descriptor, "
-            f"no thread at work, no signal handler\n{'\n'.join(_tasks(self.waits))}"
+            f"no thread at work, no signal handler\n{tasks}"
         )
 
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from miniloop.testing import explore, find_failure
 
+from miniloop.testing import explore, find_failure
 from tests.testing.corpus import Bug, bugs
 from tests.testing.corpus.table import lines, measure
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from miniloop.testing import find_failure
-
 from tests.testing.corpus import Bug, bugs
 from tests.testing.corpus.stress import LONGEST_SLEEP, Stress, stress
 
