@@ -16,7 +16,6 @@ import gc
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -54,6 +53,10 @@ class Link:
     def function(self) -> tuple[str, str]:
         """Its module and its qualified name, as in `("asyncio.locks", "Lock.acquire")`."""
         return _module(self.frame), self.frame.f_code.co_qualname
+
+    def is_of(self, *packages: str) -> bool:
+        """Whether its code is in one of these packages."""
+        return _module(self.frame).partition(".")[0] in packages
 
 
 def chain(coro: Any) -> list[Link]:
@@ -109,17 +112,19 @@ def place_of(frame: FrameType) -> Place:
 def is_of_the_program(frame: FrameType) -> bool:
     """False for the standard library, for this package, and for what was installed."""
     path = frame.f_code.co_filename
-    return not path.startswith(_LIBRARIES) and not path.startswith("<frozen")
+    return not (
+        path.startswith((*_LIBRARIES, "<frozen"))
+        or f"{os.sep}site-packages{os.sep}" in path
+        or f"{os.sep}dist-packages{os.sep}" in path  # Debian's
+    )
 
 
-def _folders() -> Iterator[str]:
-    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
-        yield sysconfig.get_path(name) + os.sep
-    yield os.path.dirname(os.__file__) + os.sep
-
-
-_LIBRARIES = tuple(set(_folders()))
+# This package, and the standard library.
+_LIBRARIES = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    sysconfig.get_path("stdlib") + os.sep,
+    os.path.dirname(os.__file__) + os.sep,
+)
 
 
 def _module(frame: FrameType) -> str:

@@ -42,8 +42,12 @@ def stuck(needs: Mapping[Any, Needs]) -> set[Any]:
 
 
 def rings_among(needs: Mapping[Any, Needs]) -> list[list[Any]]:
-    """The rings, each in the order in which its tasks wait for each other; they share no task."""
+    """The rings, each in the order in which its tasks wait for each other; they share no task.
+
+    Each begins with that of its tasks which comes first in `needs`.
+    """
     among = stuck(needs)
+    place = {task: number for number, task in enumerate(needs)}
     rings: list[list[Any]] = []
     seen: set[Any] = set()
     for start in needs:
@@ -56,7 +60,9 @@ def rings_among(needs: Mapping[Any, Needs]) -> list[list[Any]]:
                 if path:
                     path.pop()
             elif task in path:
-                rings.append(path[path.index(task) :])
+                ring = path[path.index(task) :]
+                first = ring.index(min(ring, key=place.__getitem__))
+                rings.append(ring[first:] + ring[:first])
             elif task in among and task not in seen:
                 seen.add(task)
                 path.append(task)

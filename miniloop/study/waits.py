@@ -30,8 +30,9 @@ from miniloop.loop import EventLoop
 from miniloop.study.awaiting import Link, Place, chain, is_of_the_program, place_of, running_frames
 from miniloop.study.holding import Hold, holds_of
 from miniloop.study.rings import Needs, rings_among, stuck
+from miniloop.study.scene import Scene, Wait
 from miniloop.study.stopwatch import waiting_since
-from miniloop.study.waiting import Scene, Wait, locks_given_up, wait_of
+from miniloop.study.waiting import locks_given_up, wait_of
 from miniloop.study.wakers import descriptors, signal_handlers, threads_at_work
 
 __all__ = ["EverybodyWaits", "TaskState", "Waits", "dump_waits", "waits_of"]
@@ -133,7 +134,7 @@ def waits_of(loop: Any) -> Waits:
         for task, links in chains.items()
     ]
     needs = {state.task: state.needs for state in states}
-    names = {state.task: state.name for state in states}
+    names = scene.names
     rings = tuple(tuple(names[task] for task in ring) for ring in rings_among(needs))
     ringed = {name for ring in rings for name in ring}
     behind = {names[task] for task in stuck(needs)} - ringed
@@ -169,11 +170,26 @@ def _sort_key(name: str) -> tuple[str, int]:
     return letters, int(number) if number else -1
 
 
+def _names(tasks: list[Any]) -> dict[Any, str]:
+    """The names of the tasks; where two have the same, a number tells them apart."""
+    names: dict[Any, str] = {}
+    used: set[str] = set()
+    for task in tasks:
+        given = name = task.get_name()
+        number = 1
+        while name in used:
+            number += 1
+            name = f"{given} ({number})"
+        used.add(name)
+        names[task] = name
+    return names
+
+
 def _scene(loop: Any, chains: dict[Any, list[Link]]) -> Scene:
-    scene = Scene(loop.time())
+    scene = Scene(loop.time(), _names(list(chains)))
     for task, links in chains.items():
         scene.holds[task] = holds_of(links)
-        scene.released[task] = locks_given_up(links)
+        scene.given_up[task] = locks_given_up(links)
     for when, handle in _timers(loop):
         for argument in getattr(handle, "_args", None) or ():
             if asyncio.isfuture(argument):
@@ -195,19 +211,19 @@ def _timers(loop: Any) -> Iterator[tuple[float, Any]]:
 
 
 def _running(loop: Any) -> list[FrameType]:
-    """The frames of what a loop of ours runs now."""
-    if not isinstance(loop, EventLoop):
-        return []
-    frames = running_frames(loop._thread_id, EventLoop.run_turns.__code__)
+    """The frames of what a loop runs now."""
+    outermost = EventLoop.run_turns if isinstance(loop, EventLoop) else asyncio.Handle._run
+    frames = running_frames(getattr(loop, "_thread_id", None), outermost.__code__)
     return [frame for frame in frames if frame.f_code not in _STEPS]
 
 
 def _running_state(task: Any, runs: tuple[Place, ...], scene: Scene) -> TaskState:
-    return TaskState(task, task.get_name(), "runs", runs, None, _timeout_of(scene.holds[task]))
+    gives_up = _timeout_of(scene.holds[task])
+    return TaskState(task, scene.names[task], "runs", runs, None, gives_up)
 
 
 def _state(task: Any, links: list[Link], scene: Scene, seen: float | None) -> TaskState:
-    name = task.get_name()
+    name = scene.names[task]
     gives_up = _timeout_of(scene.holds[task])
     places = _places_in([link.frame for link in links])
     awaited = task._fut_waiter
@@ -259,6 +275,7 @@ def _report(waits: Waits) -> Iterator[str]:
 
 def _tasks(waits: Waits) -> Iterator[str]:
     ringed = {name: ring for ring in waits.rings for name in ring}
+    names = {state.task: state.name for state in waits.tasks}
     for state in waits.tasks:
         place = f" at {state.places[-1]}" if state.places else ""
         since = "" if state.since is None else f" {_seconds(waits.now - state.since)}"
@@ -269,7 +286,7 @@ def _tasks(waits: Waits) -> Iterator[str]:
         else:
             yield f"      waits{since} for {wait.what}{_end(state, waits.now)}"
             for holder in wait.holders:
-                who = "itself" if holder.task is state.task else repr(holder.task.get_name())
+                who = "itself" if holder.task is state.task else repr(names[holder.task])
                 yield f"      held by {who} since {holder.hold.entered}"
             if wait.note:
                 yield f"      ({wait.note})"
