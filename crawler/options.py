@@ -13,6 +13,7 @@ from .frontier import PER_HOST, Guard, Scope
 from .http import Client, Limits, Retry, tls_context
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
+from .taping import Taped, keep_exchanges
 
 EXAMPLES = """\
 examples:
@@ -29,13 +30,23 @@ Exit codes: 0 all fetched, 1 some failed, 2 bad usage, 3 a file failed, 130 inte
 
 
 def make_client(
-    options: argparse.Namespace, tls: ssl.SSLContext, guard: Guard, form: Format
+    options: argparse.Namespace,
+    tls: ssl.SSLContext,
+    guard: Guard,
+    form: Format,
+    *,
+    timings: bool = False,
 ) -> Client:
-    """The client that fetches the pages."""
+    """The client that fetches the pages; ``timings`` has it keep those whatever is written."""
     retry = None
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
         retry = Retry(times=options.retries, statuses=frozenset({502, 504}))
+    trace = None
+    if form.exchanges:
+        trace = keep_exchanges
+    elif form.records or timings:
+        trace = keep_timings
     return Client(
         limits=_limits(options),
         tls=tls,
@@ -47,7 +58,8 @@ def make_client(
         # A crawl carries no secrets, and sites do send people back to http.
         downgrade=True,
         permit=None if options.allow_private else guard.permit,
-        trace=keep_timings if form.records else None,
+        trace=trace,
+        around=Taped if form.exchanges else None,
     )
 
 
@@ -164,8 +176,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         choices=FORMATS,
-        help="tsv: source_url<TAB>parsed_url lines; jsonl, csv: a record of each URL"
-        " (default: what the ending of the output says, else tsv)",
+        help="tsv: source_url<TAB>parsed_url lines; jsonl, csv, sqlite: a record of each URL;"
+        " warc: the requests and replies (default: what the ending of the output says, else tsv)",
     )
     group.add_argument(
         "--append", action="store_true", help="add to the output instead of replacing it"
@@ -181,7 +193,16 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--summary", type=Path, metavar="FILE", help="write the summary there as well, as JSON"
     )
     group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="draw what happened on a page, to be opened in a browser",
+    )
+    group.add_argument(
         "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
+    )
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="say a line about each page, too"
     )
     group.add_argument(
         "--state",
