@@ -49,11 +49,10 @@ class Hold:
     manager: Any
     entered: Place
 
-    def gives(self, thing: Any) -> bool:
-        """Whether to hold the manager is to hold `thing`: it is that, or has it as an attribute."""
-        return self.manager is thing or any(
-            value is thing for value in getattr(self.manager, "__dict__", {}).values()
-        )
+    def gives(self) -> list[Any]:
+        """What one holds by that: the manager, and a lock or such that it has for an attribute."""
+        attributes = list(getattr(self.manager, "__dict__", {}).values())
+        return [self.manager, *(one for one in attributes if hasattr(type(one), "release"))]
 
 
 def holds_of(links: list[Link]) -> list[Hold]:

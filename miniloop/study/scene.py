@@ -52,25 +52,28 @@ class Scene:
     timers: dict[int, float] = field(default_factory=dict)  # by the id of the future
     descriptors: dict[int, str] = field(default_factory=dict)  # likewise
     given_up: dict[Any, list[Any]] = field(default_factory=dict)  # locks, in Condition.wait
-    numbers: dict[type, list[Any]] = field(default_factory=dict)  # what was named, by its type
+    # What was named, by its type and its id: its number, and itself, so that no other gets the id.
+    _numbers: dict[type, dict[int, tuple[int, Any]]] = field(default_factory=dict)
+    _holders: dict[int, list[Holder]] | None = None  # by the id of what is held
 
     def holders(self, thing: Any) -> tuple[Holder, ...]:
         """The tasks that hold `thing`, once for each time that they do."""
+        if self._holders is None:
+            self._holders = {}
+            for task, holds in self.holds.items():
+                for hold in holds:
+                    for given in hold.gives():
+                        self._holders.setdefault(id(given), []).append(Holder(task, hold))
         return tuple(
-            Holder(task, hold)
-            for task, holds in self.holds.items()
-            for hold in holds
-            if hold.gives(thing) and not any(lock is thing for lock in self.given_up[task])
+            holder
+            for holder in self._holders.get(id(thing), ())
+            if not any(lock is thing for lock in self.given_up[holder.task])
         )
 
     def number(self, thing: Any) -> int:
         """The number by which the report tells `thing` from others of its type."""
-        known = self.numbers.setdefault(type(thing), [])
-        for number, other in enumerate(known, 1):
-            if other is thing:
-                return number
-        known.append(thing)
-        return len(known)
+        known = self._numbers.setdefault(type(thing), {})
+        return known.setdefault(id(thing), (len(known) + 1, thing))[0]
 
     def name(self, future: Any) -> str:
         """A task by its name, and a future that is none by its type."""
