@@ -1,6 +1,7 @@
-"""A task that was cancelled while it waited for a slot releases the slot that it never had.
+"""A task that did not get a slot releases the slot that it never had.
 
-From then on there is a slot too many, and the limit does not hold.
+From then on there is a slot too many, and the limit does not hold. (In the report it was refused
+the slot; here it is cancelled while it waits for it.)
 """
 
 from __future__ import annotations
