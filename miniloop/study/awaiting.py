@@ -13,6 +13,7 @@ so that is where the rest of the chain is to be found: see `running_frames`.
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import sys
 import sysconfig
@@ -20,7 +21,16 @@ from dataclasses import dataclass
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-__all__ = ["Link", "Place", "chain", "is_of_the_program", "place_of", "running_frames"]
+__all__ = [
+    "Link",
+    "Place",
+    "attributes_of",
+    "chain",
+    "has_begun",
+    "is_of_the_program",
+    "place_of",
+    "running_frames",
+]
 
 # What a link of the chain is, where it says what it awaits, and where its frame is.
 _KINDS: dict[type, tuple[str, str]] = {
@@ -84,6 +94,24 @@ def _behind(awaitable: Any) -> Any:
         if type(referent) in _KINDS:
             return referent
     return None
+
+
+def has_begun(coro: Any) -> bool:
+    """False for a coroutine, or a generator in the place of one, that has not taken a step yet."""
+    if isinstance(coro, CoroutineType):
+        return inspect.getcoroutinestate(coro) != inspect.CORO_CREATED
+    if isinstance(coro, GeneratorType):
+        return inspect.getgeneratorstate(coro) != inspect.GEN_CREATED
+    return True  # as far as one can see
+
+
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """What is stored in an object. Nothing for one that will not say, such as an unbound proxy."""
+    try:
+        stored = object.__getattribute__(thing, "__dict__")
+    except Exception:  # of a property of the program's
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def running_frames(thread: int | None, outermost: CodeType) -> list[FrameType]:

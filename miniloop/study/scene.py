@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from miniloop.study.awaiting import Link, is_of_the_program
+from miniloop.study.awaiting import Link, attributes_of, is_of_the_program
 from miniloop.study.holding import Hold
 
 __all__ = ["Holder", "Names", "Scene", "Wait"]
@@ -112,8 +112,8 @@ class Names:
                 if value is thing:
                     return name
             for name, value in local.items():
-                for attribute, inner in getattr(value, "__dict__", {}).items():
-                    if inner is thing and not isinstance(value, type):
+                for attribute, inner in attributes_of(value).items():
+                    if inner is thing:
                         return f"{name}.{attribute}"
             for name, value in link.frame.f_globals.items():
                 if value is thing:

@@ -14,7 +14,6 @@ and for how long a task has waited if nobody has kept the time (see `stopwatch`)
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +26,15 @@ from miniloop.kernel.registry import loops
 from miniloop.kernel.scheduler import VISIT_INTERVAL
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study.awaiting import Link, Place, chain, is_of_the_program, place_of, running_frames
+from miniloop.study.awaiting import (
+    Link,
+    Place,
+    chain,
+    has_begun,
+    is_of_the_program,
+    place_of,
+    running_frames,
+)
 from miniloop.study.holding import Hold, holds_of
 from miniloop.study.rings import Needs, rings_among, stuck
 from miniloop.study.scene import Scene, Wait
@@ -172,16 +179,12 @@ def _sort_key(name: str) -> tuple[str, int]:
 
 def _names(tasks: list[Any]) -> dict[Any, str]:
     """The names of the tasks; where two have the same, a number tells them apart."""
+    given: dict[str, int] = {}
     names: dict[Any, str] = {}
-    used: set[str] = set()
     for task in tasks:
-        given = name = task.get_name()
-        number = 1
-        while name in used:
-            number += 1
-            name = f"{given} ({number})"
-        used.add(name)
-        names[task] = name
+        name = task.get_name()
+        number = given[name] = given.get(name, 0) + 1
+        names[task] = name if number == 1 else f"{name} ({number})"
     return names
 
 
@@ -228,8 +231,8 @@ def _state(task: Any, links: list[Link], scene: Scene, seen: float | None) -> Ta
     places = _places_in([link.frame for link in links])
     awaited = task._fut_waiter
     if awaited is None or awaited.done():
-        begun = not links or inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CREATED
-        return TaskState(task, name, "ready" if begun else "has not begun", places, None, gives_up)
+        state = "ready" if has_begun(task.get_coro()) else "has not begun"
+        return TaskState(task, name, state, places, None, gives_up)
     wait = wait_of(task, links, scene)
     return TaskState(
         task, name, "waits", places, wait, gives_up, seen if wait.began is None else wait.began
@@ -244,7 +247,7 @@ def _places_in(frames: list[Any]) -> tuple[Place, ...]:
 
 def _timeout_of(holds: list[Hold]) -> float | None:
     """When the first of the timeouts strikes that the task is inside of."""
-    ends = [hold.manager.when() for hold in holds if isinstance(hold.manager, asyncio.Timeout)]
+    ends = [hold.manager.when() for hold in holds if type(hold.manager) is asyncio.Timeout]
     return min((end for end in ends if end is not None), default=None)
 
 

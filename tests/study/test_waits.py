@@ -7,7 +7,9 @@ import contextlib
 import inspect
 import re
 import socket
+import sys
 import threading
+import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -558,5 +560,47 @@ def test_a_process_and_a_server_are_named() -> None:
             for state in waits.tasks
             if state.wait is not None and state.wait.what.endswith(ends)
         ]
+
+    miniloop.run(main())
+
+
+class Unbound:
+    """A proxy that stands for nothing yet, as those of web frameworks do outside of a request."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("working outside of the request context")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("working outside of the request context")
+
+
+def test_objects_that_do_not_want_to_be_looked_at_do_no_harm(run: Run) -> None:
+    async def wait(lock: asyncio.Lock, proxy: Any) -> None:
+        async with lock:
+            pass
+        del proxy
+
+    async def main() -> None:
+        lock = asyncio.Lock()
+        waits = await settled(hold_by_hand(lock), wait(lock, Unbound()))
+        assert held_by(waits, "b") == ["a"]
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="a task wants a coroutine from 3.12 on")
+def test_a_generator_that_is_a_task_is_looked_at_as_well() -> None:
+    def generator() -> Any:
+        yield from asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = miniloop.Task(types.coroutine(generator)(), loop=loop, name="generator")
+        assert state_of(waits_of(loop), "generator").state == "has not begun"
+        await asyncio.sleep(0)
+        assert "a Future #1" in text_of(waits_of(loop), "generator")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     miniloop.run(main())
