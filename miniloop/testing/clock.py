@@ -18,4 +18,5 @@ class VirtualClock:
         self.now = start
 
     def __call__(self) -> float:
+        """The time."""
         return self.now

@@ -1,9 +1,9 @@
-"""`check_determinism`: does a test do the same when it is run the same way?
+"""`check_determinism`: whether a test does the same when it is run the same way.
 
 A schedule can only be minimised and replayed if all else is as it was. What a test run already sees
 to: the clock, `random` (seeded), the order of sets of tasks and futures, the order in which threads
-hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, sets of other objects,
-`id()`, threads that run at once, real I/O, and whatever it keeps from one run to the next.
+hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, sets of other
+objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next.
 
 So a schedule is run twice, and the first step at which the two differ is named. Then the sources
 are looked at one by one: each is called off in turn, and if that makes the runs alike, it is it.
@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from miniloop.testing.choosers import Following, RandomWalk
+from miniloop.testing.choosers import RandomWalk
 from miniloop.testing.errors import NotDeterministic
 from miniloop.testing.execution import Settings, Test, execute, prepared, signature_of
 from miniloop.testing.outside import Outside
@@ -143,10 +143,13 @@ def _with_a_frozen_clock() -> Iterator[None]:
         ticks[0] += 1e-6
         return ticks[0]
 
+    def in_nanoseconds() -> int:
+        return round(clock() * 1e9)
+
     with ExitStack() as stack:
         for name in ("time", "monotonic", "perf_counter"):
             stack.enter_context(mock.patch.object(time, name, clock))
-            stack.enter_context(mock.patch.object(time, f"{name}_ns", lambda: int(clock() * 1e9)))
+            stack.enter_context(mock.patch.object(time, f"{name}_ns", in_nanoseconds))
         # Each of the two runs is to see the same.
         stack.enter_context(_reset_before_each_run(lambda: ticks.__setitem__(0, 0.0)))
         yield

@@ -16,7 +16,7 @@ from miniloop.testing.outside import ClosedNetwork, Outside, refuse
 from miniloop.testing.poller import VirtualPoller
 from miniloop.testing.threads import Threads
 
-__all__ = ["LoopUnderTest", "new_loop_under_test"]
+__all__ = ["LoopUnderTest", "new_loop_under_test", "virtual_event_loop"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -49,6 +49,15 @@ def new_loop_under_test(
     return loop
 
 
+def virtual_event_loop() -> LoopUnderTest:
+    """A loop with a virtual clock that starts at 0, in a closed world: a loop factory.
+
+    For tests that are run by somebody else: `loop_factory` of `IsolatedAsyncioTestCase` and of
+    `asyncio.Runner`, the hook `pytest_asyncio_loop_factories`, the backend options of anyio.
+    """
+    return new_loop_under_test()
+
+
 class LoopUnderTest(EventLoop):
     """One run of a program under test."""
 
@@ -73,6 +82,7 @@ class LoopUnderTest(EventLoop):
         self.has_closed_world = is_closed
         self._outside = network
         self._home = threading.get_ident()
+        self.on_run_ended: Callable[[], object] | None = None
         poller.attach(self)
 
     @property
@@ -83,7 +93,11 @@ class LoopUnderTest(EventLoop):
     def run_forever(self) -> None:
         """Run until stopped. Raises EverybodyWaits or TooLong if that is how it ended."""
         self._home = threading.get_ident()
-        super().run_forever()
+        try:
+            super().run_forever()
+        finally:
+            if self.on_run_ended is not None:
+                self.on_run_ended()
         verdict, self.poller.verdict = self.poller.verdict, None
         if verdict is not None:
             raise verdict()
@@ -118,14 +132,17 @@ class LoopUnderTest(EventLoop):
         if executor is None:
             return super().run_in_executor(executor, func, *args)  # which says why not
         counted = _Counted(executor, self.threads)
-        result = super().run_in_executor(counted, func, *args)
+        try:
+            result = super().run_in_executor(counted, func, *args)
+        finally:
+            counted.is_awaited.set()
         # Behind the callback that hands the result over.
         counted.call.add_done_callback(lambda call: self.threads.ended(counted.number))
         return result
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """As ever. Its threads are idle, unless a call of the program never ends."""
-        number = self.threads.begin()
+        number = self.threads.begin(is_the_loops_own=True)
         try:
             await super().shutdown_default_executor(timeout)
         finally:
@@ -207,6 +224,7 @@ class _Counted(Executor):
         self._executor = executor
         self._threads = threads
         self.number = 0
+        self.is_awaited = threading.Event()
         self.call: Future[Any]
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **options: Any) -> Future[T]:
@@ -214,7 +232,9 @@ class _Counted(Executor):
         self.number = number = self._threads.begin()
         try:
             if isinstance(self._executor, ThreadPoolExecutor):
-                self.call = self._executor.submit(self._threads.call, number, fn, *args)
+                self.call = self._executor.submit(
+                    self._threads.call, number, self.is_awaited, fn, *args
+                )
             else:  # which may want to pickle it
                 self.call = self._executor.submit(fn, *args)
         except BaseException:

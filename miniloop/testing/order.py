@@ -42,7 +42,7 @@ def _numbered_hash(future: Any) -> int:
     if known is not None:
         return known
     loop = getattr(future, "_loop", None)
-    if type(loop) is not LoopUnderTest:
+    if not isinstance(loop, LoopUnderTest):
         return _own_hash(future)
     numbers = loop.__dict__.setdefault("_hashed", count(1))
     number: int = next(numbers)

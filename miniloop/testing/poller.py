@@ -85,13 +85,15 @@ class VirtualPoller(Poller):
                 self.stop_with(lambda: EverybodyWaits(self._loop))
                 return []
             if self.until is not None and moment > self.until:
-                text = f"still running after {self.until:g} seconds of virtual time"
-                self.stop_with(lambda: TooLong(text))
+                self.stop_with(self._too_long)
                 return []
             self.clock.now = max(self.clock.now, moment)
             deadline = self._loop.timers.next_deadline()
             if deadline is not None and not deadline > self.clock.now:
                 return []
+
+    def _too_long(self) -> TooLong:
+        return TooLong(f"still running after {self.until:g} seconds of virtual time")
 
     def _look(self, in_passing: bool) -> list[tuple[int, int]]:
         """What has happened, without waiting; `in_passing`: the loop has other work."""
@@ -105,6 +107,7 @@ class VirtualPoller(Poller):
             self._looks += 1
             if not in_passing or self._looks > MOST_LOOKS:
                 self._looks = 0
+                self.threads.settle()
                 for entry in self.threads.take():
                     self._arrive(entry)
         return events

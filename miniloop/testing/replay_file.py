@@ -11,8 +11,8 @@ It is JSON, with:
     ready       sets of labels that were ready together
     steps       for each choice: who ran, and which of `ready` it was chosen from, both by number
 
-So it depends on no address, no hash and no line number. `steps` is the fingerprint by which a replay
-notices that the program has changed; it holds the first `MOST_STEPS` steps.
+So it depends on no address, no hash and no line number. `steps` is the fingerprint by which a
+replay notices that the program has changed; it holds the first `MOST_STEPS` steps.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from typing import Any
 __all__ = ["Threads"]
 
 # Real seconds.
-TOGETHER = 0.02
+TOGETHER = 0.05
 CONVERSATION = 0.05
 PATIENCE = 0.02
 LAST_PATIENCE = 1.0
@@ -48,11 +48,13 @@ class Threads:
 
     # In the loop's thread.
 
-    def begin(self) -> int:
-        """A call is to be run; gives its number."""
+    def begin(self, *, is_the_loops_own: bool = False) -> int:
+        """A call is to be run; gives its number. One of the loop's own waits for the others."""
         self._calls += 1
         with self._changed:
             self._running.add(self._calls)
+            if is_the_loops_own:
+                self._talking.add(self._calls)
         return self._calls
 
     @property
@@ -65,9 +67,9 @@ class Threads:
         return threading.active_count() > self._before + len(self._ours)
 
     def wait(self) -> bool:
-        """Sleep until something is handed over. False if every call that runs waits for the loop.
+        """Sleep until something is handed over.
 
-        Of what several calls bring, wait a little for all.
+        Gives False if every call that runs may be waiting for the loop.
         """
         with self._changed:
             while not self.inbox:
@@ -76,8 +78,12 @@ class Threads:
                 patience = CONVERSATION if self._running <= self._talking else None
                 if not self._changed.wait(patience) and patience is not None:
                     return False
-            self._changed.wait_for(lambda: not self._running - self._talking, TOGETHER)
         return True
+
+    def settle(self) -> None:
+        """Something was handed over: wait a little for what other calls bring."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running - self._talking, TOGETHER)
 
     def wait_for_strangers(self, last: bool) -> bool:
         """Give them a moment; `last`: there will not be another. Whether something came."""
@@ -94,11 +100,19 @@ class Threads:
 
     # In any thread.
 
-    def call(self, number: int, function: Callable[..., Any], *args: Any) -> Any:
-        """Run a call in a thread of a pool."""
+    def call(
+        self, number: int, awaited: threading.Event, function: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Run a call in a thread of a pool.
+
+        It does not end before the loop waits for it, or its result would not be handed over.
+        """
         self._here.number = number
         self._ours.add(threading.get_ident())
-        return function(*args)
+        try:
+            return function(*args)
+        finally:
+            awaited.wait()
 
     def ended(self, number: int) -> None:
         """The call has ended, and what it brings was handed over."""

@@ -2,8 +2,8 @@
 
 Functions that a module has imported by name (`from time import monotonic`) are replaced there too,
 in every module of the program and of its libraries. The standard library keeps its own: `threading`
-and `queue` measure real waits. `time` and `datetime` themselves are replaced in place, so what looks
-them up there, `logging` say, sees virtual time.
+and `queue` measure real waits. In `time` and `datetime` themselves they are replaced as well, so
+what looks them up there, `logging` say, sees virtual time.
 
 `datetime.datetime` and `datetime.date` are made in C and cannot be changed. Classes derived from
 them stand in, which give plain instances, and of which every plain instance is one.
@@ -25,11 +25,10 @@ __all__ = ["follow"]
 
 _RealDatetime = datetime.datetime
 _RealDate = datetime.date
-_REAL = {
-    name: getattr(time, name)
-    for name in ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns")
-    + ("perf_counter_ns", "sleep", "gmtime", "localtime", "ctime", "asctime", "strftime")
-}
+_STEADY = ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+_DATES = ("time", "time_ns", "gmtime", "localtime", "ctime", "asctime", "strftime")
+_NAMES = (*_STEADY, *_DATES, "sleep")
+_REAL = {name: getattr(time, name) for name in _NAMES}
 
 
 class _Plain(type):
@@ -116,7 +115,7 @@ def _dates(wall: Callable[[], float]) -> dict[str, type]:
 
         @classmethod
         def utcnow(cls) -> Any:
-            return _RealDatetime.fromtimestamp(wall(), datetime.timezone.utc).replace(tzinfo=None)
+            return _RealDatetime.fromtimestamp(wall(), datetime.UTC).replace(tzinfo=None)
 
         @classmethod
         def today(cls) -> Any:

@@ -14,14 +14,14 @@ from typing import Any
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
 
-__all__ = ["ROOT", "Who", "name_of_handle", "name_of_task", "name_root", "who_is"]
+__all__ = ["KEY", "ROOT", "Who", "name_of_handle", "name_of_task", "name_root", "who_is"]
 
 ROOT = "test"
 
 MOST_ANCESTORS = 6
 
 _GIVEN_BY_ASYNCIO = re.compile(r"Task-\d+\Z")
-_KEY = "_who_in_this_run"
+KEY = "_who_in_this_run"
 
 
 class Who:
@@ -65,9 +65,9 @@ class Who:
 
 def who_is(task: Task[Any], maker: Who) -> Who:
     """The label of a task that is seen for the first time, or was before."""
-    known: Who | None = task.__dict__.get(_KEY)
+    known: Who | None = task.__dict__.get(KEY)
     if known is None:
-        known = task.__dict__[_KEY] = maker.child(name_of_task(task))
+        known = task.__dict__[KEY] = maker.child(name_of_task(task))
         if task._name is None:
             task._name = known.label  # `Task-12` would be another one in the next run
     return known
@@ -75,7 +75,7 @@ def who_is(task: Task[Any], maker: Who) -> Who:
 
 def name_root(task: Any) -> Who:
     """Let this one be the test."""
-    root: Who = task.__dict__.setdefault(_KEY, Who(ROOT))
+    root: Who = task.__dict__.setdefault(KEY, Who(ROOT))
     if task._name is None:
         task._name = ROOT
     return root
@@ -99,8 +99,8 @@ def name_of_handle(handle: Any) -> str:
     args = handle._args
     if isinstance(handle, TimerHandle) and args:
         sleeper = getattr(args[0], "_waiting", None)
-        if isinstance(sleeper, Task) and _KEY in sleeper.__dict__:
-            return f"timer of {sleeper.__dict__[_KEY].label}"
+        if isinstance(sleeper, Task) and KEY in sleeper.__dict__:
+            return f"timer of {sleeper.__dict__[KEY].label}"
     while isinstance(callback, partial):
         callback = callback.func
     name = getattr(callback, "__qualname__", None) or type(callback).__qualname__

@@ -25,7 +25,7 @@ def schedules(*, departures: int = 6, steps: int = 120, lateness: bool = True) -
     `lateness`: whether steps may be slow, beside tasks being held back.
     """
     number = st.integers(1, steps)
-    hold = st.builds(Departure, st.just(HOLD), st.just(""), number, st.integers(1, 24))
+    hold = st.builds(Departure, st.just(HOLD), st.just(""), number, st.integers(1, 48))
     each = hold
     if lateness:
         late = st.builds(Departure, st.just(LATE), st.just(""), number, st.integers(1, 3))

@@ -2,8 +2,8 @@
 
 It is a `socket.socket` by type, as libraries check, and has no descriptor: `fileno` gives a number
 above all real ones, which the network's poller knows. Everything that it can do it does at once, or
-raises BlockingIOError. It cannot block: a program that would wait in it gets a RuntimeError, since
-all of the simulated world would wait with it.
+raises BlockingIOError. It cannot block: a program that would wait in it gets an
+`io.UnsupportedOperation`, since all of the simulated world would wait with it.
 
 Only the internet families are simulated. What an option does is remembered; these few have effect:
 SO_SNDBUF and SO_RCVBUF (in bytes, not doubled as on Linux), SO_REUSEPORT, SO_REUSEADDR, SO_LINGER
@@ -13,6 +13,7 @@ with a time of zero, IPV6_V6ONLY.
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import struct
 import warnings
@@ -42,6 +43,7 @@ class SimulatedSocket(socket.socket):
     ) -> None:
         # The constructor of the class above is not called: it would make a real one.
         self._number = -1
+        self._io_refs, self._closed = 0, False  # what `makefile` and `with` look at
         kind &= ~(getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0))
         if family not in _UNBOUND:
             raise error_of(errno.EAFNOSUPPORT)
@@ -143,7 +145,7 @@ class SimulatedSocket(socket.socket):
     def _refuse_to_block(self, exc: OSError) -> OSError:
         if self._timeout == 0:
             return exc
-        raise RuntimeError(
+        raise io.UnsupportedOperation(
             f"{self!r} would block, and a simulated network cannot: make it non-blocking, and use "
             "the loop's sock_* methods, or streams"
         ) from None
@@ -462,6 +464,7 @@ class SimulatedSocket(socket.socket):
     def close(self) -> None:
         """Give it back. What was written is still sent."""
         number, self._number = self._number, -1
+        self._closed = True
         if number < 0:
             return
         self._table.remove(number)

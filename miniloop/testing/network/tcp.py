@@ -95,6 +95,7 @@ class End:
         self._credit = 0  # how much more the peer has room for
         self._done = False  # nothing more will be written
         self._done_sent = False
+        self._done_acknowledged = False
         self.orphaned = False  # the program has closed it
         self._passage: Passage | None = None
         self._wakes_at = 0.0  # a slow reader looks again then
@@ -176,13 +177,14 @@ class End:
         if self.state == "connecting":
             return 0
         found = 0
-        if self.readable() or self.peer_done or self.read_shut or self.state == "over":
+        no_more = self.peer_done or self.read_shut or self.state == "over"
+        if no_more:
+            found |= READ | _PEER_DONE
+        elif self.readable():
             found |= READ
         if self.state == "over" or self._done or 2 * self._room() >= self._used():
             found |= WRITE
-        if self.peer_done:
-            found |= _PEER_DONE
-        if self.state == "over" or (self.peer_done and self._done_sent):
+        if self.state == "over" or (no_more and self._done):
             found |= _HANGUP
         if self.error:
             found |= _ERROR | READ | WRITE
@@ -207,7 +209,7 @@ class End:
 
     def receive(self, size: int, *, peek: bool = False) -> bytes:
         """Up to `size` bytes; none at the end. Raises OSError; BlockingIOError if none are here."""
-        if size == 0 and not self.error:
+        if size == 0:
             return b""
         if not self.inbox:
             if self.peer_done:
@@ -247,7 +249,7 @@ class End:
             self._pump()
 
     def finish_reading(self) -> None:
-        """`shutdown(SHUT_RD)`."""
+        """`shutdown(SHUT_RD)`: as on Linux, what comes all the same can be read."""
         self.read_shut = True
         self.notify()
 
@@ -305,6 +307,7 @@ class End:
         if self._done and not self._done_sent and not self._outbox:
             self._done_sent = True
             passage.send(HEADER, peer._peer_finished, insist=True)
+            self.notify()
 
     def _arrived(self, segment: bytes) -> None:
         peer, passage = self.peer, self._passage
@@ -312,12 +315,13 @@ class End:
         if self.state == "over" or self.orphaned or passage is None:
             self._answer_by_reset()
             return
-        if not self.read_shut:
-            self.inbox += segment
+        if self.read_shut and self._done_sent:  # nobody could ever use it, or answer
+            passage.send(HEADER, peer.was_reset, insist=False)
+            self.was_reset()
+            return
+        self.inbox += segment
         count = len(segment)
         passage.send(HEADER, lambda: peer._acknowledged(count), insist=False)
-        if self.read_shut:
-            passage.send(HEADER, lambda: peer._may_send(count), insist=False)
         self.notify()
 
     def _answer_by_reset(self) -> None:
@@ -343,7 +347,14 @@ class End:
             self._answer_by_reset()
             return
         self.peer_done = True
+        peer, passage = self.peer, self._passage
+        if peer is not None and passage is not None:
+            passage.send(HEADER, peer._end_acknowledged, insist=False)
         self.notify()
+        self._perhaps_over()
+
+    def _end_acknowledged(self) -> None:
+        self._done_acknowledged = True
         self._perhaps_over()
 
     def hear_end(self) -> None:
@@ -382,7 +393,7 @@ class End:
         self.notify()
 
     def _perhaps_over(self) -> None:
-        if self.orphaned and self.peer_done and self._done_sent and not self._unacknowledged:
+        if self.peer_done and self._done_acknowledged and self.state == "open":
             self._end()
 
 

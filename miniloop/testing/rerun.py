@@ -38,8 +38,8 @@ def replay(
     """Run `test` under a schedule once more.
 
     If the program has changed since it was recorded, departures that find nobody to concern have no
-    effect, and the rest of the run is FIFO. `options` are those of `explore` that say what the world
-    is like. Raises OSError or ValueError for a file that cannot be read.
+    effect, and the rest of the run is FIFO. `options` are those of `explore` that say what the
+    world is like. Raises OSError or ValueError for a file that cannot be read.
     """
     file: ReplayFile | None = None
     if isinstance(what, Schedule):

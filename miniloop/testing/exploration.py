@@ -35,7 +35,7 @@ from miniloop.testing.who import name_of_task
 
 __all__ = ["Exploration", "explore", "find_failure"]
 
-# So many schedules of lateness alone are tried before it is said that a failure needs another order.
+# So many schedules of lateness alone are tried, before we say that a failure needs another order.
 LATE_TRIES = 150
 
 Cancel = str | Callable[[Task[Any]], bool] | None
@@ -89,8 +89,8 @@ def explore(
     virtual time or `most_steps` steps.
 
     `schedules` and `time_limit` (real seconds) bound the work. `strategy` is `mixed`,
-    `departures` (from FIFO: none, all schedules with one, with two), `random`, `pct` or `fifo`, with
-    a bound as in `departures:3` or `pct:4`. The same `seed` gives the same schedules.
+    `departures` (from FIFO: none, all schedules with one, with two), `random`, `pct` or `fifo`,
+    with a bound as in `departures:3` or `pct:4`. The same `seed` gives the same schedules.
 
     `cancel` delivers a CancelledError at each await: of every task but the test's own
     ("anywhere"), of the tasks with a name that matches a pattern, or of those that a function
@@ -102,6 +102,7 @@ def explore(
     With `save`, the replay file of a failure is written into the folder `save_to`. `name` is what
     the test is called there.
     """
+    __tracebackhide__ = True  # of pytest
     settings = Settings(
         seed=seed,
         expect=expect,
