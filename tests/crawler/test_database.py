@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -22,6 +23,7 @@ from tests.crawler.scripted import anchors, pages, serving
 from tests.crawler.test_cli import run_command
 from tests.crawler.test_crawl import Notes
 from tests.crawler.test_following import follow
+from tests.crawler.test_output import small_disk  # noqa: F401 - a fixture
 from tests.crawler.test_state import Dying, Killed
 
 Run = Callable[..., Any]
@@ -166,6 +168,18 @@ def test_a_database_that_is_not_what_was_written_is_told(run: Run, tmp_path: Pat
             pass
 
     with pytest.raises(OSError, match="has 0 pages, and the state says 3: it is not what"):
+        run(main)
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_is_told(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Output(tmp_path / "found.db", form=SQLITE) as output:
+            while True:
+                await output.put(SQLITE.write(Record("http://a/", links=["http://b/" * 99] * 99)))
+                await asyncio.sleep(0)
+
+    with pytest.raises(OSError, match=r"cannot write .*found\.db: "):
         run(main)
 
 
