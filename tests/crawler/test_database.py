@@ -210,3 +210,24 @@ def test_the_ending_of_the_output_asks_for_it(tmp_path: Path, at: Addresses) -> 
     assert done.returncode == 0, done.stderr
     ((status, flags),) = rows(tmp_path / "out.sqlite", "select status, flags from pages")
     assert (status, json.loads(flags)) == (200, [])
+
+
+@pytest.mark.parametrize("loop", ["miniloop", "asyncio", "uvloop"])
+def test_a_crawl_is_written_alike_on_every_loop(
+    tmp_path: Path, site: Site, at: Addresses, loop: str
+) -> None:
+    pytest.importorskip(loop)
+    expected = site.within(at, 3)
+    done = run_command(
+        *(f"{at.http}/page/0", "--depth", 3, "--allow", f"^{at.http}/", "--loop", loop),
+        *("-o", "out.db"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    assert set(rows(tmp_path / "out.db", "select * from found")) == expected.links
+    counted = "select error, count(*) from pages group by error"
+    assert dict(rows(tmp_path / "out.db", counted)) == {
+        "": expected.pages,
+        "status": expected.failures["status"],
+        **({"robots.txt": expected.disallowed} if expected.disallowed else {}),
+    }
