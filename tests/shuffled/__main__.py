@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,6 +39,7 @@ class Found:
 class ModuleResult:
     module: str
     passed: int
+    runs: int
     failing_in_fifo: list[str]
     found: list[Found]
 
@@ -51,11 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in WITHOUT_A_LOOP and (not chosen.modules or name in chosen.modules)
     ]
     began = time.monotonic()
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        results = list(pool.map(lambda name: run_module(name, chosen, "miniloop"), names))
     ledger = load_ledger()
     unexplained: list[Found] = []
-    for result in sorted(results, key=lambda each: each.module):
+    pool = ThreadPoolExecutor(chosen.jobs)
+    running = [pool.submit(run_module, name, chosen, "miniloop") for name in names]
+    pool.shutdown(wait=False)
+    results = []
+    for done in as_completed(running):
+        result = done.result()
+        results.append(result)
         unproved = [found for found in result.found if not _is_known(found.test, ledger)]
         if unproved and not chosen.no_control:
             tests = {found.test for found in unproved}
@@ -67,9 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     unproved.remove(found)
         unexplained += unproved
         print(
-            f"{result.module:24} {result.passed:5} pass under {chosen.orders} orders, "
+            f"{result.module:24} {result.passed:5} pass under {chosen.orders} orders "
+            f"({result.runs} runs), "
             f"{len(result.found):4} do not, {len(unproved):3} unexplained"
-            + (f", {len(result.failing_in_fifo)} fail in FIFO" if result.failing_in_fifo else "")
+            + (f", {len(result.failing_in_fifo)} fail in FIFO" if result.failing_in_fifo else ""),
+            flush=True,
         )
     for found in unexplained:
         print(f"UNEXPLAINED {found.test} (order {found.order}): {found.error}")
@@ -85,7 +92,7 @@ def run_module(
     module: str, chosen: argparse.Namespace, loop: str, only: set[str] | None = None
 ) -> ModuleResult:
     """Run a module on a loop, in as many processes as that takes."""
-    result = ModuleResult(module, 0, [], [])
+    result = ModuleResult(module, 0, 0, [], [])
     done: set[str] = set()
     for _ in range(200):
         job = {
@@ -94,6 +101,7 @@ def run_module(
             "orders": chosen.orders,
             "first": chosen.first,
             "limit": chosen.limit,
+            "seconds": chosen.seconds,
             "only": chosen.only,
             "done": sorted(done),
             "verbose": chosen.verbose,
@@ -138,6 +146,7 @@ def _one_process(job: dict[str, object], result: ModuleResult, done: set[str]) -
         done.add(event["test"])
         if event["error"] is None:
             result.passed += 1
+            result.runs += event["ran"]
         elif event["order"] is None:
             result.failing_in_fifo.append(event["test"])
         else:
@@ -166,6 +175,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=100, help="how many for each test (100)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one (0)")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one run (20)")
+    parser.add_argument("--seconds", type=float, help="for all orders of one test (no limit)")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes at once (2)")
     parser.add_argument("--only", help="only the tests that match this pattern")
     parser.add_argument("--no-control", action="store_true", help="do not try on stock asyncio")

@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import sys
+import time
 import unittest
 import warnings
 from fnmatch import fnmatchcase
@@ -53,7 +54,11 @@ def main() -> None:
             if _run(test) is not None:
                 _say(report, event="end", test=identify(test), order=None, error="fails in FIFO")
                 continue
-        for order in range(job["first"], job["first"] + job["orders"]):
+        began = time.monotonic()
+        for ran, order in enumerate(range(job["first"], job["first"] + job["orders"])):
+            if ran and job["seconds"] and time.monotonic() - began > job["seconds"]:
+                _say(report, event="end", test=identify(test), order=None, error=None, ran=ran)
+                break
             faulthandler.dump_traceback_later(job["limit"], exit=True)
             orders.begin(order)
             error = _run(test)
@@ -61,7 +66,8 @@ def main() -> None:
                 _say(report, event="end", test=identify(test), order=order, error=error)
                 break
         else:
-            _say(report, event="end", test=identify(test), order=None, error=None)
+            ran = job["orders"]
+            _say(report, event="end", test=identify(test), order=None, error=None, ran=ran)
     report.flush()
     os._exit(0)
 
