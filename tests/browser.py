@@ -132,20 +132,26 @@ class Browser:
         return picture
 
 
+class NoBrowser(Exception):
+    """What is missing on this machine."""
+
+
 def start() -> Browser:
-    """Start a Chromium, or skip the test, saying what is missing."""
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    pytest.importorskip("axe_selenium_python", reason="axe-selenium-python is not installed")
+    """Start a Chromium. Raises NoBrowser if there is none, or nothing to drive it with."""
+    try:
+        import axe_selenium_python  # noqa: F401 - asked for now, and not in the middle of a test
+        from selenium import webdriver
+    except ImportError as error:
+        raise NoBrowser(f"{error.name} is not installed") from None
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("there is no chromium with its chromedriver on this machine")
-    options = selenium.ChromeOptions()
+        raise NoBrowser("there is no chromium with its chromedriver on this machine")
+    options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for option in OPTIONS:
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = selenium.Chrome(options, selenium.ChromeService(driver))
-    opened = Browser(chrome)
+    opened = Browser(webdriver.Chrome(options, webdriver.ChromeService(driver)))
     opened.resize(*SIZE)
     return opened
 
@@ -153,6 +159,9 @@ def start() -> Browser:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of the session. A test that changes the theme puts it back."""
-    chromium = start()
+    try:
+        chromium = start()
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
     yield chromium
     chromium.driver.quit()

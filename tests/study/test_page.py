@@ -12,7 +12,8 @@ import pytest
 
 from miniloop.study import page
 from tests.browser import Browser
-from tests.study.stories import Story, kitchen, long
+from tests.study.opening import open_recording, wait_until_open
+from tests.study.stories import Story, kitchen, long, odds
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,6 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     page.write(kitchen().model(), folder / "kitchen.html")
     page.write(kitchen().model(), folder / "framed.html", step=4, embedded=True)
+    page.write(odds().model(), folder / "odds.html")
     page.write(long(2_000).model(), folder / "long.html")
     page.write(long(MANY).model(), folder / "many.html")
     nothing = Story("nothing.py")
@@ -39,21 +41,10 @@ def opened(browser: Browser, pages: Path) -> Open:
     """`opened("kitchen", 4)` opens that page at that step, anew."""
 
     def open_page(name: str = "kitchen", step: int = 1) -> Browser:
-        browser.open("about:blank")
-        browser.complaints()
-        browser.open(pages / f"{name}.html", f"#step={step}")
-        wait_until_open(browser)
+        open_recording(browser, pages / f"{name}.html", step)
         return browser
 
     return open_page
-
-
-def wait_until_open(browser: Browser) -> None:
-    def opened() -> bool:
-        assert not (said := browser.complaints()), said
-        return bool(browser.run("return document.documentElement.dataset.openedIn"))
-
-    browser.wait_for(opened, "the page to open")
 
 
 def step_of(browser: Browser) -> int:
@@ -217,6 +208,69 @@ def test_the_chain_of_causes_ends_where_it_came_from(opened: Open, step: int, ro
     assert opened(step=step).texts(".chain li")[-1] == root
 
 
+def test_each_kind_of_event_has_its_sentence(opened: Open) -> None:
+    browser = opened("odds", 101)
+    told = browser.run(
+        """const { recording, words } = study;
+        return [...recording.kind].map((_, e) => words.plain(words.event(e)))"""
+    )
+    assert told == [
+        "main was queued at odds.py:20",
+        "a turn began, with 1 entry to run",
+        "main began at odds.py:1",
+        "eager was created by main at odds.py:2",
+        "eager began at odds.py:7",
+        "eager gave way to the others at odds.py:8",
+        "eager was queued by itself, when it gave way at odds.py:8",
+        "thread worker 1 went to work (1 at work)",
+        "the cancellation of eager was requested by main at odds.py:3",
+        "main waits for a future at odds.py:4",
+        "a turn began, with 1 entry to run",
+        "eager began at odds.py:8",
+        "eager was cancelled",
+        "eager was cancelled at odds.py:8",
+        "the loop went to sleep until something happens",
+        "the loop woke after 5 ms",
+        "callback answer was handed over from thread worker 1 at odds.py:10",
+        "callback answer was queued by thread worker 1 at odds.py:10",
+        "thread worker 1 was done with its work (0 at work)",
+        "signal SIGTERM came",
+        "callback on_term was queued, as signal SIGTERM came",
+        "a turn began, with 2 entries to run",
+        "callback answer began at odds.py:9",
+        "callback answer failed: KeyError: 'x'",
+        "callback answer failed at odds.py:9",
+        "callback on_term began at odds.py:11",
+        "callback on_term was done",
+    ]
+    headlines = []
+    for _ in range(5):
+        headlines.append(headline(browser))
+        browser.press("ArrowRight")
+    assert headlines == [
+        "main starts at odds.py:1, queued at odds.py:20; then it waits for a future at odds.py:4.",
+        "eager starts at odds.py:7, at once, inside the step before; "
+        "then it gives way to the others at odds.py:8.",
+        "eager resumes at odds.py:8, queued by itself, when it gave way at odds.py:8; "
+        "then it ends, cancelled at odds.py:8.",
+        "callback answer runs at odds.py:9, queued by thread worker 1 at odds.py:10; "
+        "then it fails (KeyError: 'x') at odds.py:9.",
+        "callback on_term runs at odds.py:11, as signal SIGTERM came; then it is done.",
+    ]
+    assert browser.text("#about").startswith("5 steps, 3 turns, 2 tasks · was cut off")
+
+
+def test_the_first_step_of_a_recording_that_lost_its_beginning_has_its_own_number(
+    opened: Open,
+) -> None:
+    browser = opened("odds", 103)
+    assert step_of(browser) == 103
+    assert browser.texts(".chain li")[-1] == "What came before was not kept."
+    browser.press("h")
+    assert "callback answer failed: KeyError: 'x'" in browser.text("#pane")
+    assert "eager" not in browser.text("#pane")  # it was cancelled: nothing to be said of it
+
+
 def test_a_task_is_followed_alone_by_a_click_and_by_the_keyboard(opened: Open) -> None:
     browser = opened()
     browser.run("document.querySelectorAll('#names .row')[3].click()")
@@ -349,6 +403,7 @@ def test_the_task_tells_its_chain_of_awaits_and_who_made_whom(opened: Open) -> N
         "waits for rice",
     ]
     assert "rice, tea, oven" in browser.text(".facts")
+    assert "main, kitchen.py:15" in browser.text(".facts")
     depths = (
         "[...document.querySelectorAll('#names .task-name')].map((e) => e.style.paddingInlineStart)"
     )
@@ -438,7 +493,18 @@ def test_nothing_overlaps_or_sticks_out_at_1280_by_800(opened: Open) -> None:
     )
     assert out == []
     assert browser.run("return document.documentElement.scrollWidth") <= 1280
-    assert len(browser.screenshot()) < 200_000
+    assert len(browser.screenshot()) < 250_000
+
+
+def test_another_size_of_the_window_leaves_the_marked_cause_as_it_is(opened: Open) -> None:
+    browser = opened(step=9)
+    browser.press("w", "w")
+    with browser.sized(1000, 700):
+        # When the canvas has its new size, those who watch the size have been told.
+        drawn = "return document.getElementById('lanes').width < 500"
+        browser.wait_for(lambda: browser.run(drawn), "the page to be laid out anew")
+        assert "(step 6)" in browser.text(".chain .marked")
+        assert "await asyncio.sleep" in browser.text("#lines .row.chosen")
 
 
 def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
@@ -454,12 +520,26 @@ def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
 def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:
-    browser.open(pages / "framed.html")
+    outside = pages / "outside.html"
+    outside.write_text(
+        '<!doctype html><iframe src="framed.html" width="960" height="500"></iframe>'
+    )
+    browser.open(outside)
+    browser.driver.switch_to.frame(0)
     wait_until_open(browser)
     assert step_of(browser) == 4
-    browser.press("ArrowRight")
+    browser.click("#on")
     assert step_of(browser) == 5
+    browser.press("ArrowRight")
+    assert step_of(browser) == 6
     assert browser.run("return location.hash") == ""
+    open_recording(browser, pages / "framed.html")
+    with browser.sized(960, 400):
+        lane = """const box = (name) => document.querySelector(name)?.getBoundingClientRect();
+            const [row, tasks] = [box('#names .row.runs'), box('#tasks')];
+            return row && row.top >= tasks.top && row.bottom <= tasks.bottom"""
+        browser.press("ArrowLeft")
+        browser.wait_for(lambda: browser.run(lane), "the lane of the task that runs to be in sight")
 
 
 def test_a_hundred_thousand_steps_open_and_step_without_lag(opened: Open) -> None:

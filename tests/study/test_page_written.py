@@ -30,10 +30,10 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
 
 def test_a_recording_may_contain_what_ends_a_script_element() -> None:
     story = kitchen()
-    story.program = "</script><b>&.py"
+    story.program = "/x/<b>&.py </script><b>"
     text = page.html(story.model())
     assert "</script><b>" not in text
-    assert "<title>&lt;/script&gt;&lt;b&gt;&amp;.py" in text
+    assert "<title>&lt;b&gt;&amp;.py &lt;/script&gt;&lt;b&gt; ·" in text
 
 
 def test_what_is_packed_is_all_there() -> None:

@@ -63,7 +63,7 @@ def html(
     model = recording if isinstance(recording, Mapping) else recording.model()
     folder = files(__package__) / "files"
     slots = {
-        "title": escape(str(model["program"])),
+        "title": escape(_short(str(model["program"]))),
         "style": (folder / "page.css").read_text("utf-8"),
         "modules": joined_modules(folder),
         "recording": packed(model),
@@ -72,6 +72,12 @@ def html(
     }
     template = (folder / "page.html").read_text("utf-8")
     return SLOT.sub(lambda slot: slots[slot[1]], template)
+
+
+def _short(program: str) -> str:
+    """Return what was run, without the folder that it is in."""
+    name, *arguments = program.split(" ", 1)
+    return " ".join([name.rpartition("/")[2], *arguments])
 
 
 def packed(model: Mapping[str, object]) -> str:

@@ -81,7 +81,7 @@ export class DetailsPanel {
     });
     items[this.marked].scrollIntoView({ block: "nearest" });
     const link = this.links[this.marked];
-    if (link.place >= 0) this.app.source.reveal(link.place);
+    if (link.place >= 0) this.app.source.showPlace(link.place);
     this.app.say(items[this.marked].textContent);
   }
 
@@ -125,9 +125,9 @@ export class DetailsPanel {
       ...sentence(app, words.state(task, event)),
       ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []),
     );
-    const own = recording.placeOf(recording.things.place[task]);
-    if (own?.function)
-      fact("coroutine", `${own.function}, `, ...sentence(app, words.at(recording.things.place[task], "")));
+    const start = this._start(task);
+    const place = recording.placeOf(start);
+    if (place?.function) fact("coroutine", `${place.function}, `, ...sentence(app, words.at(start, "")));
     const parent = recording.things.parent[task];
     const made = this._created(task);
     fact(
@@ -160,6 +160,15 @@ export class DetailsPanel {
       h("dl", { class: "facts" }, ...facts),
       ...(chain.length > 1 ? [h("h3", {}, "What it waits for"), h("ol", { class: "awaits" }, ...links)] : []),
     ];
+  }
+
+  // The place at which a task started: the first line of its coroutine.
+  _start(task) {
+    const { tasks, recording } = this.app;
+    for (let i = tasks.first[task]; i < tasks.first[task + 1]; i++) {
+      if (tasks.states[i] === RUNNING) return recording.place[tasks.events[i]];
+    }
+    return -1;
   }
 
   _created(task) {

@@ -152,7 +152,7 @@ export class Words {
   event(e) {
     const { recording } = this;
     const { K, kind, thing, other, place, cause, extra } = recording;
-    const by = other[e] >= 0 ? [" by ", { thing: other[e] }] : [];
+    const by = other[e] >= 0 && other[e] !== thing[e] ? [" by ", { thing: other[e] }] : [];
     const at = this.at(place[e]);
     const what = { thing: thing[e] };
     switch (kind[e]) {
@@ -165,7 +165,8 @@ export class Words {
           ? [what, " gave way to the others", ...at]
           : [what, " waits for ", { thing: other[e] }, ...at];
       case K.ended:
-        return [what, [" returned", " failed", " was cancelled"][extra[e]] ?? " ended", ...at];
+        if (extra[e] > 0) return [what, [" failed", " was cancelled"][extra[e] - 1] ?? " ended", ...at];
+        return [what, recording.isTask(thing[e]) ? " returned" : " was done"];
       case K.queued:
         return this.queued(e);
       case K["timer set"]: {
@@ -276,6 +277,9 @@ export class Words {
     if (c >= 0 && kind[c] === K.signal) return ["as ", { thing: thing[c] }, " came"];
     if (other[e] === thing[e] && recording.isTask(thing[e])) {
       return ["by itself, when it gave way", ...this.at(place[e])];
+    }
+    if (c >= 0 && kind[c] === K.handed && recording.other[c] >= 0) {
+      return ["by ", { thing: recording.other[c] }, ...this.at(place[e])];
     }
     if (other[e] >= 0) return ["by ", { thing: other[e] }, ...this.at(place[e])];
     return recording.placeOf(place[e]) ? this.at(place[e], "at ") : ["by the loop itself"];
