@@ -54,8 +54,16 @@ class Outcome:
     steps: int
 
 
-def execute(test: Test, chooser: Chooser, settings: Settings) -> Outcome:
-    """Run the test once. Must be called inside of `prepared`."""
+def execute(
+    test: Test,
+    chooser: Chooser,
+    settings: Settings,
+    look: Callable[[LoopUnderTest], object] | None = None,
+) -> Outcome:
+    """Run the test once. Must be called inside of `prepared`.
+
+    `look` is called with the loop before it runs, for whoever wants to observe it.
+    """
     queue = ScheduledQueue(chooser, settings.most_steps)
     loop = new_loop_under_test(
         ready=queue,
@@ -69,6 +77,8 @@ def execute(test: Test, chooser: Chooser, settings: Settings) -> Outcome:
     loop.set_exception_handler(lambda _, context: unseen.append(context))
     if settings.debug:
         loop.set_debug(True)
+    if look is not None:
+        look(loop)
     random.seed(settings.seed)
     error: BaseException | None = None
     try:

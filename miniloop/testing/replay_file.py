@@ -27,9 +27,10 @@ from typing import Any
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.trace import Step
 
-__all__ = ["FORMAT", "ReplayFile", "first_difference"]
+__all__ = ["FORMAT", "SUFFIX", "ReplayFile", "first_difference"]
 
 FORMAT = 1
+SUFFIX = ".schedule.json"
 MOST_STEPS = 5000
 
 
@@ -104,7 +105,7 @@ class ReplayFile:
         safe = "".join(c if c.isalnum() or c in "_-[]" else "_" for c in name)[:80]
         # Tests of one name, and schedules of one test, lie beside each other.
         key = f"{self.test}{self.schedule.as_lists()}"
-        path = Path(folder) / f"{safe}-{zlib.crc32(key.encode()):08x}.schedule.json"
+        path = Path(folder) / f"{safe}-{zlib.crc32(key.encode()):08x}{SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path

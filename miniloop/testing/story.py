@@ -117,10 +117,8 @@ def _way(steps: list[Step]) -> str:
 def _mishap(mishap: Mishap) -> str:
     where = f" at {_line(mishap.place)}" if mishap.place is not None else ""
     if mishap.kind == LATE:
-        return (
-            f"`{mishap.who}` was slow{' before it waited' if where else ''}{where}: "
-            f"{mishap.seconds:g} s passed, and the next timer was due"
-        )
+        way = f" on its way to {_line(mishap.place)}" if mishap.place is not None else ""
+        return f"`{mishap.who}` was slow{way}: {mishap.seconds:g} s passed, and a timer came due"
     when = "when it was about to go on" if mishap.kind == CANCEL_READY else "as it waited"
     return f"`{mishap.who}` was cancelled {when}{where}"
 
