@@ -1,9 +1,9 @@
 """Random programs in random legal orders: nothing but the order decides what they do, and they end.
 
-On asyncio there is no such order to compare with, so a program is compared with itself: what it does
-under one order is the same when it is done again. A loop that kept something in a set, or looked at
-an address or a clock, would be found out. What may not happen in any order: that a program runs
-away, that a task is lost, or that the loop itself is told of a failure of its own.
+On asyncio there is no such order to compare with, so a program is compared with itself: what it
+does under one order is the same when it is done again. A loop that kept something in a set, or
+looked at an address or a clock, would be found out. And in every order a program ends, once all its
+tasks were cancelled.
 """
 
 from __future__ import annotations
