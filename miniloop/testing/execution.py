@@ -25,6 +25,9 @@ Test = Callable[[], Coroutine[Any, Any, Any]]
 
 ANYTHING: Any = object()  # the result that is expected if none is
 
+# Seeds of networks for one seed of an exploration.
+WORLDS = 1_000_003
+
 # So many runs, and then whatever survived them is looked at by the garbage collector again.
 RUNS_BETWEEN_COLLECTIONS = 512
 
@@ -70,7 +73,7 @@ def execute(
         until=settings.until,
         real_io=settings.real_io,
         network=settings.network,
-        seed=settings.seed,
+        seed=settings.seed * WORLDS + getattr(chooser, "world", 0),
     )
     queue.loop = settings.running = loop
     unseen: list[dict[str, Any]] = []

@@ -187,7 +187,13 @@ class _Explorer:
     def search(self, schedules: int, time_limit: float | None) -> Failure | None:
         """The first failure, told."""
         settings = self._settings
-        runs = self._strategy.runs(settings.seed, schedules, settings.lateness, self._cancels)
+        runs = self._strategy.runs(
+            settings.seed,
+            schedules,
+            settings.lateness,
+            self._cancels,
+            worlds=settings.network is not None,
+        )
         chooser: AnyChooser = next(runs)
         while True:
             outcome = execute(self._test, chooser, settings)

@@ -6,6 +6,7 @@ It is JSON, with:
     test        module and name of the test, or of the script
     failure     the type of the failure, and what it said
     strategy, seed, settings      how it was found, and what to run it with
+    world       of the simulated network: see `schedule.Schedule`
     departures  the schedule: see `schedule.Departure`
     labels      of tasks and callbacks: see `who`
     ready       sets of labels that were ready together
@@ -65,7 +66,7 @@ class ReplayFile:
                 str(data["strategy"]),
                 int(data["seed"]),
                 dict(data["settings"]),
-                Schedule.from_lists(data["departures"]),
+                Schedule.from_lists(data["departures"], int(data["world"])),
                 [
                     (labels[who], tuple(labels[each] for each in ready[among]))
                     for who, among in data["steps"]
@@ -91,6 +92,7 @@ class ReplayFile:
             "strategy": self.strategy,
             "seed": self.seed,
             "settings": self.settings,
+            "world": self.schedule.world,
             "departures": self.schedule.as_lists(),
             "labels": labels.known,
             "ready": ready.known,
