@@ -1,0 +1,138 @@
+"""Build the compiled kernel: specialise, translate to C, compile.
+
+    python -m miniloop.compiled.build
+
+puts the extension modules into `miniloop/compiled/built`, from where `import miniloop` takes them.
+It needs Cython and a C compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from miniloop.compiled.rewrites import MODULES, REWRITES
+from miniloop.compiled.specialise import specialise
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parent
+BUILT = HERE / "built"
+
+
+def prepare(folder: Path) -> dict[str, list[int]]:
+    """Write the specialised sources with their declarations. Gives the origin of their lines."""
+    origins = {}
+    root = folder / "miniloop"
+    for package in (root, root / "kernel"):
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+    for module in MODULES:
+        place, name = module.split(".")
+        source = HERE / f"{name}.py" if name == "core" else PACKAGE / place / f"{name}.py"
+        text, origin = specialise(
+            source.read_text(encoding="utf-8"),
+            [rewrite for rewrite in REWRITES if rewrite.module == module],
+        )
+        (root / place / f"{name}.py").write_text(text, encoding="utf-8")
+        shutil.copy(HERE / f"{name}.pxd", root / place)
+        origins[module] = origin
+    return origins
+
+
+def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
+    """Have Cython make C of them."""
+    from Cython.Compiler.Main import CompilationOptions, compile
+    from Cython.Compiler.Options import get_directive_defaults
+
+    made = {}
+    options = CompilationOptions(
+        include_path=[str(folder)],
+        compiler_directives={
+            **get_directive_defaults(),
+            "language_level": 3,
+            "binding": True,
+            "annotation_typing": False,
+            "embedsignature": False,
+        },
+        output_file=None,
+    )
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for module in MODULES:
+            place, name = module.split(".")
+            result = compile(f"miniloop/{place}/{name}.py", options, full_module_name=f"miniloop.{module}")
+            if result.num_errors:
+                raise SystemExit(f"Cython could not translate miniloop.{module}")
+            made[module] = (folder / "miniloop" / place / f"{name}.c").resolve()
+            polish(made[module], origins[module])
+    finally:
+        os.chdir(before)
+    return made
+
+
+def polish(path: Path, origin: list[int]) -> None:
+    """Have tracebacks show the lines that people read, and dictionaries made when they are used."""
+    text = path.read_text(encoding="utf-8")
+
+    def line(found: re.Match[str]) -> str:
+        number = int(found[2])
+        return found[1] + str(origin[number - 1] if 0 < number <= len(origin) else number) + found[3]
+
+    text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
+    text = text.replace(
+        "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;", "p->__dict__ = NULL;"
+    )
+    text = re.sub(r"(\n *bad:\n)", r"\n  if (0) goto bad;\1", text) if "p->__dict__ = NULL;" in text else text
+    path.write_text(text, encoding="utf-8")
+
+
+def compile_c(sources: dict[str, Path], into: Path) -> None:
+    """Compile and link each of them."""
+    from setuptools import Distribution, Extension
+    from setuptools.command.build_ext import build_ext
+
+    extensions = [
+        Extension(
+            f"miniloop.{module}",
+            [str(source)],
+            include_dirs=[str(HERE)],
+            extra_compile_args=["-O2", "-g1", "-fno-semantic-interposition", "-Wno-unused"],
+        )
+        for module, source in sources.items()
+    ]
+    distribution = Distribution({"name": "miniloop", "ext_modules": extensions})
+    command = build_ext(distribution)
+    command.build_lib = str(into.parent / "lib")
+    command.build_temp = str(into.parent / "temp")
+    command.parallel = os.cpu_count()
+    command.ensure_finalized()
+    command.run()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (arguments.keep or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        sources = translate(folder, prepare(folder))
+        compile_c(sources, folder / "x")
+        target = BUILT / "kernel"
+        target.mkdir(parents=True, exist_ok=True)
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        for module in MODULES:
+            name = module.split(".")[1]
+            shutil.copy(folder / "lib" / "miniloop" / "kernel" / f"{name}{suffix}", target)
+    sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
+
+
+if __name__ == "__main__":
+    main()
