@@ -2,8 +2,9 @@
 
 Rules:
 
-1. Arrows point down: ``loop`` → ``net``, ``system`` → ``kernel`` → the standard library. ``net``
-   and ``system`` are neighbours that do not know each other; the loop hands parts across.
+1. Arrows point down: ``study`` → ``loop`` → ``net``, ``system`` → ``kernel`` → the standard
+   library. ``net`` and ``system`` are neighbours that do not know each other; the loop hands parts
+   across.
 2. ``miniloop`` imports the standard library and itself, and of asyncio only what no loop owns.
 3. No file imports one that imports it, directly or by way of others. So the arrows point down
    inside of each part too.
