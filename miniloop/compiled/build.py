@@ -78,18 +78,33 @@ def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
 
 
 def polish(path: Path, origin: list[int]) -> None:
-    """Have tracebacks show the lines that people read, and dictionaries made when they are used."""
+    """Mend what Cython has made, in three places."""
     text = path.read_text(encoding="utf-8")
 
+    # 1. Tracebacks show the lines that people read.
     def line(found: re.Match[str]) -> str:
         number = int(found[2])
-        return found[1] + str(origin[number - 1] if 0 < number <= len(origin) else number) + found[3]
+        shown = origin[number - 1] if 0 < number <= len(origin) else number
+        return f"{found[1]}{shown}{found[3]}"
 
     text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
-    text = text.replace(
-        "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;", "p->__dict__ = NULL;"
-    )
-    text = re.sub(r"(\n *bad:\n)", r"\n  if (0) goto bad;\1", text) if "p->__dict__ = NULL;" in text else text
+
+    # 2. The dictionary of an object is made when somebody puts something into it.
+    made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
+    text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
+
+    # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython
+    # saves what the innermost *handler* has, be it of a coroutine further out, and puts it back as
+    # that of the innermost coroutine, which then believes that it handles an exception.
+    if "__Pyx__ExceptionSave(PyThreadState *tstate" in text:
+        saving = re.compile(
+            r"(__Pyx__ExceptionSave\(PyThreadState \*tstate[^;{]*\{.*?)"
+            r"__Pyx_PyErr_GetTopmostException\(tstate\)",
+            re.DOTALL,
+        )
+        text, found = saving.subn(r"\1tstate->exc_info", text, count=1)
+        if not found:
+            raise SystemExit(f"{path.name}: Cython saves exceptions in another way: look there")
     path.write_text(text, encoding="utf-8")
 
 

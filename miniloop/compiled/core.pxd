@@ -1,6 +1,7 @@
 cdef extern from "kernel.h":
     object advance "miniloop_advance"(object context, object coroutine, bint *ended)
     object invoke "miniloop_invoke"(object context, object callback, tuple args)
+    object rethrow "miniloop_rethrow"(object exception)
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 
@@ -14,6 +15,8 @@ cdef class Entry:
 cdef class Core:
     cdef public bint _closed
     cdef public object enqueue
+    cdef public object hand_over
+    cdef public object make_eager_task
     cdef public object handle_type
     cdef public object make_future
     cdef public object make_handle

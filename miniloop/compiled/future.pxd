@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, Entry, copied_context
+from miniloop.kernel.core cimport Core, Entry, copied_context, rethrow
 
 cdef object PENDING
 cdef object FINISHED

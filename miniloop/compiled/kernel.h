@@ -37,6 +37,17 @@ miniloop_invoke(PyObject *context, PyObject *callback, PyObject *args)
     return result;
 }
 
+/* Raise an exception as it is. A `raise` would take note of what is being handled further out, as a
+   new exception must, and `throw` must not. */
+static inline PyObject *
+miniloop_rethrow(PyObject *exception)
+{
+    PyErr_Restore(
+        Py_NewRef((PyObject *)Py_TYPE(exception)), Py_NewRef(exception),
+        PyException_GetTraceback(exception));
+    return NULL;
+}
+
 static inline int
 miniloop_add(PyObject *set, PyObject *item)
 {

@@ -377,7 +377,7 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
                 self.future = None
                 if value is None:
                     value = kind() if isinstance(kind, type) else kind
-                raise value if trace is None else value.with_traceback(trace)
+                return rethrow(value if trace is None else value.with_traceback(trace))
 
             def close(self):
                 self.future = None
@@ -387,8 +387,20 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
-        "taken = map(type(ready).popleft, repeat(ready))",
-        "take = ready.popleft",
+        """
+        taken = map(
+            joints.take,
+            queue if joints.before_taking is None else map(joints.before_taking, queue),
+        )
+        """,
+        """
+        if joints.before_taking is None:
+            take = ready.popleft if joints.take is type(ready).popleft else map(
+                joints.take, queue
+            ).__next__
+        else:
+            take = map(joints.take, map(joints.before_taking, queue)).__next__
+        """,
     ),
     Rewrite(
         RUN,

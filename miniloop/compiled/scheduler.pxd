@@ -18,7 +18,9 @@ cdef inline run_entry(entry):
 cdef class Scheduler(Core):
     cdef object __weakref__
     cdef public object _clock
+    cdef public object _observers
     cdef public object _outlook
+    cdef public bint _rejoining
     cdef public object _ready
     cdef public object _resolution
     cdef public bint _stopping
