@@ -30,9 +30,14 @@ Exit codes: 0 all fetched, 1 some failed, 2 bad usage, 3 a file failed, 130 inte
 
 
 def make_client(
-    options: argparse.Namespace, tls: ssl.SSLContext, guard: Guard, form: Format
+    options: argparse.Namespace,
+    tls: ssl.SSLContext,
+    guard: Guard,
+    form: Format,
+    *,
+    timings: bool = False,
 ) -> Client:
-    """The client that fetches the pages."""
+    """The client that fetches the pages; ``timings`` has it keep those whatever is written."""
     retry = None
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
@@ -40,7 +45,7 @@ def make_client(
     trace = None
     if form.exchanges:
         trace = keep_exchanges
-    elif form.records:
+    elif form.records or timings:
         trace = keep_timings
     return Client(
         limits=_limits(options),
@@ -188,7 +193,16 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--summary", type=Path, metavar="FILE", help="write the summary there as well, as JSON"
     )
     group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="draw what happened on a page, to be opened in a browser",
+    )
+    group.add_argument(
         "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
+    )
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="say a line about each page, too"
     )
     group.add_argument(
         "--state",

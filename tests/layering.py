@@ -95,6 +95,7 @@ CRAWLER_ROOMS: dict[str, set[str]] = {
     "page": {"markup", "http"},
     "frontier": {"http"},
     "output": {"http", "frontier"},
+    "report": {"http", "output"},
 }
 
 # What the standard library has on a Python newer than this one may be.
