@@ -29,19 +29,22 @@ def prepare(folder: Path) -> dict[str, list[int]]:
     """Write the specialised sources with their declarations. Gives the origin of their lines."""
     origins = {}
     root = folder / "miniloop"
-    for package in (root, root / "kernel"):
+    for package in (root, root / "kernel", root / "net"):
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").touch()
     for module in MODULES:
         place, name = module.split(".")
-        source = HERE / f"{name}.py" if name == "core" else PACKAGE / place / f"{name}.py"
-        text, origin = specialise(
+        if (HERE / f"{name}.pxd").exists():
+            shutil.copy(HERE / f"{name}.pxd", root / place)
+        if (HERE / f"{name}.pyx").exists():
+            shutil.copy(HERE / f"{name}.pyx", root / place)
+            continue
+        source = PACKAGE / place / f"{name}.py"
+        text, origins[module] = specialise(
             source.read_text(encoding="utf-8"),
             [rewrite for rewrite in REWRITES if rewrite.module == module],
         )
         (root / place / f"{name}.py").write_text(text, encoding="utf-8")
-        shutil.copy(HERE / f"{name}.pxd", root / place)
-        origins[module] = origin
     return origins
 
 
@@ -67,11 +70,14 @@ def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
     try:
         for module in MODULES:
             place, name = module.split(".")
-            result = compile(f"miniloop/{place}/{name}.py", options, full_module_name=f"miniloop.{module}")
+            kind = "py" if module in origins else "pyx"
+            result = compile(
+                f"miniloop/{place}/{name}.{kind}", options, full_module_name=f"miniloop.{module}"
+            )
             if result.num_errors:
                 raise SystemExit(f"Cython could not translate miniloop.{module}")
             made[module] = (folder / "miniloop" / place / f"{name}.c").resolve()
-            polish(made[module], origins[module])
+            polish(made[module], origins.get(module, []))
     finally:
         os.chdir(before)
     return made
@@ -140,12 +146,12 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         sources = translate(folder, prepare(folder))
         compile_c(sources, folder / "x")
-        target = BUILT / "kernel"
-        target.mkdir(parents=True, exist_ok=True)
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
         for module in MODULES:
-            name = module.split(".")[1]
-            shutil.copy(folder / "lib" / "miniloop" / "kernel" / f"{name}{suffix}", target)
+            place, name = module.split(".")
+            target = BUILT / place
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / "lib" / "miniloop" / place / f"{name}{suffix}", target)
     sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
 
 

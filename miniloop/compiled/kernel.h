@@ -26,6 +26,19 @@ miniloop_advance(PyObject *context, PyObject *coroutine, int *ended)
 static inline PyObject *
 miniloop_invoke(PyObject *context, PyObject *callback, PyObject *args)
 {
+    if (!PyContext_CheckExact(context)) {
+        /* Nobody has looked at what a program gave as a context: it fails as in Python. */
+        PyObject *run = PyObject_GetAttrString(context, "run");
+        if (run == NULL) {
+            return NULL;
+        }
+        PyObject *all = PyTuple_Pack(1, callback);
+        Py_XSETREF(all, all == NULL ? NULL : PySequence_Concat(all, args));
+        PyObject *result = all == NULL ? NULL : PyObject_CallObject(run, all);
+        Py_XDECREF(all);
+        Py_DECREF(run);
+        return result;
+    }
     if (PyContext_Enter(context) < 0) {
         return NULL;
     }

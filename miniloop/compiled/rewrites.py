@@ -15,6 +15,7 @@ MODULES = (
     "kernel.core",
     "kernel.handle",
     "kernel.timers",
+    "kernel.poller",
     "kernel.future",
     "kernel.task",
     "kernel.eager",
@@ -27,6 +28,7 @@ TYPES = "types that the compiler knows"
 OBJECTS = "objects made without their class"
 AWAIT = "await a future without a generator"
 WAKE = "whoever waits is told by a C method"
+EVENT = "what the kernel reports, in numbers of C"
 RUN = "an entry is run by a C method"
 
 REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
@@ -382,6 +384,50 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
             def close(self):
                 self.future = None
         ''',
+    ),
+    # Events.
+    Rewrite(
+        EVENT,
+        "kernel.poller",
+        """
+        for fd, event in events: ...
+        """,
+        """
+        watch = cython.declare(Watch)
+        bits = cython.declare(cython.Py_ssize_t)
+        for pair in events:
+            fd, event = pair
+            found = watches.get(fd)
+            if found is None:
+                self._unregister(fd)
+                continue
+            watch = found
+            bits = event
+            if bits & ~WRITE_BIT and watch.reader is not None:
+                enqueue(watch.reader)
+            if bits & ~READ_BIT and watch.writer is not None:
+                enqueue(watch.writer)
+            if watch.socket is not None:
+                self._deliver_once(watch, event)
+        """,
+        within="Poller.deliver",
+    ),
+    Rewrite(
+        EVENT,
+        "kernel.poller",
+        "import select",
+        """
+        import cython
+        import select
+        """,
+    ),
+    Addition(
+        EVENT,
+        "kernel.poller",
+        """
+        if (READ_BIT, WRITE_BIT) != (READ, WRITE):
+            raise SystemError("poller.pxd has other bits than poller.py")
+        """,
     ),
     # Running.
     Rewrite(

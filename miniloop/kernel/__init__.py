@@ -11,12 +11,16 @@ measures them on yours.
 
 import os as _os
 
-# Whether what follows is imported from a compiled build: see miniloop/compiled. MINILOOP_PURE=1
-# takes the files beside this one, whatever was built.
-COMPILED = False
 
-if not _os.environ.get("MINILOOP_PURE"):
-    _built = _os.path.join(_os.path.dirname(__file__), _os.pardir, "compiled", "built", "kernel")
-    if _os.path.isdir(_built):
-        __path__.insert(0, _built)
-        COMPILED = True
+def built(package: str) -> list[str]:
+    """The folder of what was compiled of `package`, if there is one: see miniloop/compiled.
+
+    It comes before the package's own files in their `__path__`. With MINILOOP_PURE set, those of
+    Python are imported, whatever was built.
+    """
+    folder = _os.path.join(_os.path.dirname(__file__), _os.pardir, "compiled", "built", package)
+    return [] if _os.environ.get("MINILOOP_PURE") or not _os.path.isdir(folder) else [folder]
+
+
+__path__[:0] = built("kernel")
+COMPILED = bool(built("kernel"))

@@ -6,12 +6,12 @@ kernel that people read: plain Python needs none.
 """
 
 
-class Entry:
+cdef class Entry:
     """What the ready queue holds, and what waits for a future."""
 
-    def _tell(self, future):
+    cdef _tell(self, future):
         raise NotImplementedError
 
 
-class Core:
+cdef class Core:
     """The fields of a loop that handles, futures and tasks use."""
