@@ -63,7 +63,8 @@ def main(arguments: list[str]) -> None:
             return
         elif option == "--version":
             sys.stdout.write(
-                f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
+                f"miniloop {miniloop.__version__}{' (compiled)' if miniloop.COMPILED else ''} "
+                f"on Python {sys.version.split()[0]}\n"
             )
             return
         elif option[:2] in ("-m", "-c"):

@@ -2,7 +2,8 @@
 
     python -m miniloop.compiled.build
 
-puts the extension modules into `miniloop/compiled/built`, from where `import miniloop` takes them.
+puts the extension modules for this Python into `miniloop/compiled/built`, from where
+`import miniloop` takes them.
 It needs Cython and a C compiler.
 """
 
@@ -22,7 +23,7 @@ from miniloop.compiled.specialise import specialise
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
-BUILT = HERE / "built"
+BUILT = HERE / "built" / str(sys.implementation.cache_tag)
 
 
 def prepare(folder: Path) -> dict[str, list[int]]:
@@ -138,9 +139,12 @@ def compile_c(sources: dict[str, Path], into: Path) -> None:
 
 
 def main() -> None:
+    """Read the command line, and build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
     arguments = parser.parse_args()
+    if not shutil.which(os.environ.get("CC", "cc")):
+        raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)

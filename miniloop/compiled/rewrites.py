@@ -348,7 +348,7 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         "kernel.future",
         '''
         class FutureAwaiter:
-            """What `await future` goes through: yields the future once, then ends with its result."""
+            """What `await` goes through: yields the future once, then ends with its result."""
 
             def __init__(self, future):
                 self.future = future

@@ -11,7 +11,7 @@ the source changes under a rewrite, somebody has to look.
 In a piece to be found a body of only `...` stands for any body.
 
 Lines are kept: what the specialiser puts in place of five lines is mapped back to those five, so
-that a traceback of the compiled build shows the lines of the `.py` (see `LineMap`).
+that a traceback of the compiled build shows the lines of the `.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import ast
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "specialise"]
 
@@ -42,7 +43,7 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class Bases:
-    """What a class of a module inherits from in the compiled build, which knows no type variables."""
+    """What a class inherits from in the compiled build, which knows no type variables."""
 
     module: str
     of: str
@@ -100,7 +101,7 @@ def specialise(
             )
         splices += found
     splices.sort(key=lambda splice: (splice.first, splice.first_column))
-    for one, other in zip(splices, splices[1:], strict=False):
+    for one, other in pairwise(splices):
         if (other.first, other.first_column) < (one.last, one.last_column):
             raise NotFoundError(f"two rewrites overlap at line {other.first}: {other.text!r}")
     made, origin = _apply(lines, splices)
@@ -188,7 +189,9 @@ def _is_open(statement: object) -> bool:
     )
 
 
-def _splice(first: ast.stmt | ast.expr, last: ast.stmt | ast.expr, text: str, lines: list[str]) -> _Splice:
+def _splice(
+    first: ast.stmt | ast.expr, last: ast.stmt | ast.expr, text: str, lines: list[str]
+) -> _Splice:
     assert last.end_lineno is not None
     assert last.end_col_offset is not None
     line, column = first.lineno, first.col_offset

@@ -10,6 +10,7 @@ measures them on yours.
 """
 
 import os as _os
+import sys as _sys
 
 
 def built(package: str) -> list[str]:
@@ -18,9 +19,12 @@ def built(package: str) -> list[str]:
     It comes before the package's own files in their `__path__`. With MINILOOP_PURE set, those of
     Python are imported, whatever was built.
     """
-    folder = _os.path.join(_os.path.dirname(__file__), _os.pardir, "compiled", "built", package)
+    tag = _sys.implementation.cache_tag
+    here = _os.path.dirname(__file__)
+    folder = _os.path.join(here, _os.pardir, "compiled", "built", str(tag), package)
     return [] if _os.environ.get("MINILOOP_PURE") or not _os.path.isdir(folder) else [folder]
 
 
 __path__[:0] = built("kernel")
+
 COMPILED = bool(built("kernel"))
