@@ -19,9 +19,12 @@ import ssl
 import sys
 from collections.abc import Sequence
 
+from .configuration import parse
 from .crawl import Watcher, crawl
 from .drawing import draw, report
+from .drawing import make_parser as make_report_parser
 from .fetch import fetch
+from .fetch import make_parser as make_fetch_parser
 from .files import Files, check_files
 from .frontier import Guard, Journal, State, count_urls
 from .http import HTTPError
@@ -54,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["report"]:
         return report(arguments[1:])
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
+    if options.print_completion:
+        return _print_completion(options.print_completion)
+    if options.config is not None and not options.quiet:
+        say(f"{parser.prog}: options from {options.config}", sys.stderr)
     with contextlib.ExitStack() as stack:
         try:
             factory = loop_factory(options.loop)
@@ -79,6 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options, files, factory, tls, journal)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
+
+
+def _print_completion(shell: str) -> int:
+    from .completion import completion  # a need of few
+
+    others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
+    print(completion(make_parser(others), shell))
+    return ALL_FETCHED
 
 
 def _state(options: argparse.Namespace, files: Files) -> State | None:

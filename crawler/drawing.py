@@ -4,7 +4,6 @@ Exit codes of the command: 0 it was drawn, 2 bad usage, a file that cannot be re
 could not be written.
 """
 
-import argparse
 import contextlib
 import json
 import shlex
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .arguments import Parser
 from .files import Files
 from .http.trace import STEPS
 from .output import FIELDS, Record, format_for
@@ -61,9 +61,9 @@ def report(arguments: Sequence[str]) -> int:
     return DRAWN
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """The parser of the command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="crawler report",
         description="Draw a crawl from the records that it wrote, all of its parts together.",
     )
