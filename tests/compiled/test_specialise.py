@@ -90,7 +90,7 @@ def test_a_piece_can_be_looked_for_in_one_function_only() -> None:
 
 
 def test_what_is_found_more_often_than_the_table_says_fails() -> None:
-    with pytest.raises(NotFoundError, match="'a name'.*1 times.*found 2 times"):
+    with pytest.raises(NotFoundError, match=r"'a name'.*1 times.*found 3 times"):
         rewritten(Rewrite("a name", "m", "self.count", "self.n"))
 
 
