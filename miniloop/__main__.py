@@ -30,6 +30,7 @@ from standard input. Processes that it starts run on miniloop as well.
   --deadlock     raise EverybodyWaits, with who waits for whom, instead of sleeping for ever
   --dump-signal NAME
                  on this signal (USR1, say), write who waits for whom to standard error
+  --replay FILE  follow the schedule in FILE, which a failed test of miniloop.testing has left
   --strict       to ask for another loop by its name, such as uvloop, is an error
   -v, --verbose  tell at exit which loops ran, in which process
   --debug        run the loop in asyncio's debug mode
@@ -43,11 +44,16 @@ Options of the interpreter itself, such as -X and -W, stand before -m miniloop.
 """
 
 
+# The file of the schedule to follow, if there is one.
+_replayed: str | None = None
+
+
 def main(arguments: list[str]) -> None:
     """Run what the arguments name. Raises SystemExit(2) for bad usage."""
     rest = list(arguments)
     asked: dict[str, Any] = {}  # of the settings
     verbose = False
+    global _replayed
     record: str | None = None
     last: int | None = None
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -59,6 +65,12 @@ def main(arguments: list[str]) -> None:
             asked["strict"] = True
         elif option in ("-v", "--verbose"):
             verbose = True
+        elif option.partition("=")[0] == "--replay":
+            _replayed = option.partition("=")[2] or "".join(rest[:1])
+            if not _replayed:
+                _refuse("--replay wants a file")
+            if "=" not in option:
+                del rest[:1]
         elif option == "--deadlock":
             asked["deadlock"] = True
         elif option.partition("=")[0] == "--dump-signal":
@@ -144,6 +156,13 @@ def _take_over(asked: dict[str, Any], verbose: bool) -> None:
     if verbose:
         wanted = replace(wanted, report=report.new_file(), main=os.getpid())
     take_over(wanted)
+    if _replayed is not None:
+        from miniloop.testing.replay_program import replay_in_this_process
+
+        try:
+            replay_in_this_process(_replayed)
+        except (OSError, ValueError) as error:
+            _refuse(f"--replay: {error}")
 
 
 def _signal(name: str) -> int:
