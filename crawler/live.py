@@ -150,8 +150,8 @@ class LiveView(PlainProgress):
         """Print one line above the view, soon."""
         self._lines.append(text)
 
-    def _count(self) -> None:
-        self._done += 1
+    def _count(self, pages: int = 1) -> None:
+        self._done += pages
 
     # ---- drawing ---------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class LiveView(PlainProgress):
         row = Table.grid(padding=(0, 2), expand=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True)
-        row.add_row(ProgressBar(total=known or 1, completed=self._done), text)
+        row.add_row(ProgressBar(total=known, completed=self._done), text)
         return row
 
     def _guarded(self, do: Callable[[], object]) -> None:

@@ -65,6 +65,11 @@ class PlainProgress:
         self._links += links
         self._count()
 
+    def pages(self, count: int, links: int) -> None:
+        """Count pages that others have fetched."""
+        self._links += links
+        self._count(count)
+
     def failure(self, job: Job, error: HTTPError) -> None:
         """Say which URL failed, and why."""
         self._failed += 1
@@ -94,8 +99,8 @@ class PlainProgress:
         """Print one line."""
         say(text, self._stream)
 
-    def _count(self) -> None:
-        self._done += 1
+    def _count(self, pages: int = 1) -> None:
+        self._done += pages
         now = self._clock()
         if now >= self._next_line:
             of = "" if self._total is None else f" of {self._total:,}"
