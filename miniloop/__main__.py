@@ -141,7 +141,7 @@ def _recording(
 
     try:
         return record_program(path, last=last, program=shlex.join(words))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         _refuse(f"cannot record: {error}")
 
 

@@ -343,6 +343,12 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
             return FutureAwaiter(self)
         """,
     ),
+    Rewrite(
+        AWAIT,
+        "kernel.future",
+        "AWAIT_CODE = Future.__await__.__code__",
+        "AWAIT_CODE = None",
+    ),
     Addition(
         AWAIT,
         "kernel.future",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TextIO
 
-from miniloop.kernel.future import Future
+from miniloop.kernel.future import AWAIT_CODE
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.registry import loops
 from miniloop.kernel.scheduler import VISIT_INTERVAL
@@ -241,7 +241,7 @@ def _state(task: Any, links: list[Link], scene: Scene, seen: float | None) -> Ta
 
 def _places_in(frames: list[Any]) -> tuple[Place, ...]:
     own = [frame for frame in frames if is_of_the_program(frame)]
-    library = [frame for frame in frames if frame.f_code is not Future.__await__.__code__]
+    library = [frame for frame in frames if frame.f_code is not AWAIT_CODE]
     return tuple(place_of(frame) for frame in own or library)
 
 

@@ -13,7 +13,10 @@ import pytest
 from miniloop.study import page, read
 from miniloop.study.causes import chain
 from tests.browser import Browser
+from tests.builds import pure_only
 from tests.study.opening import open_recording
+
+pytestmark = pure_only
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -13,9 +13,12 @@ import pytest
 from miniloop.study import page, read
 from miniloop.study.causes import ROOTS, Story, chain
 from tests.browser import Browser
+from tests.builds import pure_only
 from tests.study.recorded import Recorded
 from tests.study.test_page import wait_until_open
 from tests.swap.launch import PATIENCE, ROOT, environment
+
+pytestmark = pure_only
 
 pytestmark = pytest.mark.timeout(120)
 

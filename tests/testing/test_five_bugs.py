@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.builds import pure_only
 from tests.swap.launch import plain
+
+pytestmark = pure_only
 
 pytestmark = pytest.mark.timeout(120)  # each test starts an interpreter
 
