@@ -233,7 +233,7 @@ def test_each_kind_of_event_has_its_sentence(opened: Open) -> None:
         "the loop woke after 5 ms",
         "callback answer was handed over from thread worker 1 at odds.py:10",
         "callback answer was queued by thread worker 1 at odds.py:10",
-        "thread worker 1 was done with its work (0 at work)",
+        "thread worker 1 was done (0 at work)",
         "signal SIGTERM came",
         "callback on_term was queued, as signal SIGTERM came",
         "a turn began, with 2 entries to run",
