@@ -79,6 +79,21 @@ def test_the_queue_of_each_turn_is_as_long_as_the_loop_counted(opened: Browser) 
     assert [shown for shown, _ in counted] == [recorded for _, recorded in counted]
 
 
+def test_nobody_waits_on_a_descriptor_for_a_future_that_is_finished(opened: Browser) -> None:
+    waiting = opened.run(
+        """const waiting = [];
+        for (let step = 0; step < study.recording.steps; step++) {
+          study.go(step);
+          waiting.push([...document.querySelectorAll("#descriptors .sub")]
+            .map((e) => e.textContent).filter((text) => text.startsWith("write: ")));
+        }
+        return waiting"""
+    )
+    # The guests connect, and have all connected before the last of them is served.
+    assert any(waiting)
+    assert waiting[-1] == []
+
+
 def test_the_chain_of_causes_is_the_one_that_the_terminal_tells(
     opened: Browser, model: dict[str, Any]
 ) -> None:
