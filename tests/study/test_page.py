@@ -39,6 +39,7 @@ def test_arrows_go_one_step_and_with_shift_one_turn(opened: Open) -> None:
     assert "main starts at kitchen.py:15" in headline(browser)
     browser.press("ArrowRight")
     assert "rice starts at kitchen.py:5, queued by main at kitchen.py:16" in headline(browser)
+    assert browser.text("#position") == "of 11 · turn 2 · at 14 µs for 2 µs"
     browser.press("ArrowRight", "ArrowRight", "ArrowLeft")
     assert step_of(browser) == 3
     browser.press("ArrowRight", shift=True)
