@@ -168,9 +168,15 @@ class Streams:
     def on(self, method: str, *args: Any, **how: Any) -> None:
         if self.transport is None:
             self.world.note("steps", method, "no transport")
+        elif method.startswith("write") and self.upgrading():
+            return  # what is written in the clear now would be taken for TLS
         else:
             call = partial(getattr(self.transport, method), *args, **how)
             self.world.attempt("steps", method, call)
+
+    def upgrading(self) -> bool:
+        tasks = self.world.tasks.items()
+        return any(name.startswith("start_tls") and not task.done() for name, task in tasks)
 
     def do_write(self, size: int, kind: str) -> None:
         data: Any = payload(size)
