@@ -92,6 +92,7 @@ def start_tls_ends(case: Case) -> bool:
     return case.does("start_tls") and (
         case.who == "handler"
         or case.without("data")
+        or (case.who == "peer" and not in_all(case.all_found, "'upgraded'"))
         or (case.who.startswith("task start_tls") and not case.program.options.get("tls"))
         or in_all(case.all_expected, "'pending'")
         or case.without("connection_lost")
