@@ -62,7 +62,7 @@ unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the l
 conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per module
 	$(RUN) -m tests.conformance $(ARGS)
 
-soak: $(TEST) ## the random programs, a million of them: hours
+soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)
 
 ##@ To change it

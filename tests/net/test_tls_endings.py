@@ -356,8 +356,8 @@ def test_who_reads_on_in_the_turn_of_a_reset_is_told_of_it() -> None:
         tls.below._drop(ConnectionResetError())
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(reading, 2)
+        writer.close()
         with pytest.raises(ConnectionResetError):
-            writer.close()
             await writer.wait_closed()
 
     with serving(send) as address:
