@@ -568,13 +568,14 @@ def test_two_runs_know_nothing_of_each_other() -> None:
 
 def test_nobody_can_wake_a_reader_whose_peer_is_silent() -> None:
     async def visit() -> None:
-        reader, _writer = await asyncio.open_connection("server", 7)
-        await reader.read(1)
+        reader, writer = await asyncio.open_connection("server", 7)
+        try:
+            await reader.read(1)
+        finally:
+            await closed(writer)
 
     with pytest.raises(EverybodyWaits):
         Pair().run(visit)
-    with pytest.warns(ResourceWarning):
-        gc.collect()
 
 
 def test_options_that_make_no_sense_are_named() -> None:
@@ -620,6 +621,7 @@ def test_schedules_are_explored_over_a_network() -> None:
 
         async with served(server, start):
             await asyncio.gather(visit(0), visit(0.05))
+            await asyncio.sleep(10)  # the server's side ends, however late it is
         return total
 
     assert run(scenario(), network=network) == 2
