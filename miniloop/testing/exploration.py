@@ -97,7 +97,8 @@ def explore(
     chooses. What comes out of the test as a CancelledError then is no failure.
 
     `lateness` is by how many seconds the steps of a run may be slow, in all; with `inf`, timeouts
-    strike at each possible point. `network`, `real_io`, `patch_time` are those of `run`, and each run is as new.
+    strike at each possible point. `network`, `real_io`, `patch_time` are those of `run`, and each
+    run is as new.
 
     With `save`, the replay file of a failure is written into the folder `save_to`. `name` is what
     the test is called there.
