@@ -3,13 +3,15 @@
 import argparse
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from .crawl import Manners
 from .fetching import keep_timings
 from .files import DEFAULT_OUTPUT
-from .frontier import PER_HOST, Guard, Scope
+from .frontier import PER_HOST, Guard, Rules, Scope
+from .frontier.hosts import site_of
 from .http import Client, Limits, Retry, tls_context
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
@@ -73,6 +75,16 @@ def scope_of(options: argparse.Namespace) -> Scope:
         max_per_host=options.max_per_host,
         sitemaps=options.sitemaps,
     )
+
+
+def rules_of(options: argparse.Namespace) -> Rules:
+    """What of that is for the state to see to."""
+    place: Callable[[str], str] | None = None
+    if options.same_host:
+        place = str
+    elif options.same_site:
+        place = site_of
+    return Rules(options.depth, options.max_pages, options.max_per_host, place)
 
 
 def terms_of(options: argparse.Namespace, output: Path) -> str:
@@ -284,6 +296,14 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         default=100,
         metavar="N",
         help="pages in work at a time (default: %(default)s)",
+    )
+    group.add_argument(
+        "--workers",
+        type=_whole_number,
+        default=1,
+        metavar="N",
+        help="processes that share the hosts among them; each has --concurrency pages in work"
+        " (default: %(default)s)",
     )
     group.add_argument(
         "--timeout",

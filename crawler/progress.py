@@ -57,6 +57,11 @@ class PlainProgress:
         self._links += links
         self._count()
 
+    def pages(self, count: int, links: int) -> None:
+        """Count pages that workers have fetched."""
+        self._links += links
+        self._count(count)
+
     def failure(self, job: Job, error: HTTPError) -> None:
         """Say which URL failed, and why."""
         self._failed += 1
@@ -71,8 +76,8 @@ class PlainProgress:
         """Print one line."""
         say(text, self._stream)
 
-    def _count(self) -> None:
-        self._done += 1
+    def _count(self, pages: int = 1) -> None:
+        self._done += pages
         now = self._clock()
         if now >= self._next_line:
             self._next_line = now + PLAIN_INTERVAL
@@ -107,10 +112,10 @@ class BarProgress(PlainProgress):
         except OSError:
             silence(self._stream)
 
-    def _count(self) -> None:
-        self._done += 1
+    def _count(self, pages: int = 1) -> None:
+        self._done += pages
         try:
-            if self._bar.update():  # it was drawn again, which is a few times a second
+            if self._bar.update(pages):  # it was drawn again, which is a few times a second
                 self._show_counts()
         except OSError:
             silence(self._stream)

@@ -39,6 +39,8 @@ HEADER = "source_url\tparsed_url\n"
 # gather until there are this many bytes or this many seconds have passed.
 GATHER_BYTES = 64 * 1024
 GATHER_SECONDS = 0.1
+# With a journal each write is a commit as well, which is worth more pages.
+GATHER_BYTES_TO_COMMIT = 256 * 1024
 # The most that may be waiting for the disk before those who produce it have to wait as well.
 HIGH_WATER = 1024 * 1024
 # Seconds that a pipe gets to take the rest, once the crawl has been told to end.
@@ -64,6 +66,7 @@ class Output:
         self.path = path
         self._header = header.encode()
         self._journal = journal
+        self._enough = GATHER_BYTES if journal is None else GATHER_BYTES_TO_COMMIT
         self._written = 0
         self._append = append or isinstance(path, int)
         self._patient = True
@@ -87,11 +90,16 @@ class Output:
             self._patient = stat.S_ISREG(status.st_mode)
             begun = self._patient and self._append and status.st_size > 0
             if self._journal is not None:
-                begun = await self._cut_back(self._file, self._journal.written, status)
-            elif self._patient and not self._append:
-                await self._file.truncate(0)
-            if not begun:
-                await self._write(self._header)
+                if not self._patient:
+                    text = f"the output of a crawl with a state must be a file, not {self.path}"
+                    raise OSError(text)
+                async with self._journal.turn() as end:
+                    await self._go_on_at(end)
+            else:
+                if self._patient and not self._append:
+                    await self._file.truncate(0)
+                if not begun:
+                    await self._write(self._header)
         except BaseException:
             await self._file.close()
             raise
@@ -125,8 +133,7 @@ class Output:
         """Take one page's links; waits while the disk is behind. Raises OSError if it is full."""
         separator = f"\n{source}\t"
         lines = separator.join(links)
-        if lines:
-            await self.put(f"{source}\t{lines}\n".encode())
+        await self.put(f"{source}\t{lines}\n".encode() if lines else b"")
 
     async def put(self, block: bytes) -> None:
         """Take whole lines; waits while the disk is behind. Raises OSError if it is full.
@@ -138,7 +145,8 @@ class Output:
             self._size += len(block)
         elif self._journal is None:
             return
-        if self._size >= GATHER_BYTES:
+        urgent = self._journal is not None and self._journal.urgent
+        if self._size >= self._enough or urgent:
             self._wanted.set()
         elif self._linger is None:
             loop = asyncio.get_running_loop()
@@ -149,16 +157,18 @@ class Output:
             await self._room.wait()
             self._raise_if_ended()
 
-    async def _cut_back(self, file: AsyncFileIO, written: int, status: os.stat_result) -> bool:
-        """Drop what an earlier process wrote and did not commit; whether anything is left."""
-        if not self._patient:
-            raise OSError(f"the output of a crawl with a state must be a file, not {self.path}")
-        if status.st_size < written:
-            text = f"{self.path} has {status.st_size:,} bytes, and the state says {written:,}"
+    async def _go_on_at(self, end: int) -> None:
+        """Drop what an earlier process wrote and did not commit, and begin the file if need be."""
+        assert self._file is not None
+        size = os.fstat(self._file.fileno()).st_size
+        if size < end:
+            text = f"{self.path} has {size:,} bytes, and the state says {end:,}"
             raise OSError(f"{text}: it is not what the crawl wrote")
-        await file.truncate(written)
-        self._written = written
-        return written > 0
+        if size > end:
+            await self._file.truncate(end)
+        self._written = end
+        if not end:
+            await self._write(self._header)
 
     def _raise_if_ended(self) -> None:
         if self._writer is not None and self._writer.done():
@@ -174,12 +184,16 @@ class Output:
                     self._linger = None
                 journal = self._journal
                 if self._gathered or (journal is not None and journal.pending):
-                    blocks, self._gathered, self._size = self._gathered, [], 0
-                    # What these blocks are about, and nothing else, is in the same commit.
-                    notes = () if journal is None else journal.take()
-                    await self._write(b"".join(blocks))
-                    if journal is not None:
-                        await journal.commit(notes, self._written)
+                    if journal is None:
+                        await self._write(self._take())
+                    else:
+                        async with journal.turn() as end:
+                            if journal.shared:
+                                await self._go_on_at(end)
+                            # What this is about, and nothing else, is in the same commit.
+                            notes = journal.take()
+                            await self._write(self._take())
+                            await journal.commit(notes, self._written)
                     self._room.set()
                 elif self._closing:
                     return
@@ -187,6 +201,11 @@ class Output:
                     self._wanted.set()
         finally:
             self._room.set()
+
+    def _take(self) -> bytes:
+        data = b"".join(self._gathered)
+        self._gathered, self._size = [], 0
+        return data
 
     async def _write(self, data: bytes) -> None:
         assert self._file is not None
