@@ -354,8 +354,8 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--proxy",
         metavar="URL",
-        help="http://… or socks5://… (default: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
-        " say)",
+        help="http://…, https://… or socks5://… (default: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY"
+        " and NO_PROXY say)",
     )
     group.add_argument(
         "--cookies", action="store_true", help="keep the cookies that sites set, and send them"

@@ -154,7 +154,7 @@ def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -
         (["--ca-file", "no-such-file"], "cannot read certificates from no-such-file"),
         (["--ca-file", "urls.txt"], "cannot read certificates from urls.txt"),
         (["--cert", "no-such-file"], "cannot use the client certificate no-such-file"),
-        (["--proxy", "ftp://h"], "the scheme of a proxy must be http or socks5, got 'ftp'"),
+        (["--proxy", "ftp://h"], "the scheme of a proxy must be http, https or socks5, got 'ftp'"),
         (["--user-agent", "a\r\nb"], "must be printable ASCII"),
         (["--retries", "-1"], "must be a whole number from 1, got '-1'"),
         (["--summary", "no/such/directory"], "cannot write no/such/directory: No such file"),
