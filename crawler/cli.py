@@ -23,8 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .crawl import Observer, crawl
+from .configuration import parse
+from .crawl import Observer, Watcher, crawl
+from .drawing import draw, report
+from .drawing import make_parser as make_report_parser
 from .fetch import fetch
+from .fetch import make_parser as make_fetch_parser
 from .files import Files, check_files
 from .frontier import (
     Fenced,
@@ -50,9 +54,11 @@ from .options import (
     urls_of,
 )
 from .output import format_for
-from .progress import PlainProgress, progress, say
+from .progress import PlainProgress, say
+from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
+from .view import progress
 from .workers import Crew, Reports, Worker, forked
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
@@ -70,21 +76,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["fetch"]:
         return fetch(arguments[1:])
+    if arguments[:1] == ["report"]:
+        return report(arguments[1:])
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
+    if options.print_completion:
+        return _print_completion(options.print_completion)
+    if options.config is not None and not options.quiet:
+        say(f"{parser.prog}: options from {options.config}", sys.stderr)
     with contextlib.ExitStack() as stack:
         try:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
-            files = check_files(urls_of(options), options.output, options.summary)
+            files = check_files(urls_of(options), options.output, options.summary, options.report)
             _allow_sockets(options.concurrency)
-            new = options.state is None
+            form = format_for(files.output, options.format)
+            files.check_form(form)
             store = None
             if (state := _state(options, files, stack)) is not None:
                 store = stack.enter_context(state)
-                new = store.is_new
-            own_name = options.output is None and new
+            own_name = options.output is None and (store is None or store.is_new)
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
         except (UnknownLoop, OSError, HTTPError) as error:
@@ -97,6 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(Task(options, files, tls, store), factory)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
+
+
+def _print_completion(shell: str) -> int:
+    from .completion import completion  # a need of few
+
+    others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
+    print(completion(make_parser(others), shell))
+    return ALL_FETCHED
 
 
 def _state(
@@ -115,6 +135,9 @@ def _state(
         raise OSError(f"--append and {option} do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with {option} the output must be a file, not {files.output}")
+    if options.report is not None and options.workers > 1:
+        text = "write records, as -o pages.jsonl, and then draw them: crawler report pages.jsonl"
+        raise OSError(f"--report and --workers do not go together: {text}")
     return SQLiteStore(
         path,
         files.output,
@@ -136,6 +159,8 @@ class Task(NamedTuple):
 def _run(task: Task, factory: LoopFactory) -> int:
     options, files = task.options, task.files
     summary = Summary()
+    reporter = None if files.report is None else Reporter()
+    resumed = task.store is not None and not task.store.is_new
     code: int | None = None
     try:
         if options.workers > 1:
@@ -148,7 +173,7 @@ def _run(task: Task, factory: LoopFactory) -> int:
                 stopped_by = runner.run(_lead(task, workers, summary))
         else:
             with asyncio.Runner(loop_factory=factory) as runner:
-                stopped_by = runner.run(_crawl_until_signal(task, summary))
+                stopped_by = runner.run(_crawl_until_signal(task, summary, reporter))
         if stopped_by is not None:
             code = _SIGNAL_BASE + stopped_by
     except* BrokenPipeError:
@@ -166,23 +191,34 @@ def _run(task: Task, factory: LoopFactory) -> int:
     except OSError as error:
         say(f"crawler: cannot write the summary: {error}", sys.stderr)
         code = code or BAD_FILE
+    if reporter is not None:
+        try:
+            draw(reporter, files, summary, resumed=resumed)
+        except OSError as error:
+            say(f"crawler: cannot write the report: {error}", sys.stderr)
+            code = code or BAD_FILE
     if code is not None:
         return code
     return SOME_FAILED if summary.failed or summary.malformed else ALL_FETCHED
 
 
-async def _crawl_until_signal(task: Task, summary: Summary) -> int | None:
+async def _crawl_until_signal(
+    task: Task, summary: Summary, reporter: Reporter | None
+) -> int | None:
     """Crawl in this process; returns the signal that ended it early, or None."""
     options, files = task.options, task.files
     drain = asyncio.Event()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total, quiet=options.quiet) as observer:
+    with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
+        watchers: list[Watcher] = [observer] if observer.watches else []
+        if reporter is not None:
+            watchers.append(reporter)
         signals = Signals(drain, observer.say)
         try:
             if task.store is None:
-                await _crawl(task, observer, summary, drain)
+                await _crawl(task, observer, summary, drain, watchers)
             else:
-                await _crawl_from_state(task, task.store, observer, summary, drain)
+                await _crawl_from_state(task, task.store, observer, summary, drain, watchers)
         except asyncio.CancelledError:
             pass
         finally:
@@ -192,7 +228,12 @@ async def _crawl_until_signal(task: Task, summary: Summary) -> int | None:
 
 
 async def _crawl_from_state(
-    task: Task, store: SQLiteStore, observer: PlainProgress, summary: Summary, drain: asyncio.Event
+    task: Task,
+    store: SQLiteStore,
+    observer: PlainProgress,
+    summary: Summary,
+    drain: asyncio.Event,
+    watchers: Sequence[Watcher],
 ) -> None:
     def malformed(line: Malformed) -> None:
         summary.malformed += 1
@@ -201,7 +242,7 @@ async def _crawl_from_state(
     async with asyncio.TaskGroup() as group:
         sitemaps = task.options.sitemaps
         feeding = group.create_task(feed(store, task.files.urls, malformed, sitemaps=sitemaps))
-        await _crawl(task, observer, summary, drain, store)
+        await _crawl(task, observer, summary, drain, watchers, store)
         feeding.cancel()
 
 
@@ -209,7 +250,9 @@ async def _work(
     task: Task, store: SQLiteStore, reports: Reports, drain: asyncio.Event, lock: int
 ) -> None:
     """What a worker does, in a process of its own."""
-    await _crawl(task, reports, Summary(), drain, store, lock=lock, joined=reports.joined)
+    watchers = [reports] if task.options.verbose else []
+    summary = Summary()
+    await _crawl(task, reports, summary, drain, watchers, store, lock=lock, joined=reports.joined)
 
 
 async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int | None:
@@ -219,7 +262,7 @@ async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int 
     _use_threads(1)
     drain = asyncio.Event()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total, quiet=options.quiet) as observer:
+    with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
         crew = Crew(workers, task.store, observer)
         signals = Signals(drain, observer.say, crew.drain)
         try:
@@ -237,6 +280,7 @@ async def _crawl(
     observer: Observer,
     summary: Summary,
     drain: asyncio.Event,
+    watchers: Sequence[Watcher],
     store: SQLiteStore | None = None,
     *,
     lock: int | None = None,
@@ -259,7 +303,8 @@ async def _crawl(
             counts=summary.numbers,
             joined=joined,
         )
-    async with make_client(options, task.tls, guard, form) as client:
+    timings = any(watcher.records for watcher in watchers)
+    async with make_client(options, task.tls, guard, form, timings=timings) as client:
         await crawl(
             files.urls,
             files.found,
@@ -275,6 +320,7 @@ async def _crawl(
             shared=shared,
             drain=drain,
             summary=summary,
+            watchers=watchers,
         )
 
 

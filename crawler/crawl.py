@@ -34,7 +34,7 @@ from .output import FORMATS, Format, Output
 from .page import DEFAULT_KINDS
 from .summary import Summary
 
-__all__ = ["Manners", "Observer", "UnexpectedError", "crawl"]
+__all__ = ["Manners", "Observer", "Queue", "UnexpectedError", "Watcher", "crawl"]
 
 # Statuses of a server that has too much to do.
 BUSY = frozenset({429, 503})
@@ -53,6 +53,31 @@ class Observer(Protocol):
 
     def malformed(self, line: Malformed) -> None:
         """A line of the list is no URL."""
+
+
+class Queue(Protocol):
+    """How much there is to do."""
+
+    @property
+    def waiting(self) -> int:
+        """How many URLs are known to wait."""
+
+    @property
+    def in_work(self) -> int:
+        """How many are being fetched."""
+
+
+class Watcher(Protocol):
+    """Who is to know what came of each URL (the live view, the report)."""
+
+    records: bool
+    """Whether it asks visits for their record."""
+
+    def begins(self, queue: Queue, summary: Summary) -> None:
+        """The crawl begins; both change while it goes on."""
+
+    def over(self, visit: Visit, depth: int) -> None:
+        """A URL is done with, one way or the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +112,7 @@ async def crawl(
     shared: SharedFrontier | None = None,
     drain: asyncio.Event | None = None,
     summary: Summary | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> Summary:
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
@@ -96,7 +122,7 @@ async def crawl(
     (:data:`crawler.page.KINDS`), ``scope`` which links are followed (none, by default). ``guard``
     is told the hosts that the user named; its ``permit`` is the client's. ``shared`` is this
     worker's part of a crawl that is kept in a store; ``urls``, ``scope``, ``manners`` and ``guard``
-    are its business then.
+    are its business then. The ``watchers`` are told of each URL that is done with.
 
     To stop early, set ``drain``: the pages in work are finished, no more is begun, and then the
     call is cancelled. Or cancel it yourself: the pages in work are given up. Either way all that
@@ -110,7 +136,8 @@ async def crawl(
     manners = manners or Manners()
     robots = Robots(client, manners.robots or "crawler")
     obeys = manners.robots is not None
-    fetcher = Fetcher(client, kinds, records=form.records)
+    records = form.records or any(watcher.records for watcher in watchers)
+    fetcher = Fetcher(client, kinds, records=records, timed=bool(watchers))
 
     def malformed(line: Malformed) -> None:
         summary.malformed += 1
@@ -171,6 +198,8 @@ async def crawl(
                 observer.page(job, response, len(links))
             finally:
                 in_work.end()
+            for watcher in watchers:
+                watcher.over(visit, frontier.depth(job))
             if form.records:
                 await output.put(form.write(visit.record(frontier.depth(job))))
             else:
@@ -200,9 +229,11 @@ async def crawl(
     try:
         async with (
             own as frontier,
-            Output(found, append=append, header=form.header, journal=shared) as output,
+            Output(found, append=append, form=form, journal=shared) as output,
             asyncio.TaskGroup() as workers,
         ):
+            for watcher in watchers:
+                watcher.begins(frontier, summary)
             for _ in range(concurrency):
                 workers.create_task(work())
     finally:

@@ -11,6 +11,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from .output import FORMATS, Format
+
 _STANDARD_INPUT = Path("/dev/stdin")
 # Names of standard output. To open one anew would start at the beginning of a file that the shell
 # has opened for appending, so the descriptor itself is used.
@@ -33,6 +35,7 @@ class Files:
     output: Path
     found: Path | int
     summary: Path | int | None
+    report: Path | int | None = None
 
     @property
     def name(self) -> str:
@@ -41,13 +44,23 @@ class Files:
             return "the command line"
         return "-" if self.urls == _STANDARD_INPUT else str(self.urls)
 
+    def check_form(self, form: Format) -> None:
+        """Raise OSError if that format cannot be written there."""
+        if not form.only_files:
+            return
+        if isinstance(self.found, int) or (self.found.exists() and not self.found.is_file()):
+            raise OSError(
+                f"{form.name} must be written to a file, not to {self.output}; formats for pipes"
+                f" are {', '.join(name for name, each in FORMATS.items() if not each.only_files)}"
+            )
+
     def write_summary(self, text: str) -> None:
         """Write the summary, if it is wanted in a file."""
-        if isinstance(self.summary, Path):
-            self.summary.write_text(text, encoding="utf-8")
-        elif self.summary is not None:
-            with open(self.summary, "w", encoding="utf-8", closefd=False) as file:
-                file.write(text)
+        _write(self.summary, text)
+
+    def write_report(self, text: str) -> None:
+        """Write the report, if it is wanted."""
+        _write(self.report, text)
 
     def keep_former_output(self) -> Path | None:
         """Rename what an earlier crawl wrote; returns its new name, or None if there is nothing.
@@ -62,7 +75,20 @@ class Files:
         return self.output.rename(kept)
 
 
-def check_files(urls: Path | list[str], output: Path | None, summary: Path | None) -> Files:
+def _write(target: Path | int | None, text: str) -> None:
+    if isinstance(target, Path):
+        target.write_text(text, encoding="utf-8")
+    elif target is not None:
+        with open(target, "w", encoding="utf-8", closefd=False) as file:
+            file.write(text)
+
+
+def check_files(
+    urls: Path | list[str],
+    output: Path | None,
+    summary: Path | None,
+    report: Path | None = None,
+) -> Files:
     """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
     if urls == Path("-"):
         urls = _STANDARD_INPUT
@@ -77,8 +103,13 @@ def check_files(urls: Path | list[str], output: Path | None, summary: Path | Non
                 text += f"; if it is a page, write https://{urls}"
             raise OSError(text) from error
     found: Path | int = 1 if output in _STANDARD_OUTPUT else output
-    report: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
-    for name, shown, target in (("output", output, found), ("summary", summary, report)):
+    summed: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
+    drawn: Path | int | None = 1 if report in _STANDARD_OUTPUT else report
+    for name, shown, target in (
+        ("output", output, found),
+        ("summary", summary, summed),
+        ("report", report, drawn),
+    ):
         if target is None:
             continue
         try:
@@ -95,7 +126,7 @@ def check_files(urls: Path | list[str], output: Path | None, summary: Path | Non
             _check_writable(target, written)
         except OSError as error:
             raise OSError(f"cannot write {shown}: {error.strerror}") from error
-    return Files(urls, output, found, report)
+    return Files(urls, output, found, summed, drawn)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

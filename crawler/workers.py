@@ -23,10 +23,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .crawl import Queue
+from .fetching import Visit
 from .frontier import Job, Malformed, SQLiteStore, feed
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
-from .progress import PlainProgress, say
+from .progress import PlainProgress, say, visit_text
 from .summary import Summary
 
 # What the first process tells a worker, and seconds that a worker has to obey a stop.
@@ -48,12 +50,14 @@ class Reports:
         self._sock = sock
         self._pages = 0
         self._links = 0
+        self._received = 0
         self._lines: list[str] = []
 
     def page(self, job: Job, response: Response, links: int) -> None:
         """Count a page."""
         self._pages += 1
         self._links += links
+        self._received += response.wire_bytes
 
     def failure(self, job: Job, error: HTTPError) -> None:
         """Report a failure."""
@@ -64,6 +68,16 @@ class Reports:
 
     def malformed(self, line: Malformed) -> None:
         """The list is not a worker's to read."""
+
+    records = False
+
+    def begins(self, queue: Queue, summary: Summary) -> None:
+        """The first process counts for itself."""
+
+    def over(self, visit: Visit, depth: int) -> None:
+        """Report what came of a URL; failures are reported in any case."""
+        if visit.error is None:
+            self.tell(line=visit_text(visit))
 
     def joined(self, worker: int) -> None:
         """Report what the worker is called in the store, before it has anything from there."""
@@ -77,8 +91,8 @@ class Reports:
     async def send(self) -> None:
         """Send what there is; nobody may be there any more."""
         if self._pages:
-            self.tell(pages=self._pages, links=self._links)
-            self._pages = self._links = 0
+            self.tell(pages=[self._pages, self._links, self._received])
+            self._pages = self._links = self._received = 0
         lines, self._lines = self._lines, []
         if lines:
             with contextlib.suppress(OSError):
@@ -292,12 +306,14 @@ class Crew:
     def _take(self, worker: Worker, what: dict[str, Any]) -> None:
         if "name" in what:
             worker.name = what["name"]
+        elif "line" in what:
+            self._observer.say(what["line"])
         elif "failure" in what:
             source, href, reason, detail = what["failure"]
             with contextlib.suppress(InvalidURL):
                 self._observer.failure(Job(source, URL(href)), Reported(href, reason, detail))
         else:
-            self._observer.pages(what["pages"], what["links"])
+            self._observer.pages(*what["pages"])
 
 
 def _wait_for(pid: int) -> tuple[int, int]:

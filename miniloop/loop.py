@@ -20,22 +20,25 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import Context
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
-from miniloop.kernel.eager import eager_task_factory, new_eager_task
+from miniloop.kernel.contract import Network
+from miniloop.kernel.eager import eager_task_factory
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
+from miniloop.kernel.joints import Joints
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import Timer
-from miniloop.net import connect, datagram_endpoint, listen, resolver, sendfile
+from miniloop.net import connect, datagram_endpoint, listen, sendfile
 from miniloop.net import pipe as net_pipe
+from miniloop.net.network import SystemNetwork
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
@@ -51,6 +54,7 @@ Ts = TypeVarTuple("Ts")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _PIPE = subprocess.PIPE
+_SYSTEM_NETWORK = SystemNetwork()
 
 # asyncio's own is there from 3.12 on.
 _EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", eager_task_factory))
@@ -63,11 +67,16 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     """An asyncio event loop.
 
     `poller` finds out what happens to file descriptors (default: the best of the platform), `clock`
-    tells the time in seconds and never goes backwards, and `ready` is the queue of what is to run.
+    tells the time in seconds and never goes backwards, `ready` is the queue of what is to run, and
+    `network` makes sockets and resolves names (default: that of the operating system).
     """
 
     # Seconds; in debug mode, what takes longer than this is logged.
     slow_callback_duration = 0.1
+
+    # Called with each new loop of this process, as soon as it is complete: for observers of loops
+    # that a program makes by itself.
+    when_made: ClassVar[list[Callable[[EventLoop], object]]] = []
 
     def __init__(
         self,
@@ -75,10 +84,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         poller: Poller | None = None,
         clock: Callable[[], float] = monotonic,
         ready: deque[Any] | None = None,
+        network: Network = _SYSTEM_NETWORK,
     ) -> None:
         super().__init__(poller=poller, clock=clock, ready=ready)
         try:
             self.own_clock = clock
+            self.network = network
             if type(self).time is not EventLoop.time:  # a subclass tells the time in its own way
                 self.use_clock(self.time)
             self._debug = False
@@ -95,6 +106,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             raise
         # Which transport owns a file descriptor, so that users are kept off it.
         self.transports: dict[int, weakref.ref[Any]] = {}
+        for look in EventLoop.when_made:
+            look(self)
 
     @classmethod
     def new_event_loop(cls) -> EventLoop:
@@ -262,7 +275,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """What makes our own tasks, in this mode."""
         if self._debug:
             return debug.new_debug_eager_task if eager else debug.new_debug_task
-        return new_eager_task if eager else new_task
+        return self.make_eager_task if eager else new_task
 
     # Exceptions: kernel/report.py.
 
@@ -293,14 +306,19 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """Switch debug mode on or off, for what is made from now on."""
         self._debug = bool(enabled)
-        self._choose_makers()
-        enqueue = self._ready.append
-        if self._debug:
-            enqueue = debug.checked_enqueue(self, enqueue)
-        if not self._closed:
-            self.enqueue = enqueue
+        if self._closed:
+            self._choose_makers()
+        else:
+            self.use_joints(self._join())
         if self.is_running():
             self.call_soon_threadsafe(self._origins.switch, self._debug)
+
+    def use_joints(self, joints: Joints) -> None:
+        """Put the joints to use. In debug mode who enqueues is checked before an observer sees."""
+        super().use_joints(joints)
+        if self._debug:
+            self.enqueue = debug.checked_enqueue(self, joints.append)
+        self._choose_makers()
 
     # Threads: system/executor.py.
 
@@ -310,6 +328,14 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Call `func(*args)` in a thread (or whatever the executor has)."""
         self._check_closed()
         return self._executor.run(executor, func, *args)
+
+    @property
+    def calls_in_threads(self) -> int:
+        """How many calls executors have that the loop will hear of: begun, or waiting for a thread.
+
+        As long as there are any, a loop that sleeps without a timer may still be woken.
+        """
+        return 0 if self._closed else len(self._executor.at_work)
 
     def set_default_executor(self, executor: Any) -> None:
         """Use this ThreadPoolExecutor when none is named."""
@@ -371,7 +397,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         refuse_owned(self, fd, file)
         return fd
 
-    # Names and addresses: net/resolver.py.
+    # Sockets, names and addresses: net/network.py, net/resolver.py.
+
+    def make_socket(self, family: int, kind: int, proto: int = 0) -> socket.socket:
+        """A new socket of the loop's network. Raises OSError if there can be none."""
+        return self.network.make_socket(family, kind, proto)
 
     async def getaddrinfo(
         self,
@@ -384,13 +414,13 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         flags: int = 0,
     ) -> list[Any]:
         """`socket.getaddrinfo`, without blocking."""
-        return await resolver.getaddrinfo(
+        return await self.network.getaddrinfo(
             self, host, port, family=family, type=type, proto=proto, flags=flags
         )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """`socket.getnameinfo`, without blocking."""
-        return await resolver.getnameinfo(self, sockaddr, flags)
+        return await self.network.getnameinfo(self, sockaddr, flags)
 
     # Bare sockets: net/sock.py. Each returns its coroutine, which saves a frame a call.
 

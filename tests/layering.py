@@ -2,8 +2,9 @@
 
 Rules:
 
-1. Arrows point down: ``loop`` → ``net``, ``system`` → ``kernel`` → the standard library. ``net``
-   and ``system`` are neighbours that do not know each other; the loop hands parts across.
+1. Arrows point down: ``study`` → ``loop`` → ``net``, ``system`` → ``kernel`` → the standard
+   library. ``net`` and ``system`` are neighbours that do not know each other; the loop hands parts
+   across.
 2. ``miniloop`` imports the standard library and itself, and of asyncio only what no loop owns.
 3. No file imports one that imports it, directly or by way of others. So the arrows point down
    inside of each part too.
@@ -29,9 +30,10 @@ BELOW: dict[str, set[str]] = {
     "system": {"kernel"},
     "loop": {"kernel", "net", "system"},
     "policy": {"kernel", "net", "system", "loop"},
-    "swap": {"kernel", "loop"},
+    "study": {"kernel", "net", "system", "loop"},
+    "swap": {"kernel", "loop", "study"},
     "__init__": {"kernel", "net", "system", "loop", "policy"},
-    "__main__": {"kernel", "net", "system", "loop", "policy", "swap", "__init__"},
+    "__main__": {"kernel", "net", "system", "loop", "policy", "study", "swap", "__init__"},
 }
 
 # The modules of asyncio which do not know what loop they run on. `trsock` is what a transport shows
@@ -92,7 +94,8 @@ CRAWLER_ROOMS: dict[str, set[str]] = {
     "http": {"markup"},
     "page": {"markup", "http"},
     "frontier": {"http"},
-    "output": {"frontier"},
+    "output": {"http", "frontier"},
+    "report": {"http", "output"},
 }
 
 # What the standard library has on a Python newer than this one may be.

@@ -151,6 +151,11 @@ class SharedFrontier:
         """How many URLs wait here."""
         return self._order.waiting
 
+    @property
+    def in_work(self) -> int:
+        """How many are being fetched here."""
+        return self._order.running
+
     def depth(self, job: Job) -> int:
         """How many links a page is from the list, as far as was known when it was claimed."""
         return self._depths.get(_key(job), 0)

@@ -230,7 +230,7 @@ async def _connect_one(
     """A socket connected to one address; its failure is noted in `errors` too."""
     family, kind, proto, _, address = info
     try:
-        sock = socket.socket(family=family, type=kind, proto=proto)
+        sock = loop.make_socket(family, kind, proto)
         try:
             sock.setblocking(False)
             if local is not None:
@@ -284,7 +284,7 @@ async def create_unix_connection(
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = loop.make_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             await loop.sock_connect(sock, os.fspath(path))

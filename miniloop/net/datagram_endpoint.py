@@ -153,7 +153,7 @@ async def _open(
     loop: CompleteLoop, pair: _Pair, reuse_port: bool | None, allow_broadcast: bool | None
 ) -> tuple[socket.socket, Any, SocketFile | None]:
     family, proto, local, remote = pair
-    sock = socket.socket(family=family, type=socket.SOCK_DGRAM, proto=proto)
+    sock = loop.make_socket(family, socket.SOCK_DGRAM, proto)
     file = None
     try:
         if reuse_port:

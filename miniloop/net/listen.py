@@ -62,7 +62,7 @@ async def create_server(
         if reuse_address is None:
             reuse_address = os.name == "posix" and sys.platform != "cygwin"
         infos = await _resolve_hosts(loop, host, port, family, flags)
-        sockets = _bind_all(infos, bool(reuse_address), bool(reuse_port), bool(keep_alive))
+        sockets = _bind_all(loop, infos, bool(reuse_address), bool(reuse_port), bool(keep_alive))
     else:
         if sock is None:
             raise ValueError("Neither host/port nor sock were specified")
@@ -118,13 +118,17 @@ async def _resolve_hosts(
 
 
 def _bind_all(
-    infos: list[resolver.AddressInfo], reuse_address: bool, reuse_port: bool, keep_alive: bool
+    loop: CompleteLoop,
+    infos: list[resolver.AddressInfo],
+    reuse_address: bool,
+    reuse_port: bool,
+    keep_alive: bool,
 ) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, kind, proto, _, address in infos:
             try:
-                sock = socket.socket(family, kind, proto)
+                sock = loop.make_socket(family, kind, proto)
             except OSError:
                 logger.debug("no socket for family %r", family, exc_info=True)
                 continue  # a family that the resolver knows and the kernel does not
@@ -179,7 +183,7 @@ async def create_unix_server(
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
         file = os.fspath(path)
-        listener = _bind_unix(file)
+        listener = _bind_unix(loop, file)
     elif sock is None:
         raise ValueError("path was not specified, and no sock specified")
     elif sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
@@ -195,9 +199,9 @@ async def create_unix_server(
     return server
 
 
-def _bind_unix(path: str | bytes) -> socket.socket:
+def _bind_unix(loop: CompleteLoop, path: str | bytes) -> socket.socket:
     unix_path.remove_stale_socket(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = loop.make_socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
     except OSError as exc:

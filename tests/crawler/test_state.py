@@ -15,7 +15,7 @@ from crawler.demo.site import Addresses, Site
 from crawler.frontier import Rules, Scope, SharedFrontier, SQLiteStore, feed
 from crawler.frontier.store import Done
 from crawler.http import Client, Limits
-from crawler.output import Output
+from crawler.output import FORMATS, Format, Output
 from crawler.summary import Summary
 from tests.crawler.scripted import anchors, asked, pages, serving
 from tests.crawler.test_cli import run_command
@@ -31,7 +31,10 @@ class Killed(Exception):
 
 
 class Dying(SQLiteStore):
-    """A state whose process ends at the commit with this number, before or after it is made."""
+    """A state whose process ends at the commit with this number, before or after it is made.
+
+    Without a number it lives.
+    """
 
     dies_at = 0
     after = False
@@ -47,24 +50,31 @@ class Dying(SQLiteStore):
 
 
 async def go_on(
-    tmp_path: Path, urls: list[str], state: SQLiteStore, scope: Scope = NEAR, per_host: int = 5
+    found: Path,
+    urls: list[str],
+    state: SQLiteStore,
+    scope: Scope = NEAR,
+    form: Format = FORMATS["tsv"],
+    client: Client | None = None,
 ) -> Summary:
-    async with Client(limits=Limits(total=5)) as client:
+    async with client or Client(limits=Limits(total=5)) as client:
         with state:
             summary = Summary()
-            shared = SharedFrontier(state, scope, per_host=per_host, counts=summary.numbers)
+            shared = SharedFrontier(state, scope, per_host=5, counts=summary.numbers)
             async with asyncio.TaskGroup() as group:
                 group.create_task(feed(state, urls, lambda line: None))
                 await crawl(
-                    urls, tmp_path / "found.txt", client, Notes(), concurrency=5, scope=scope,
+                    urls, found, client, Notes(), concurrency=5, scope=scope, form=form,
                     shared=shared, manners=Manners(robots="crawler"), summary=summary,
                 )  # fmt: skip
             return summary
 
 
-def state_in(tmp_path: Path, *, resume: bool = True, kind: type[SQLiteStore] = SQLiteStore) -> Any:
-    rules = Rules(NEAR.depth, place=str)
-    return kind(tmp_path / "crawl.db", tmp_path / "found.txt", resume=resume, rules=rules)
+def state_in(
+    tmp_path: Path, *, resume: bool = True, output: str = "found.txt", depth: int = 3
+) -> Dying:
+    rules = Rules(depth, place=str)
+    return Dying(tmp_path / "crawl.db", tmp_path / output, resume=resume, rules=rules)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -76,22 +86,22 @@ def test_the_end_at_any_commit_loses_nothing_and_writes_nothing_twice(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("crawler.output.file.GATHER_BYTES_TO_COMMIT", 5_000)
+    monkeypatch.setattr("crawler.output.gathering.GATHER_BYTES_TO_COMMIT", 5_000)
     expected = site.within(at, 3)
     urls = [f"{at.http}/page/0"]
     found = tmp_path / "found.txt"
     scope = Scope(depth=3, allow=(re.compile(f"^{at.http}/"),))
     deaths = 0
     for dies_at in (1, 2, 3, 2, 1, 4):
-        state = state_in(tmp_path, kind=Dying)
+        state = state_in(tmp_path)
         state.dies_at, state.after = dies_at, after
         try:
-            run(go_on, tmp_path, urls, state, scope)
+            run(go_on, tmp_path / "found.txt", urls, state, scope)
             break
         except* Killed:
             deaths += 1
     assert deaths > 3
-    run(go_on, tmp_path, urls, state_in(tmp_path), scope)
+    run(go_on, tmp_path / "found.txt", urls, state_in(tmp_path), scope)
     links = links_in(found)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
@@ -101,11 +111,11 @@ def test_what_was_not_committed_is_cut_off(run: Run, tmp_path: Path) -> None:
     found = tmp_path / "found.txt"
     answers = {"/": anchors("/a", "/b"), "/a": anchors("/c"), "/b": anchors("/d")}
     with serving(pages(answers)) as server:
-        run(go_on, tmp_path, [server.url], state_in(tmp_path, resume=False))
+        run(go_on, tmp_path / "found.txt", [server.url], state_in(tmp_path, resume=False))
         whole = found.read_bytes()
         found.write_bytes(whole + b"http://half-a-li")
         before = len(server.requests)
-        run(go_on, tmp_path, [server.url], state_in(tmp_path))
+        run(go_on, tmp_path / "found.txt", [server.url], state_in(tmp_path))
         assert found.read_bytes() == whole
         assert len(server.requests) == before  # there was nothing left to do
 
@@ -124,7 +134,7 @@ def test_a_list_is_gone_on_with_as_well(run: Run, tmp_path: Path) -> None:
                 await store.commit(worker, [Done(page.url, []) for page in claimed.pages], 0, {})
 
         run(begin)
-        run(go_on, tmp_path, urls, state_in(tmp_path), only_the_list)
+        run(go_on, tmp_path / "found.txt", urls, state_in(tmp_path), only_the_list)
         assert sorted(asked(server)) == [f"/{number}" for number in range(5, 10)]
     assert sorted(source for source, _ in links_in(tmp_path / "found.txt")) == urls[5:]
 
@@ -147,10 +157,10 @@ def test_a_state_belongs_to_one_output_and_to_one_process(tmp_path: Path) -> Non
 
 def test_an_output_that_is_not_what_was_written_is_told(run: Run, tmp_path: Path) -> None:
     with serving(pages({"/": anchors("/a")})) as server:
-        run(go_on, tmp_path, [server.url], state_in(tmp_path, resume=False))
+        run(go_on, tmp_path / "found.txt", [server.url], state_in(tmp_path, resume=False))
         (tmp_path / "found.txt").unlink()
         try:
-            run(go_on, tmp_path, [server.url], state_in(tmp_path))
+            run(go_on, tmp_path / "found.txt", [server.url], state_in(tmp_path))
         except* OSError as errors:
             first: BaseException = errors
             while isinstance(first, BaseExceptionGroup):
