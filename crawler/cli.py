@@ -193,7 +193,8 @@ def _run(task: Task, factory: LoopFactory) -> int:
         code = code or BAD_FILE
     if reporter is not None:
         try:
-            draw(reporter, files, summary, resumed=resumed)
+            form = format_for(files.output, options.format)
+            draw(reporter, files, summary, form=form, resumed=resumed)
         except OSError as error:
             say(f"crawler: cannot write the report: {error}", sys.stderr)
             code = code or BAD_FILE

@@ -15,7 +15,7 @@ from pathlib import Path
 from .arguments import Parser
 from .files import Files
 from .http.trace import STEPS
-from .output import FIELDS, Record, format_for
+from .output import FIELDS, Format, Record, format_for
 from .progress import say
 from .report import About, Reporter, Tally, render, without_secret
 from .summary import Summary
@@ -23,8 +23,20 @@ from .summary import Summary
 DRAWN, BAD_USAGE, NOT_WRITTEN = 0, 2, 3
 
 
-def draw(reporter: Reporter, files: Files, summary: Summary, *, resumed: bool) -> None:
-    """Write the report of a crawl that has just ended; raises OSError."""
+def draw(
+    reporter: Reporter, files: Files, summary: Summary, *, form: Format, resumed: bool
+) -> None:
+    """Write the report of a crawl that has just ended; raises OSError.
+
+    A crawl that was gone on with is drawn as a whole if what it wrote are records that can be read.
+    """
+    tally = reporter.tally
+    if resumed and form.name in _READABLE and isinstance(files.found, Path):
+        try:
+            tally = _tally(files.found, form.name)
+            resumed = False
+        except (ValueError, sqlite3.Error) as error:
+            raise OSError(f"{files.output} cannot be read again: {error}") from error
     urls = files.urls
     if isinstance(urls, Path):
         what = f"the URLs in {files.name}"
@@ -34,25 +46,23 @@ def draw(reporter: Reporter, files: Files, summary: Summary, *, resumed: bool) -
     notes += ["The crawl was interrupted."] * summary.interrupted
     command = shlex.join(["crawler", *map(without_secret, sys.argv[1:])])
     about = About(what, command, summary.seconds, " ".join(notes))
-    files.write_report(render(reporter.tally, about))
+    files.write_report(render(tally, about))
 
 
 def report(arguments: Sequence[str]) -> int:
     """Run the command ``crawler report`` and return its exit code."""
     parser = make_parser()
     options = parser.parse_args(arguments)
-    tally = Tally()
-    begin, end = float("inf"), 0.0
     try:
-        for record in _records(options.records):
-            tally.add(record)
-            begin = min(begin, record.time)
-            end = max(end, record.time + record.seconds)
+        form = format_for(options.records).name
+        if form not in _READABLE:
+            raise ValueError("its name must end in .jsonl, .json, .db or .sqlite")
+        tally = _tally(options.records, form)
     except (OSError, ValueError, sqlite3.Error) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         say(f"{parser.prog}: error: cannot read {options.records}: {text}", sys.stderr)
         return BAD_USAGE
-    about = About(f"the URLs in {options.records.name}", took=max(0.0, end - begin))
+    about = About(f"the URLs in {options.records.name}", took=tally.lasted)
     try:
         options.output.write_text(render(tally, about), encoding="utf-8")
     except OSError as error:
@@ -81,17 +91,18 @@ def make_parser() -> Parser:
     return parser
 
 
-def _records(path: Path) -> Iterator[Record]:
-    """The records in a file; raises OSError, ValueError or sqlite3.Error if it has none."""
-    form = format_for(path).name
-    if form == "sqlite":
-        yield from _rows(path)
-    elif form == "jsonl":
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                yield _record(line, number)
-    else:
-        raise ValueError("its name must end in .jsonl, .json, .db or .sqlite")
+def _tally(path: Path, form: str) -> Tally:
+    """The records in a file, counted; raises OSError, ValueError or sqlite3.Error."""
+    tally = Tally()
+    for record in _READABLE[form](path):
+        tally.add(record)
+    return tally
+
+
+def _lines(path: Path) -> Iterator[Record]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            yield _record(line, number)
 
 
 def _record(line: str, number: int) -> Record:
@@ -122,3 +133,6 @@ def _rows(path: Path) -> Iterator[Record]:
                 timings={name: seconds for name, seconds in steps if seconds is not None},
                 links=[url for (url,) in links],
             )
+
+
+_READABLE = {"jsonl": _lines, "sqlite": _rows}

@@ -230,7 +230,7 @@ class LiveView(PlainProgress):
         row = Table.grid(padding=(0, 2), expand=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True)
-        row.add_row(ProgressBar(total=known or 1, completed=self._done), text)
+        row.add_row(ProgressBar(total=known, completed=self._done), text)
         return row
 
     def _guarded(self, do: Callable[[], object]) -> None:

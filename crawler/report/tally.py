@@ -66,9 +66,12 @@ class Tally:
         self._tree = Tree()
         self._slowest: list[tuple[float, int, str]] = []
         self._number = itertools.count()
+        self._begin, self._end = float("inf"), 0.0
 
     def add(self, record: Record) -> None:
         """Count a URL."""
+        self._begin = min(self._begin, record.time)
+        self._end = max(self._end, record.time + record.seconds)
         failed = bool(record.error)
         if record.status is not None:
             self._statuses[record.status] += 1
@@ -136,6 +139,11 @@ class Tally:
             heapq.heappush(self._slowest, slow)
         elif slow > self._slowest[0]:
             heapq.heapreplace(self._slowest, slow)
+
+    @property
+    def lasted(self) -> float:
+        """Seconds from the begin of the first to the end of the last."""
+        return max(0.0, self._end - self._begin)
 
     @property
     def failed(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crawler.cli import main
 from crawler.configuration import read
 from crawler.demo.site import Addresses
 from crawler.http.trace import STEPS
@@ -18,7 +19,7 @@ from crawler.output import FIELDS, FORMATS, HEADER, format_for
 from crawler.output.database import Database
 from crawler.page import KINDS
 from tests.crawler.scripted import anchors, pages, serving
-from tests.crawler.test_cli import ROOT, run_command
+from tests.crawler.test_cli import ROOT
 from tests.crawler.test_files import start
 
 DOCS = (ROOT / "docs" / "crawler.md").read_text(encoding="utf-8")
@@ -174,12 +175,21 @@ def test_links_within_the_page_lead_somewhere() -> None:
     ],
 )
 def test_exit_codes_say_what_the_page_says(
-    tmp_path: Path, at: Addresses, code: int, arguments: list[str]
+    tmp_path: Path,
+    at: Addresses,
+    code: int,
+    arguments: list[str],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    words = [word.format(http=at.http, nobody=at.nobody) for word in arguments]
-    done = run_command(*words, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    try:
+        got: object = main([word.format(http=at.http, nobody=at.nobody) for word in arguments])
+    except SystemExit as stop:
+        got = stop.code
+    said = capfd.readouterr().err
+    assert got == code, said
+    assert "Traceback" not in said
     assert f"\n| {code} |" in section("Exit codes")
 
 

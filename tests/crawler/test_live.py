@@ -73,6 +73,17 @@ def test_it_shows_what_the_crawl_is_at(run: Run, terminal: Terminal) -> None:
     assert "to go" in shown
 
 
+def test_pages_that_others_fetched_count_as_well(run: Run, terminal: Terminal) -> None:
+    async def main() -> None:
+        with LiveView("h", None, terminal) as view:
+            view.pages(30, 200, 4_000)
+            view.failure(JOB, BadStatus("http://a/", 404, "Not Found"))
+
+    run(main)
+    assert "31 done" in terminal.shown()
+    assert "30, 200 links" in terminal.shown()
+
+
 def test_where_links_are_followed_the_bar_is_of_what_is_known(run: Run, terminal: Terminal) -> None:
     async def main() -> None:
         with LiveView("h", None, terminal) as view:
@@ -106,10 +117,10 @@ def test_it_is_drawn_a_few_times_a_second_however_much_happens(
         loop = asyncio.get_running_loop()
         began = loop.time()
         with LiveView("h", None, terminal) as view:
-            while loop.time() < began + 1.0:
-                for _ in range(100):
+            while loop.time() < began + 0.6:
+                for _ in range(10):
                     view.failure(JOB, BadStatus("http://a/", 404, "Not Found"))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
             return loop.time() - began
 
     seconds = run(main)

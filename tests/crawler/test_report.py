@@ -209,6 +209,24 @@ def test_records_can_be_drawn_later_and_show_the_same(
 
 
 @pytest.mark.parametrize(
+    ("name", "pages_shown"), [("pages.jsonl", 3), ("pages.db", 3), ("pages.csv", 1)]
+)
+def test_a_crawl_that_was_gone_on_with_is_drawn_as_a_whole_if_it_can_be(
+    tmp_path: Path, name: str, pages_shown: int
+) -> None:
+    (tmp_path / "urls.txt").touch()
+    arguments = ("urls.txt", "--state", "s", "--resume", "-o", name, "--report", "report.html")
+    with serving(pages({f"/{number}": b"" for number in range(3)})) as server:
+        for listed in ((0, 1), (0, 1, 2)):
+            (tmp_path / "urls.txt").write_text("".join(f"{server.url}/{n}\n" for n in listed))
+            done = run_command(*arguments, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+    page = (tmp_path / "report.html").read_text()
+    assert data_in(page)["pages"] == pages_shown
+    assert ("Only what was done since" in page) == (pages_shown == 1)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("none.jsonl", None, "cannot read none.jsonl: No such file or directory"),

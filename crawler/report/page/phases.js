@@ -16,7 +16,8 @@ export const PHASES = {
   rest: "find the links, wait for the loop",
 };
 
-const WIDTH = 560, ROW = 46, NAME = 150, RIGHT = 12, TOP = 22;
+// As wide as it will be, so that its text is as large as all other.
+const WIDTH = Math.max(320, Math.min(innerWidth < 860 ? 760 : 560, innerWidth - 84)), ROW = 46, NAME = 150, RIGHT = 12, TOP = 22;
 
 const colour = (phase) => `var(--p-${phase.name})`;
 
@@ -88,7 +89,7 @@ export function phases(data) {
   ]);
   return section(
     "Where the time goes",
-    `An average page took ${seconds(data.seconds.total / data.seconds.number)}. Lines mark the median and p99; the axis is logarithmic.`,
+    `An average page took ${seconds(data.seconds.total / data.seconds.number)}. Lines, and the figures below each name: median and p99. The axis is logarithmic.`,
     "half", stack, legend, picture,
     fold("As a table", table("Seconds by phase", ["phase", "times", "mean", "median", "p90", "p99", "longest"], rows)),
   );

@@ -2,8 +2,9 @@
 
 import { bytes, count, fold, h, hideTip, s, seconds, section, short, showTip, table, ticks } from "./draw.js";
 
-const WIDTH = 1160, HEIGHT = 230, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 26;
-const MOST_BARS = 160;
+// As wide as it will be, so that its text is as large as all other.
+const WIDTH = Math.max(320, Math.min(1156, innerWidth - 84)), HEIGHT = 230, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 26;
+const MOST_BARS = Math.floor(WIDTH / 7);
 
 // So few steps that each can be seen.
 function joined(timeline) {
@@ -20,7 +21,7 @@ function joined(timeline) {
 
 function timeTicks(total) {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-  const step = steps.find((each) => total / each <= 10) ?? Math.ceil(total / 864000) * 86400;
+  const step = steps.find((each) => total / each <= Math.max(3, WIDTH / 110)) ?? Math.ceil(total / 864000) * 86400;
   return Array.from({ length: Math.floor(total / step + 1e-9) + 1 }, (_, at) => at * step);
 }
 

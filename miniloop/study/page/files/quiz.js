@@ -63,7 +63,7 @@ export class Quiz {
             onclick: () => this.take(thing),
           },
           h("kbd", {}, String(i + 1)),
-          ` ${sign}${app.words.label(thing)}`,
+          ` ${sign}${this._named(thing, step)}`,
         ),
       );
     });
@@ -74,6 +74,17 @@ export class Quiz {
       this._score(),
     );
     pane.scrollTop = 0;
+  }
+
+  // A choice; of several with one name also where each comes from.
+  _named(thing, step) {
+    const { recording, replay, words } = this.app;
+    const label = words.label(thing);
+    if (this.choices.filter((other) => words.label(other) === label).length < 2) return label;
+    const queued = replay.at(step).ready.get(thing);
+    if (queued !== undefined) return `${label}, queued ${words.plain(words.because(queued))}`;
+    const origin = recording.name(recording.things.parent[thing]);
+    return origin ? `${label}, made by ${origin}` : label;
   }
 
   take(thing) {
@@ -143,7 +154,9 @@ export class Quiz {
       return [{ thing: next }, ` ${place}: `, ...words.queued(e)];
     }
     const queued = recording.cause[recording.begun[step + 1]];
-    if (queued < 0) return [{ thing: next }, " began at once, inside this step"];
+    const { K, kind } = recording;
+    if (queued < 0 || kind[queued] === K.created)
+      return [{ thing: next }, " began at once, inside this step"];
     if (ready.size) return [{ thing: next }, " came in between: ", ...words.queued(queued)];
     return ["nothing was ready, so the loop looked for I/O and timers; ", ...words.queued(queued)];
   }

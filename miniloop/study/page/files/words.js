@@ -3,6 +3,7 @@
 // A sentence is a list of parts: plain text, {thing}, {place} or {step}. `dom.js` makes the last
 // three into things that can be clicked; `plain` makes one text of it.
 
+import { lastAtMost } from "./recording.js";
 import { NEW, RUNNING, WAITING } from "./tasks.js";
 
 export function duration(ns) {
@@ -29,8 +30,15 @@ export class Words {
     this.recording = recording;
     this.tasks = tasks;
     this.setBy = new Map(); // timer -> its `timer set` event
+    this.watchedBy = new Map(); // descriptor -> its `watched` events
     const { K, kind, thing, count } = recording;
-    for (let e = 0; e < count; e++) if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+    for (let e = 0; e < count; e++) {
+      if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+      else if (kind[e] === K.watched) {
+        if (this.watchedBy.has(thing[e])) this.watchedBy.get(thing[e]).push(e);
+        else this.watchedBy.set(thing[e], [e]);
+      }
+    }
   }
 
   plain(parts) {
@@ -55,7 +63,7 @@ export class Words {
       case "timer":
         return name ? `timer ${name}` : "a timer";
       case "future":
-        return name && name !== "Future" ? `future ${name}` : "a future";
+        return name && name.toLowerCase() !== "future" ? `future ${name}` : "a future";
       case "thread":
         return name.includes("thread") ? name : `thread ${name}`;
       case "signal":
@@ -136,6 +144,7 @@ export class Words {
     const { recording } = this;
     const queued = recording.cause[recording.begun[step]];
     if (queued < 0) return [", at once, inside the step before"];
+    if (this.recording.kind[queued] === this.recording.K.created) return [", ", ...this.because(queued)];
     const parts = this.because(queued);
     return [parts[0].startsWith("as ") ? ", " : ", queued ", ...parts];
   }
@@ -144,7 +153,7 @@ export class Words {
   event(e) {
     const { recording } = this;
     const { K, kind, thing, other, place, cause, extra } = recording;
-    const by = other[e] >= 0 ? [" by ", { thing: other[e] }] : [];
+    const by = other[e] >= 0 && other[e] !== thing[e] ? [" by ", { thing: other[e] }] : [];
     const at = this.at(place[e]);
     const what = { thing: thing[e] };
     switch (kind[e]) {
@@ -157,7 +166,8 @@ export class Words {
           ? [what, " gave way to the others", ...at]
           : [what, " waits for ", { thing: other[e] }, ...at];
       case K.ended:
-        return [what, [" returned", " failed", " was cancelled"][extra[e]] ?? " ended", ...at];
+        if (extra[e] > 0) return [what, [" failed", " was cancelled"][extra[e] - 1] ?? " ended", ...at];
+        return [what, recording.isTask(thing[e]) ? " returned" : " was done"];
       case K.queued:
         return this.queued(e);
       case K["timer set"]: {
@@ -185,7 +195,7 @@ export class Words {
       case K.ready: {
         const how = { 1: "readable", 2: "writable", 3: "readable and writable" }[extra[e]] ?? "ready";
         const whom = other[e] >= 0 ? [", for ", { thing: other[e] }] : [];
-        return [what, ` was ${how}`, ...whom];
+        return [what, ` was ${how}`, ...whom, ...this.since(e)];
       }
       case K.finished: {
         const how = ["finished", "finished with an exception", "cancelled"][extra[e]] ?? "finished";
@@ -196,9 +206,15 @@ export class Words {
       case K.handed:
         return [what, " was handed over", ...(other[e] >= 0 ? [" from ", { thing: other[e] }] : []), ...at];
       case K["thread busy"]:
-        return [what, ` went to work (${extra[e]} at work)`];
+        return [
+          ...this._inThread(thing[e], e, " went to work", " went to a thread"),
+          ` (${extra[e]} at work)`,
+        ];
       case K["thread idle"]:
-        return [what, ` was done with its work (${extra[e]} at work)`];
+        return [
+          ...this._inThread(thing[e], e, " was done with its work", " was done in its thread"),
+          ` (${extra[e]} at work)`,
+        ];
       case K.created:
         return [what, " was created", ...by, ...at];
       case K.failed:
@@ -242,11 +258,30 @@ export class Words {
     ];
   }
 
+  // A recording names the thread, or the future of the call that a thread has.
+  _inThread(thing, e, ofThread, ofCall) {
+    if (this.recording.kindOf(thing) === "thread") return [{ thing }, ofThread];
+    const [task] = this.tasks.waitersOf(thing, e);
+    return ["a call", ...(task === undefined ? [] : [" for ", { thing: task }]), ofCall];
+  }
+
+  // Since which line somebody waits on a descriptor that is ready.
+  since(ready) {
+    const { recording } = this;
+    const watched = this.watchedBy.get(recording.thing[ready]) ?? [];
+    const last = watched[lastAtMost(watched, ready)];
+    return last === undefined ? [] : this.at(recording.place[last], "; it is watched since ");
+  }
+
   // What put an entry into the ready queue: "by main at app.py:3", "as future x was finished".
   because(e) {
     const { recording } = this;
     const { K, kind, thing, other, place, cause } = recording;
     const c = cause[e];
+    if (kind[e] === K.created) {
+      const maker = other[e] >= 0 ? [{ thing: other[e] }, " created it"] : ["it was created"];
+      return ["at once, when ", ...maker, ...this.at(place[e])];
+    }
     if (c >= 0 && kind[c] === K.finished) {
       const waited = thing[c];
       const isSame = waited === thing[e];
@@ -260,6 +295,9 @@ export class Words {
     if (c >= 0 && kind[c] === K.signal) return ["as ", { thing: thing[c] }, " came"];
     if (other[e] === thing[e] && recording.isTask(thing[e])) {
       return ["by itself, when it gave way", ...this.at(place[e])];
+    }
+    if (c >= 0 && kind[c] === K.handed && recording.other[c] >= 0) {
+      return ["by ", { thing: recording.other[c] }, ...this.at(place[e])];
     }
     if (other[e] >= 0) return ["by ", { thing: other[e] }, ...this.at(place[e])];
     return recording.placeOf(place[e]) ? this.at(place[e], "at ") : ["by the loop itself"];
