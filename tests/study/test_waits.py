@@ -20,7 +20,6 @@ import miniloop
 from miniloop.study import Waits, dump_waits, waits_of
 from miniloop.study.rings import Needs, rings_among, stuck
 from miniloop.study.waits import TaskState
-from tests.builds import pure_only
 
 Run = Callable[..., Any]
 
@@ -399,7 +398,6 @@ def test_tasks_that_do_not_wait_say_so(run: Run) -> None:
     run(main)
 
 
-@pure_only
 def test_a_step_that_runs_is_shown_with_its_lines() -> None:
     async def main() -> None:
         def deep() -> Waits:
