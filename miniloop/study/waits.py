@@ -23,8 +23,7 @@ from typing import Any, TextIO
 from miniloop.kernel.future import AWAIT_CODE
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.registry import loops
-from miniloop.kernel.scheduler import VISIT_INTERVAL
-from miniloop.kernel.scheduler import Scheduler
+from miniloop.kernel.scheduler import VISIT_INTERVAL, Scheduler
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
 from miniloop.study.awaiting import (
