@@ -57,7 +57,56 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
             self._state = PENDING
         """,
     ),
-    # A field of C is there from the start, and None.
+    # A field of C is there from the start, and None. One that a subclass has not initialised is
+    # refused here by name; in Python it is by the missing attribute.
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        """
+        if self._state is not PENDING:
+            raise InvalidStateError(f"{self._state}: {self!r}")
+        """,
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        if self._state is not PENDING:
+            raise InvalidStateError(f"{self._state}: {self!r}")
+        """,
+        times=2,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "if msg is not self._cancel_message: ...",
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        if msg is not self._cancel_message:
+            self._cancel_message = msg
+        """,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "loop = self._loop",
+        """
+        loop = self._loop
+        if loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        """,
+        within="Future.add_done_callback",
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "waiting = self._everybody()",
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        waiting = self._everybody()
+        """,
+        within="Future.remove_done_callback",
+    ),
     Rewrite(TYPES, "kernel.future", 'hasattr(self, "_loop")', "self._loop is not None"),
     Rewrite(
         TYPES,
@@ -353,6 +402,9 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         AWAIT,
         "kernel.future",
         '''
+        import warnings
+
+
         class FutureAwaiter:
             """What `await` goes through: yields the future once, then ends with its result."""
 
@@ -381,10 +433,26 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
             def send(self, value):
                 return self.__next__()
 
-            def throw(self, kind, value=None, trace=None):
+            def throw(self, kind, *rest):
+                value, trace = (*rest, None, None)[:2]
+                if rest:
+                    warnings.warn(
+                        "throw() of a type, a value and a traceback is deprecated: "
+                        "pass the exception alone",
+                        DeprecationWarning,
+                        stacklevel=1,
+                    )
+                if trace is not None and not isinstance(trace, TracebackType):
+                    raise TypeError(f"a traceback was expected, got {trace!r}")
+                if isinstance(kind, BaseException):
+                    if value is not None:
+                        raise TypeError("an exception and a value for it cannot both be thrown")
+                    value = kind
+                elif not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                    raise TypeError(f"an exception was expected, got {kind!r}")
+                elif not isinstance(value, kind):
+                    value = kind() if value is None else kind(value)
                 self.future = None
-                if value is None:
-                    value = kind() if isinstance(kind, type) else kind
                 return rethrow(value if trace is None else value.with_traceback(trace))
 
             def close(self):
