@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
-            files = check_files(urls_of(options), options.output, options.summary, options.report)
+            files = check_files(
+                urls_of(options), options.output, options.summary, options.report, options.state
+            )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
