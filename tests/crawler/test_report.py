@@ -310,3 +310,18 @@ def test_the_report_can_go_to_standard_output_and_tells_no_passwords(tmp_path: P
     assert done.returncode == 1, done.stderr
     assert (data_in(done.stdout)["pages"], data_in(done.stdout)["failed"]) == (1, 1)
     assert "secret" not in done.stdout
+
+
+def test_what_several_workers_did_is_drawn_from_their_records(
+    tmp_path: Path, site: Site, at: Addresses
+) -> None:
+    expected = site.within(at, 3)
+    arguments = (f"{at.http}/page/0", "--depth", 3, "--allow", f"^{at.http}/", "--workers", 2)
+    done = run_command(*arguments, "-o", "p.db", "--report", "report.html", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    data = data_in((tmp_path / "report.html").read_text())
+    assert (data["pages"], data["failed"]) == (expected.pages, expected.failures.total())
+    assert {each.name for each in tmp_path.iterdir()} == {"p.db", "report.html"}
+    done = run_command(*arguments, "-o", "p.tsv", "--report", "report.html", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--report with --workers needs records" in done.stderr
