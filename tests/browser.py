@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,20 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page so many pixels. A window of that size would have less, for its frame."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    @contextmanager
+    def sized(self, width: int, height: int) -> Iterator[None]:
+        """Have another size for a while."""
+        self.resize(width, height)
+        try:
+            yield
+        finally:
+            self.resize(*SIZE)
+
     def complaints(self) -> list[str]:
         """What the console has to say since the last call: errors, refused loads, warnings."""
         entries = self.driver.get_log("browser")
@@ -117,28 +132,36 @@ class Browser:
         return picture
 
 
+class NoBrowser(Exception):
+    """What is missing on this machine."""
+
+
 def start() -> Browser:
-    """Start a Chromium, or skip the test, saying what is missing."""
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    pytest.importorskip("axe_selenium_python", reason="axe-selenium-python is not installed")
+    """Start a Chromium. Raises NoBrowser if there is none, or nothing to drive it with."""
+    try:
+        import axe_selenium_python  # noqa: F401 - asked for now, and not in the middle of a test
+        from selenium import webdriver
+    except ImportError as error:
+        raise NoBrowser(f"{error.name} is not installed") from None
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("there is no chromium with its chromedriver on this machine")
-    options = selenium.ChromeOptions()
+        raise NoBrowser("there is no chromium with its chromedriver on this machine")
+    options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for option in OPTIONS:
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = selenium.Chrome(options, selenium.ChromeService(driver))
-    # The window that is asked for has a frame; this is what is within it.
-    size = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    return Browser(chrome)
+    opened = Browser(webdriver.Chrome(options, webdriver.ChromeService(driver)))
+    opened.resize(*SIZE)
+    return opened
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of the session. A test that changes the theme puts it back."""
-    chromium = start()
+    try:
+        chromium = start()
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
     yield chromium
     chromium.driver.quit()

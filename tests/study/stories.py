@@ -35,6 +35,7 @@ class Story:
         self.running = -1
         self.program = program
         self.ended = "returned"
+        self.dropped = 0
 
     # What there is.
 
@@ -130,7 +131,7 @@ class Story:
             "loop": "miniloop 0.1",
             "started": "2026-01-01T00:00:00Z",
             "ended": self.ended,
-            "dropped": 0,
+            "dropped": self.dropped,
             "files": self.files,
             "places": self.places,
             "strings": self.strings,
@@ -240,6 +241,50 @@ def kitchen() -> Story:
     story.finish(main)
     story.end()
     story.tell("unseen", oven, extra=story.string("ValueError: too hot"))
+    return story
+
+
+def odds() -> Story:
+    """What the kitchen has not: a thread, a signal, a cancellation, an eager task, a failure."""
+    story = Story("odds.py")
+    story.dropped = 100
+    app = story.file("odds.py", "import asyncio\n" * 20)
+    at = story.at
+    main = story.thing("task", "main", at(app, 1, "main"))
+    story.queue(main, at(app, 20, "<module>"))
+    story.tell("turn", extra=1)
+    story.begin(main, at(app, 1, "main"))
+    eager = story.thing("task", "eager", at(app, 7, "eager"), main)
+    story.tell("created", eager, main, at(app, 2, "main"), story.here())
+    story.begin(eager, at(app, 7, "eager"))
+    story.suspend(-1, at(app, 8, "eager"))
+    story.running = eager
+    story.queue(eager, at(app, 8, "eager"), story.begun[eager])
+    story.running = main
+    thread = story.thing("thread", "worker 1")
+    story.tell("thread busy", thread, extra=1)
+    story.tell("cancel", eager, main, at(app, 3, "main"), story.here())
+    story.suspend(story.thing("future", "Future", -1, main), at(app, 4, "main"))
+    story.tell("turn", extra=1)
+    story.begin(eager, at(app, 8, "eager"))
+    story.finish(eager, 2)
+    story.end(2, at(app, 8, "eager"))
+    story.sleep(-1, 5 * MS)
+    callback = story.thing("handle", "answer", at(app, 9, "answer"))
+    handed = story.tell("handed", callback, thread, at(app, 10, "work"))
+    story.queue(callback, at(app, 10, "work"), handed)
+    story.tell("thread idle", thread, extra=0)
+    signal = story.thing("signal", "SIGTERM")
+    came = story.tell("signal", signal, extra=15)
+    handler = story.thing("handle", "on_term", at(app, 11, "on_term"))
+    story.queue(handler, -1, came)
+    story.tell("turn", extra=2)
+    story.begin(callback, at(app, 9, "answer"))
+    story.tell("failed", callback, extra=story.string("KeyError: 'x'"))
+    story.end(1, at(app, 9, "answer"))
+    story.begin(handler, at(app, 11, "on_term"))
+    story.end()
+    story.ended = "cut off"
     return story
 
 

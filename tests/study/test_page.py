@@ -12,7 +12,8 @@ import pytest
 
 from miniloop.study import page
 from tests.browser import Browser
-from tests.study.stories import Story, kitchen, long
+from tests.study.opening import open_recording, wait_until_open
+from tests.study.stories import Story, kitchen, long, odds
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,6 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     page.write(kitchen().model(), folder / "kitchen.html")
     page.write(kitchen().model(), folder / "framed.html", step=4, embedded=True)
+    page.write(odds().model(), folder / "odds.html")
     page.write(long(2_000).model(), folder / "long.html")
     page.write(long(MANY).model(), folder / "many.html")
     nothing = Story("nothing.py")
@@ -39,11 +41,7 @@ def opened(browser: Browser, pages: Path) -> Open:
     """`opened("kitchen", 4)` opens that page at that step, anew."""
 
     def open_page(name: str = "kitchen", step: int = 1) -> Browser:
-        browser.open("about:blank")
-        browser.complaints()
-        browser.open(pages / f"{name}.html", f"#step={step}")
-        opened = "return document.documentElement.dataset.openedIn"
-        browser.wait_for(lambda: browser.run(opened), "the page to open")
+        open_recording(browser, pages / f"{name}.html", step)
         return browser
 
     return open_page
@@ -68,6 +66,14 @@ def test_it_opens_without_a_complaint_and_loads_nothing(opened: Open) -> None:
     assert browser.text("#about").startswith("11 steps, 5 turns, 4 tasks · returned")
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
     assert browser.complaints() == []
+
+
+def test_what_was_recorded_is_what_the_page_has(opened: Open) -> None:
+    columns = ["kind", "time", "thing", "other", "place", "cause", "extra"]
+    script = "return arguments[0].map((name) => [...study.recording[name]])"
+    shown = opened().run(script, columns)
+    events = kitchen().model()["events"]
+    assert shown == [events[name] for name in columns]
 
 
 def test_a_recording_without_a_step_says_so(browser: Browser, pages: Path) -> None:
@@ -126,7 +132,7 @@ def test_a_jump_gives_the_state_that_stepping_there_gives(opened: Open) -> None:
     jumps = [1500, 3, 700, 699, 511, 512, 1999, 1023, 1024, 0]
     differing = opened("long").run(
         """const { replay } = study;
-        const text = (state) => JSON.stringify([[...state.ready], [...state.timers], state.mark]);
+        const text = (state) => JSON.stringify([[...state.ready], state.heap, state.mark]);
         const stepped = [];
         const { steps } = study.recording;
         for (let step = 0; step < steps; step++) stepped.push(text(replay.at(step)));
@@ -149,7 +155,7 @@ def test_the_loop_shows_queue_timers_descriptors_and_phases(opened: Open) -> Non
     browser = opened(step=2)
     assert rows(browser, "ready") == ["tea", "oven"]
     assert rows(browser, "timers") == ["set_result_unless_cancelled", "ring"]
-    assert rows(browser, "descriptors") == ["socket 7 ('127.0.0.1', 8080)"]
+    assert rows(browser, "descriptors") == ["socket 7 127.0.0.1:8080"]
     browser.press("ArrowRight", shift=True)
     assert browser.texts("#phases span") == [
         "only looked, did not sleep",
@@ -190,12 +196,79 @@ def test_w_walks_back_to_the_timer_and_shows_each_line(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("step", "root"),
     [
-        (5, "socket 7 ('127.0.0.1', 8080) was readable, for callback StreamTransport._read_ready."),
+        (
+            5,
+            "socket 7 127.0.0.1:8080 was readable, for callback StreamTransport._read_ready; "
+            "it is watched since kitchen.py:20.",
+        ),
         (4, "That was the start: no event of the loop came before."),
     ],
 )
 def test_the_chain_of_causes_ends_where_it_came_from(opened: Open, step: int, root: str) -> None:
     assert opened(step=step).texts(".chain li")[-1] == root
+
+
+def test_each_kind_of_event_has_its_sentence(opened: Open) -> None:
+    browser = opened("odds", 101)
+    told = browser.run(
+        """const { recording, words } = study;
+        return [...recording.kind].map((_, e) => words.plain(words.event(e)))"""
+    )
+    assert told == [
+        "main was queued at odds.py:20",
+        "a turn began, with 1 entry to run",
+        "main began at odds.py:1",
+        "eager was created by main at odds.py:2",
+        "eager began at odds.py:7",
+        "eager gave way to the others at odds.py:8",
+        "eager was queued by itself, when it gave way at odds.py:8",
+        "thread worker 1 went to work (1 at work)",
+        "the cancellation of eager was requested by main at odds.py:3",
+        "main waits for a future at odds.py:4",
+        "a turn began, with 1 entry to run",
+        "eager began at odds.py:8",
+        "eager was cancelled",
+        "eager was cancelled at odds.py:8",
+        "the loop went to sleep until something happens",
+        "the loop woke after 5 ms",
+        "callback answer was handed over from thread worker 1 at odds.py:10",
+        "callback answer was queued by thread worker 1 at odds.py:10",
+        "thread worker 1 was done with its work (0 at work)",
+        "signal SIGTERM came",
+        "callback on_term was queued, as signal SIGTERM came",
+        "a turn began, with 2 entries to run",
+        "callback answer began at odds.py:9",
+        "callback answer failed: KeyError: 'x'",
+        "callback answer failed at odds.py:9",
+        "callback on_term began at odds.py:11",
+        "callback on_term was done",
+    ]
+    headlines = []
+    for _ in range(5):
+        headlines.append(headline(browser))
+        browser.press("ArrowRight")
+    assert headlines == [
+        "main starts at odds.py:1, queued at odds.py:20; then it waits for a future at odds.py:4.",
+        "eager starts at odds.py:7, at once, inside the step before; "
+        "then it gives way to the others at odds.py:8.",
+        "eager resumes at odds.py:8, queued by itself, when it gave way at odds.py:8; "
+        "then it ends, cancelled at odds.py:8.",
+        "callback answer runs at odds.py:9, queued by thread worker 1 at odds.py:10; "
+        "then it fails (KeyError: 'x') at odds.py:9.",
+        "callback on_term runs at odds.py:11, as signal SIGTERM came; then it is done.",
+    ]
+    assert browser.text("#about").startswith("5 steps, 3 turns, 2 tasks · was cut off")
+
+
+def test_the_first_step_of_a_recording_that_lost_its_beginning_has_its_own_number(
+    opened: Open,
+) -> None:
+    browser = opened("odds", 103)
+    assert step_of(browser) == 103
+    assert browser.texts(".chain li")[-1] == "What came before was not kept."
+    browser.press("h")
+    assert "callback answer failed: KeyError: 'x'" in browser.text("#pane")
+    assert "eager" not in browser.text("#pane")  # it was cancelled: nothing to be said of it
 
 
 def test_a_task_is_followed_alone_by_a_click_and_by_the_keyboard(opened: Open) -> None:
@@ -312,7 +385,8 @@ def test_the_hints_name_what_stands_out_and_lead_there(opened: Open) -> None:
     for expected in (
         "exception unseen Nobody asked",
         "held the loop oven held the loop for 250 ms, from kitchen.py:10 to kitchen.py:12.",
-        "was 240 ms late: oven ran for 240 ms of it (step 4).",
+        "timer set_result_unless_cancelled and 1 other, set at kitchen.py:6, "
+        "were up to 240 ms late: oven ran for 240 ms of it (step 4).",
         "not awaited oven ended, and nobody was waiting for it.",
         "never yielded oven never gave way",
     ):
@@ -329,6 +403,7 @@ def test_the_task_tells_its_chain_of_awaits_and_who_made_whom(opened: Open) -> N
         "waits for rice",
     ]
     assert "rice, tea, oven" in browser.text(".facts")
+    assert "main, kitchen.py:15" in browser.text(".facts")
     depths = (
         "[...document.querySelectorAll('#names .task-name')].map((e) => e.style.paddingInlineStart)"
     )
@@ -396,8 +471,9 @@ def test_the_lanes_are_drawn_and_told_in_words(opened: Open) -> None:
     assert {running, ready, waiting} <= set(colours[0])
     assert {running, ready} <= set(colours[1])
     assert running not in colours[2]
-    label = browser.run("return document.getElementById('lanes').getAttribute('aria-label')")
-    assert "At this step: 2 ready, 2 waiting." in label
+    label = "return document.getElementById('lanes').getAttribute('aria-label')"
+    told = "At this step: 2 ready, 2 waiting."
+    browser.wait_for(lambda: told in browser.run(label), "the canvas to be told in words")
     assert ": waits for future sleep at kitchen.py:6" in browser.texts("#names .row")[2]
 
 
@@ -417,19 +493,53 @@ def test_nothing_overlaps_or_sticks_out_at_1280_by_800(opened: Open) -> None:
     )
     assert out == []
     assert browser.run("return document.documentElement.scrollWidth") <= 1280
-    assert len(browser.screenshot()) < 200_000
+    assert len(browser.screenshot()) < 250_000
+
+
+def test_another_size_of_the_window_leaves_the_marked_cause_as_it_is(opened: Open) -> None:
+    browser = opened(step=9)
+    browser.press("w", "w")
+    with browser.sized(1000, 700):
+        # When the canvas has its new size, those who watch the size have been told.
+        drawn = "return document.getElementById('lanes').width < 500"
+        browser.wait_for(lambda: browser.run(drawn), "the page to be laid out anew")
+        assert "(step 6)" in browser.text(".chain .marked")
+        assert "await asyncio.sleep" in browser.text("#lines .row.chosen")
+
+
+def test_a_narrow_window_has_one_panel_below_the_other(opened: Open) -> None:
+    browser = opened(step=9)
+    with browser.sized(600, 900):
+        assert browser.run("return document.documentElement.scrollWidth") <= 600
+        boxes = "['source', 'loop', 'tasks', 'details'].map((id) => document.getElementById(id))"
+        tops = browser.run(f"return {boxes}.map((e) => e.getBoundingClientRect().top)")
+        assert tops == sorted(set(tops))
+        assert browser.violations() == []
 
 
 def test_a_page_in_a_frame_opens_at_its_step_and_leaves_the_address_alone(
     browser: Browser, pages: Path
 ) -> None:
-    browser.open(pages / "framed.html")
-    opened = "return document.documentElement.dataset.openedIn"
-    browser.wait_for(lambda: browser.run(opened), "the page to open")
+    outside = pages / "outside.html"
+    outside.write_text(
+        '<!doctype html><iframe src="framed.html" width="960" height="500"></iframe>'
+    )
+    browser.open(outside)
+    browser.driver.switch_to.frame(0)
+    wait_until_open(browser)
     assert step_of(browser) == 4
-    browser.press("ArrowRight")
+    browser.click("#on")
     assert step_of(browser) == 5
+    browser.press("ArrowRight")
+    assert step_of(browser) == 6
     assert browser.run("return location.hash") == ""
+    open_recording(browser, pages / "framed.html")
+    with browser.sized(960, 400):
+        lane = """const box = (name) => document.querySelector(name)?.getBoundingClientRect();
+            const [row, tasks] = [box('#names .row.runs'), box('#tasks')];
+            return row && row.top >= tasks.top && row.bottom <= tasks.bottom"""
+        browser.press("ArrowLeft")
+        browser.wait_for(lambda: browser.run(lane), "the lane of the task that runs to be in sight")
 
 
 def test_a_hundred_thousand_steps_open_and_step_without_lag(opened: Open) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 import zlib
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -29,15 +30,20 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
 
 def test_a_recording_may_contain_what_ends_a_script_element() -> None:
     story = kitchen()
-    story.program = "</script><b>&.py"
+    story.program = "/x/<b>&.py </script><b>"
     text = page.html(story.model())
     assert "</script><b>" not in text
-    assert "<title>&lt;/script&gt;&lt;b&gt;&amp;.py" in text
+    assert "<title>&lt;b&gt;&amp;.py &lt;/script&gt;&lt;b&gt; ·" in text
 
 
-def test_what_is_packed_comes_out_as_it_was() -> None:
+def test_what_is_packed_is_all_there() -> None:
     model = kitchen().model() | {"program": "naïve\udc80.py"}
-    assert json.loads(zlib.decompress(base64.b64decode(packed(model)))) == model
+    unpacked = json.loads(zlib.decompress(base64.b64decode(packed(model))))
+    columns, events = unpacked.pop("events"), model.pop("events")
+    assert unpacked == model
+    times = list(accumulate(columns.pop("time")))
+    causes = [e - back if back >= 0 else -1 for e, back in enumerate(columns.pop("cause"))]
+    assert columns | {"time": times, "cause": causes} == events
 
 
 def test_anything_with_a_model_can_be_written(tmp_path: Path) -> None:

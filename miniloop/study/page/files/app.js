@@ -167,7 +167,7 @@ class App {
     byId("slider").value = number;
     byId("slider").setAttribute("aria-valuetext", `step ${number}: ${spoken}`);
     byId("position").textContent = this._position();
-    byId("headline").replaceChildren(...this._headline());
+    byId("headline").replaceChildren(h("span", {}, ...this._headline()));
     for (const [id, off] of [
       ["first", step === 0],
       ["back", step === 0],
@@ -207,6 +207,7 @@ class App {
     const ended = about.ended === "cut off" ? "was cut off" : about.ended;
     byId("about").textContent =
       `${many(steps, "step")}, ${many(turns, "turn")}, ${many(tasks.all.length, "task")} · ${ended} · Python ${about.python}`;
+    byId("title").title = about.program;
     byId("about").title =
       `${about.loop} on ${about.platform}, ${about.started}${about.dropped ? `; ${many(about.dropped, "step")} before these were not kept` : ""}`;
     const slider = byId("slider");
@@ -252,6 +253,12 @@ class App {
     byId("filter").addEventListener("input", (event) => this.setFilter(event.target.value));
     document.addEventListener("keydown", (event) => this._key(event));
     window.addEventListener("hashchange", () => this.goToAddress());
+    // What should be in sight may have left it. All else stays as the reader has it.
+    const resized = new ResizeObserver(() => {
+      this.source.reveal();
+      this.lanes.show(this.step, this.quiz.hides);
+    });
+    for (const id of ["lines", "names"]) resized.observe(byId(id));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this._useColours());
   }
 

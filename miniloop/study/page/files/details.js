@@ -81,7 +81,7 @@ export class DetailsPanel {
     });
     items[this.marked].scrollIntoView({ block: "nearest" });
     const link = this.links[this.marked];
-    if (link.place >= 0) this.app.source.reveal(link.place);
+    if (link.place >= 0) this.app.source.showPlace(link.place);
     this.app.say(items[this.marked].textContent);
   }
 
@@ -125,6 +125,9 @@ export class DetailsPanel {
       ...sentence(app, words.state(task, event)),
       ...sentence(app, tasks.ended[task] >= 0 && tasks.ended[task] <= event ? words.exception(task) : []),
     );
+    const start = this._start(task);
+    const place = recording.placeOf(start);
+    if (place?.function) fact("coroutine", `${place.function}, `, ...sentence(app, words.at(start, "")));
     const parent = recording.things.parent[task];
     const made = this._created(task);
     fact(
@@ -159,6 +162,15 @@ export class DetailsPanel {
     ];
   }
 
+  // The place at which a task started: the first line of its coroutine.
+  _start(task) {
+    const { tasks, recording } = this.app;
+    for (let i = tasks.first[task]; i < tasks.first[task + 1]; i++) {
+      if (tasks.states[i] === RUNNING) return recording.place[tasks.events[i]];
+    }
+    return -1;
+  }
+
   _created(task) {
     const { recording } = this.app;
     const { K, kind, thing, place } = recording;
@@ -186,26 +198,24 @@ export class DetailsPanel {
     const { app } = this;
     if (!app.hints.length)
       return [h("p", {}, "Nothing stands out: no step over 100 ms, no exception unseen, no late timer.")];
-    const items = app.hints
-      .slice(0, MOST_EVENTS)
-      .map((hint) =>
+    const items = app.hints.slice(0, MOST_EVENTS).map((hint) =>
+      h(
+        "li",
+        {},
         h(
-          "li",
-          {},
-          h(
-            "button",
-            {
-              type: "button",
-              class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
-              onclick: () => app.go(hint.step),
-            },
-            hint.kind,
-          ),
-          " ",
-          ...sentence(app, hint.parts),
-          ".",
+          "button",
+          {
+            type: "button",
+            class: `hint ${hint.weight < 1e9 ? "" : "grave"}`,
+            onclick: () => app.go(hint.step),
+          },
+          hint.kind,
         ),
-      );
+        " ",
+        ...sentence(app, hint.parts),
+        ".",
+      ),
+    );
     const more = app.hints.length - items.length;
     return [
       h("ul", { class: "hints" }, ...items, more > 0 ? h("li", {}, `And ${many(more, "other")}.`) : null),

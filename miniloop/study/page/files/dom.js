@@ -31,7 +31,7 @@ export function sentence(app, parts) {
       return link("task", text, () => app.choose(part.thing));
     }
     if ("place" in part) {
-      return link("place", text, () => app.source.reveal(part.place));
+      return link("place", text, () => app.source.showPlace(part.place));
     }
     return link("step", text, () => app.go(part.step));
   });

@@ -2,7 +2,7 @@
 //
 // Each hint says what was recorded. None guesses at what the program meant.
 
-import { WAITING } from "./tasks.js";
+import { CANCELLED, WAITING } from "./tasks.js";
 import { duration, many } from "./words.js";
 
 const LONG_STEP = 100e6; // ns; as asyncio's debug mode has it
@@ -49,31 +49,57 @@ function* unseenExceptions(recording, words) {
   }
 }
 
+// Timers that were set at one line and held up by one step are one hint; and so are those of one
+// line that no single step held up.
 function* lateTimers(recording, words) {
   const { K, kind, thing, time, extra, count } = recording;
+  const groups = new Map();
   for (let e = 0; e < count; e++) {
     if (kind[e] !== K["timer due"] || extra[e] < LATE) continue;
-    const deadline = time[e] - extra[e];
     const set = words.setBy.get(thing[e]);
-    const parts = [{ thing: thing[e] }];
-    if (set !== undefined) parts.push(...words.at(recording.place[set], ", set at "), ",");
-    parts.push(` was ${duration(extra[e])} late: `, ...whoHeld(recording, deadline, time[e]));
-    yield { kind: "timer late", step: recording.stepOf(e), parts, weight: 1e9 + extra[e] };
+    const place = set === undefined ? -1 : recording.place[set];
+    const held = whatRan(recording, time[e] - extra[e], time[e]);
+    const culprit = held.most > held.total / 2 ? held.step : held.steps ? "many" : "none";
+    const key = `${place} ${culprit}`;
+    const group = groups.get(key) ?? { place, culprit, late: 0, size: 0 };
+    group.size++;
+    if (extra[e] > group.late) Object.assign(group, { e, held, late: extra[e] });
+    groups.set(key, group);
+  }
+  for (const { e, place, culprit, held, late, size } of groups.values()) {
+    const parts = [{ thing: thing[e] }, ...(size > 1 ? [` and ${many(size - 1, "other")}`] : [])];
+    parts.push(
+      ...words.at(place, ", set at "),
+      size > 1 ? ", were up to " : ", was ",
+      `${duration(late)} late: `,
+    );
+    if (culprit === "none") parts.push("nothing ran meanwhile, so the system woke the loop late");
+    else if (culprit === "many")
+      parts.push(`${many(held.steps, "step")} ran first, ${duration(held.total)} in all`);
+    else
+      parts.push(
+        { thing: recording.entry(held.step) },
+        ` ran for ${duration(held.most)} of it (`,
+        { step: held.step },
+        ")",
+      );
+    yield { kind: "timer late", step: recording.stepOf(e), parts, weight: 1e9 + late };
   }
 }
 
-// What ran between a deadline and the moment at which the loop came to the timer.
-function whoHeld(recording, deadline, now) {
-  let longest = -1;
-  let most = 0;
+// What ran between a deadline and the moment at which the loop came to the timer: how many steps,
+// for how long in all, and the longest of them.
+function whatRan(recording, deadline, now) {
+  const ran = { step: -1, most: 0, steps: 0, total: 0 };
   for (let step = firstEndingAfter(recording, deadline); step < recording.steps; step++) {
     const began = recording.beginTime(step);
     if (began >= now) break;
     const took = Math.min(recording.endTime(step), now) - Math.max(began, deadline);
-    if (took > most) [most, longest] = [took, step];
+    ran.steps++;
+    ran.total += took;
+    if (took > ran.most) Object.assign(ran, { step, most: took });
   }
-  if (longest < 0) return ["nothing ran meanwhile, so the system woke the loop late"];
-  return [{ thing: recording.entry(longest) }, ` ran for ${duration(most)} of it (`, { step: longest }, ")"];
+  return ran;
 }
 
 function firstEndingAfter(recording, time) {
@@ -96,9 +122,7 @@ function* notAwaited(recording, tasks) {
     if (kind[e] === K.suspended && other[e] >= 0) awaited.add(other[e]);
     if (kind[e] === K.queued && cause[e] >= 0 && kind[cause[e]] === K.finished) awaited.add(thing[cause[e]]);
   }
-  const alone = tasks.all.filter(
-    (task) => tasks.parent.has(task) && !awaited.has(task) && tasks.ended[task] >= 0,
-  );
+  const alone = tasks.all.filter((task) => endedByItself(tasks, task) && !awaited.has(task));
   for (const [, group] of byPlace(recording, alone)) {
     const step = recording.stepOf(tasks.ended[group[0]]);
     const parts = [
@@ -115,7 +139,7 @@ function* notAwaited(recording, tasks) {
 function* neverYielded(recording, tasks, words) {
   const { K, kind } = recording;
   const found = tasks.all.filter((task) => {
-    if (tasks.ended[task] < 0 || !tasks.parent.has(task)) return false;
+    if (!endedByItself(tasks, task)) return false;
     for (let i = tasks.first[task]; i < tasks.first[task + 1]; i++) {
       if (tasks.states[i] === WAITING && kind[tasks.events[i]] === K.suspended) return false;
     }
@@ -127,6 +151,13 @@ function* neverYielded(recording, tasks, words) {
     const parts = [...named(group), " never gave way: ran from start to end in one step"];
     yield { kind: "never yielded", step, parts, weight: 1 };
   }
+}
+
+// A task that another one made, and that ran to its end. Of one that was cancelled there is nothing
+// to be said.
+function endedByItself(tasks, task) {
+  const last = tasks.states[tasks.first[task + 1] - 1];
+  return tasks.ended[task] >= 0 && tasks.parent.has(task) && last !== CANCELLED;
 }
 
 function byPlace(recording, tasks) {

@@ -11,32 +11,36 @@ const RADIUS = 60;
 export class LoopPanel {
   constructor(app) {
     this.app = app;
-    this.items = { ready: [], timers: [], descriptors: [], threads: [] };
+    this.items = {}; // of each list the things in it, of which only those in sight are put in words
     this.rows = {};
-    for (const [name, height] of [
-      ["ready", 34],
-      ["timers", 34],
-      ["descriptors", 34],
-      ["threads", 20],
-    ]) {
-      const look = (i) => ({ class: this.items[name][i].look });
-      this.rows[name] = new Rows(byId(name), height, (i) => this._draw(this.items[name][i]), look);
+    const lists = { ready: 34, timers: 34, descriptors: 34, threads: 20 };
+    for (const [name, height] of Object.entries(lists)) {
+      const draw = (i) => this._draw(this._tell(name, i));
+      const look = (i) => ({ class: this._tell(name, i).look });
+      this.rows[name] = new Rows(byId(name), height, draw, look);
     }
   }
 
   show(step, hidden) {
     const state = this.app.replay.at(step);
-    const now = this.app.recording.end[step];
+    this.step = step;
+    this.mark = state.mark;
     this._showTurn(step, hidden);
-    this._fill("ready", "Ready", hidden ? [] : this._ready(state, step), state.ready.size);
+    this._fill("ready", "Ready", hidden ? [] : [...state.ready], state.ready.size);
     if (hidden && state.ready.size) byId("ready").dataset.empty = "Their order is hidden while you predict.";
-    this._fill("timers", "Timers", this._timers(state, now));
+    // What the sweep of this step took away is shown once more, struck out.
+    const heap = state.heap;
+    this._fill("timers", "Timers", heap.concat(this._swept(step)), heap.length);
     this._fill("descriptors", "Descriptors", this._descriptors(state));
-    this._fill("threads", "Threads", this._threads(state), `${state.atWork} at work`);
+    this._fill("threads", "Threads", [...state.busy], `${state.atWork} at work`);
   }
 
   _fill(name, title, items, count = items.length) {
-    byId(`${name}-title`).replaceChildren(title, " ", h("span", { class: "count" }, String(count)));
+    byId(`${name}-title`).replaceChildren(
+      title,
+      " ",
+      h("span", { class: "count" }, count.toLocaleString("en")),
+    );
     byId(name).dataset.empty = items.length ? "" : "none";
     this.items[name] = items;
     this.rows[name].show(items.length);
@@ -46,87 +50,98 @@ export class LoopPanel {
     return [h("span", { class: "main", title: hint ?? title }, title), h("span", { class: "sub" }, text)];
   }
 
-  _ready(state, step) {
-    const { recording, words } = this.app;
-    const items = [];
-    for (const [thing, event] of state.ready) {
-      const fresh = event >= recording.begun[step];
-      const later = event > state.mark;
-      const turn = later ? "next turn" : "this turn";
-      items.push({
-        title: words.label(thing),
-        text: [turn, words.where(recording.place[event])].filter(Boolean).join(" · "),
-        hint: words.plain(words.queued(event)),
-        look: `${fresh ? "fresh" : ""} ${later ? "later" : ""}`,
-      });
-    }
-    return items;
+  _tell(name, i) {
+    const tell = {
+      ready: this._tellReady,
+      timers: this._tellTimer,
+      descriptors: this._tellDescriptor,
+      threads: this._tellThread,
+    };
+    return tell[name].call(this, this.items[name][i]);
   }
 
-  _timers(state, now) {
+  _tellReady([thing, event]) {
     const { recording, words } = this.app;
-    const { K, kind, thing, time } = recording;
-    const at = time[now];
-    const items = [...state.timers]
-      .sort(([, a], [, b]) => a.deadline - b.deadline || a.event - b.event)
-      .map(([timer, { event, deadline, cancelled }]) => {
-        const set = words.where(recording.place[event]);
-        const left = deadline - at;
-        const when = left >= 0 ? `in ${duration(left)}` : `due for ${duration(-left)}`;
-        return {
-          title: words.label(timer).replace(/^timer /, ""),
-          text: [cancelled ? "cancelled" : when, recording.name(recording.other[event]), set]
-            .filter(Boolean)
-            .join(" · "),
-          hint: `${words.plain(words.event(event))}${cancelled ? "; cancelled" : ""}`,
-          look: cancelled ? "struck" : "",
-        };
-      });
-    // What the sweep of this step took away is shown once more.
-    const step = recording.stepOf(now);
-    for (let e = recording.from[step]; e <= recording.end[step]; e++) {
-      if (kind[e] !== K.swept) continue;
-      items.push({
-        title: words.label(thing[e]).replace(/^timer /, ""),
-        text: "cancelled, and swept out now",
-        look: "struck swept",
-      });
-    }
-    return items;
+    const later = event > this.mark;
+    const why = words.where(recording.place[event]) || words.plain(words.because(event));
+    return {
+      title: words.label(thing),
+      text: `${later ? "next turn" : "this turn"} · ${why}`,
+      hint: words.plain(words.queued(event)),
+      look: `${event >= recording.begun[this.step] ? "fresh" : ""} ${later ? "later" : ""}`,
+    };
   }
 
+  _tellTimer({ thing, event, deadline, cancelled, swept }) {
+    const { recording, words } = this.app;
+    const title = words.label(thing).replace(/^timer /, "");
+    if (swept) return { title, text: "cancelled, and swept out now", look: "struck swept" };
+    const left = deadline - recording.time[recording.end[this.step]];
+    const due = left >= 0 ? `in ${duration(left)}` : `due for ${duration(-left)}`;
+    const facts = [
+      cancelled ? "cancelled" : due,
+      recording.name(recording.other[event]),
+      words.where(recording.place[event]),
+    ];
+    return {
+      title,
+      text: facts.filter(Boolean).join(" · "),
+      hint: `${words.plain(words.event(event))}${cancelled ? "; cancelled" : ""}`,
+      look: cancelled ? "struck" : "",
+    };
+  }
+
+  _swept(step) {
+    const { K, kind, thing, from, end } = this.app.recording;
+    const swept = [];
+    for (let e = from[step]; e <= end[step]; e++) {
+      if (kind[e] === K.swept) swept.push({ thing: thing[e], swept: true });
+    }
+    return swept;
+  }
+
+  // Those on which somebody waits. A recording that does not say so has those that were ready.
   _descriptors(state) {
-    const { recording, words } = this.app;
-    const items = [];
-    const watched = new Set();
-    for (const { descriptor, mode, who, event } of state.watches.values()) {
-      watched.add(descriptor);
-      items.push({
-        title: words.label(descriptor),
-        text: `${mode === 2 ? "write" : "read"}: ${who >= 0 ? recording.name(who) : "somebody waits"}`,
-        hint: words.plain(words.event(event)),
-        look: "",
-      });
+    if (this.app.recording.K.watched !== undefined) {
+      return [...state.watches.values()].map((watch) => ({
+        ...watch,
+        ready: state.served.get(watch.descriptor),
+      }));
     }
-    for (const [descriptor, event] of state.served) {
-      if (watched.has(descriptor)) continue;
-      const whom = recording.other[event];
-      const ago = duration(recording.time[recording.end[state.step]] - recording.time[event]);
-      items.push({
-        title: words.label(descriptor),
-        text: `ready ${ago} ago${whom >= 0 ? `, for ${recording.name(whom)}` : ""}`,
-        look: "quiet",
-      });
-    }
-    return items;
+    return [...state.served].reverse().map(([descriptor, ready]) => ({ descriptor, ready }));
   }
 
-  _threads(state) {
-    return [...state.busy].map(([thread, busy]) => ({
+  _tellDescriptor({ descriptor, mode, who, event, ready }) {
+    const { recording, words } = this.app;
+    const title = words.label(descriptor);
+    if (event === undefined) {
+      const whom = recording.name(recording.other[ready]);
+      const ago = duration(recording.time[recording.end[this.step]] - recording.time[ready]);
+      return { title, text: `ready ${ago} ago${whom ? `, for ${whom}` : ""}`, look: "quiet" };
+    }
+    const now =
+      ready !== undefined && ready >= recording.from[recording.turnStart[findTurn(recording, this.step)]];
+    return {
+      title,
+      text: `${mode === 2 ? "write" : "read"}: ${this._whoWaits(who)}`,
+      hint: `${title}: ${words.plain(words.event(event))}${now ? "; ready in this turn" : ""}`,
+      look: now ? "fresh" : "",
+    };
+  }
+
+  // Of a future, the task that awaits it is of more interest.
+  _whoWaits(who) {
+    const { recording, tasks } = this.app;
+    const [task] = recording.kindOf(who) === "future" ? tasks.waitersOf(who, recording.end[this.step]) : [];
+    return recording.name(task ?? who) || "somebody waits";
+  }
+
+  _tellThread([thread, busy]) {
+    return {
       title: this.app.recording.name(thread),
       text: busy ? "at work" : "idle",
       look: busy ? "" : "quiet",
-    }));
+    };
   }
 
   // What the four phases of the turn did, from the events before its first entry ran.

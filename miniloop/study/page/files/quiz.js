@@ -63,7 +63,7 @@ export class Quiz {
             onclick: () => this.take(thing),
           },
           h("kbd", {}, String(i + 1)),
-          ` ${sign}${app.words.label(thing)}`,
+          ` ${sign}${this._named(thing, step)}`,
         ),
       );
     });
@@ -74,6 +74,17 @@ export class Quiz {
       this._score(),
     );
     pane.scrollTop = 0;
+  }
+
+  // A choice; of several with one name also where each comes from.
+  _named(thing, step) {
+    const { recording, replay, words } = this.app;
+    const label = words.label(thing);
+    if (this.choices.filter((other) => words.label(other) === label).length < 2) return label;
+    const queued = replay.at(step).ready.get(thing);
+    if (queued !== undefined) return `${label}, queued ${words.plain(words.because(queued))}`;
+    const origin = recording.name(recording.things.parent[thing]);
+    return origin ? `${label}, made by ${origin}` : label;
   }
 
   take(thing) {

@@ -7,6 +7,7 @@
 // An eager task runs its first step inside the step of another entry. Both are steps; so `finish`
 // is found by its cause, and not by its place in the order.
 
+// What `packed` in writing.py packed: JSON in which times are differences, and causes distances.
 export async function unpack(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
@@ -28,11 +29,12 @@ export class Recording {
     const events = model.events;
     this.count = events.kind.length;
     this.kind = Uint8Array.from(events.kind);
-    this.time = Float64Array.from(events.time);
+    let time = 0;
+    this.time = Float64Array.from(events.time, (passed) => (time += passed));
     this.thing = Int32Array.from(events.thing);
     this.other = Int32Array.from(events.other);
     this.place = Int32Array.from(events.place);
-    this.cause = Int32Array.from(events.cause);
+    this.cause = Int32Array.from(events.cause, (back, e) => (back < 0 ? -1 : e - back));
     this.extra = Float64Array.from(events.extra);
     model.events = null; // the arrays hold it now
 
@@ -120,7 +122,12 @@ export class Recording {
   }
 
   name(thing) {
-    return thing < 0 ? "" : this.strings[this.things.name[thing]];
+    if (thing < 0) return "";
+    const name = this.strings[this.things.name[thing]];
+    // An address as people write it: 127.0.0.1:80, and not ('127.0.0.1', 80).
+    return this.things.kind[thing] === "descriptor"
+      ? name.replace(/\('([^']*)', (\d+)[^)]*\)/g, "$1:$2")
+      : name;
   }
 
   kindOf(thing) {

@@ -46,8 +46,13 @@ export class SourcePanel {
     this._showOrigin(queued);
   }
 
+  // Have the line that is shown in sight again, as when there is less room than before.
+  reveal() {
+    if (this.line >= 0) this.rows.centre(this.line);
+  }
+
   // Show a place, until the next step.
-  reveal(number) {
+  showPlace(number) {
     const place = this.app.recording.placeOf(number);
     if (!place) return;
     this.chosen = place;
@@ -74,7 +79,7 @@ export class SourcePanel {
       title.textContent =
         queued < 0
           ? "Nothing queued it: it began inside another step."
-          : "Queued by the loop itself, not by a line of the program.";
+          : `↳ queued ${app.words.plain(app.words.because(queued))}; no line of the program did it`;
       lines.replaceChildren();
       return;
     }
@@ -95,6 +100,7 @@ export class SourcePanel {
   _open(file, line) {
     const { recording } = this.app;
     this.file = file;
+    this.line = -1;
     this.marks = new Map();
     const mark = (place, kind) => {
       if (place?.file !== file) return;
@@ -112,7 +118,9 @@ export class SourcePanel {
     const known = file >= 0 && recording.files[file].source !== null;
     this.rows.element.dataset.empty = known && line >= 0 ? "" : this._absence(file, line);
     this.rows.show(known ? this._linesOf(file).length : 0);
-    if (known && line >= 0) this.rows.centre(line);
+    if (!known || line < 0) return;
+    this.line = line;
+    this.reveal();
   }
 
   _absence(file, line) {

@@ -1,21 +1,28 @@
 // The state of the loop at a step: what is ready, which timers there are, who waits on descriptors.
 //
-// It is replayed from the recorded events, and from nothing else. A snapshot every 512 steps, made
-// when the replay comes by, keeps each jump short. The state at a step is the one at its end: what
-// the step itself queued is in the queue already.
+// It is replayed from the recorded events, and from nothing else. Snapshots, made when the replay
+// comes by, keep each jump short; the larger the state, the fewer they are, so that they do not cost
+// more than what they save. The state at a step is the one at its end: what the step itself queued
+// is in the queue already.
 
-const STRIDE = 512;
+import { lastAtMost } from "./recording.js";
+
+const EVENTS_APART = 2000; // of two snapshots, at the least
 
 class State {
   constructor() {
     this.step = -1;
     this.ready = new Map(); // thing -> the event that queued it; in the order of the queue
     this.mark = -1; // the `turn` event: what was queued before it is to run in this turn
-    this.timers = new Map(); // thing -> {event, deadline, cancelled}
+    this.timers = new Map(); // thing -> {thing, event, deadline, cancelled}
     this.watches = new Map(); // "descriptor:mode" -> {descriptor, mode, who, event}
     this.served = new Map(); // descriptor -> its last `ready` event
     this.busy = new Map(); // thread -> whether it is at work
     this.atWork = 0;
+  }
+
+  get size() {
+    return this.ready.size + 2 * this.timers.size + this.watches.size + this.served.size + this.busy.size;
   }
 
   copy() {
@@ -23,12 +30,18 @@ class State {
     copy.step = this.step;
     copy.ready = new Map(this.ready);
     copy.mark = this.mark;
-    copy.timers = new Map([...this.timers].map(([thing, timer]) => [thing, { ...timer }]));
+    copy.timers = new Map(this.timers);
     copy.watches = new Map(this.watches);
     copy.served = new Map(this.served);
     copy.busy = new Map(this.busy);
     copy.atWork = this.atWork;
     return copy;
+  }
+
+  // The timers by their deadlines; of two with one deadline the older one is first. Sorted when it is
+  // looked at: most states are only passed through.
+  get heap() {
+    return [...this.timers.values()].sort((a, b) => a.deadline - b.deadline || a.event - b.event);
   }
 }
 
@@ -36,14 +49,16 @@ export class Replay {
   constructor(recording) {
     this.recording = recording;
     this.snapshots = [new State()];
+    this.stepsOfSnapshots = [-1];
     this.state = new State();
   }
 
   // The state at the end of a step. It is the replay's own: good until the next call.
   at(step) {
-    const nearest = Math.min(Math.floor((step + 1) / STRIDE), this.snapshots.length - 1);
-    const behind = this.state.step > step;
-    if (behind || nearest * STRIDE - 1 > this.state.step) this.state = this.snapshots[nearest].copy();
+    const nearest = lastAtMost(this.stepsOfSnapshots, step);
+    if (this.state.step > step || this.state.step < this.stepsOfSnapshots[nearest]) {
+      this.state = this.snapshots[nearest].copy();
+    }
     while (this.state.step < step) this._forward();
     return this.state;
   }
@@ -62,9 +77,12 @@ export class Replay {
     const step = state.step + 1;
     for (let e = recording.from[step]; e <= recording.end[step]; e++) this._apply(state, e);
     state.step = step;
-    if ((step + 1) % STRIDE === 0 && this.snapshots.length === (step + 1) / STRIDE) {
-      this.snapshots.push(state.copy());
-    }
+    const last = this.stepsOfSnapshots.at(-1);
+    if (step <= last) return;
+    const apart = recording.end[step] - (last < 0 ? 0 : recording.end[last]);
+    if (apart < Math.max(EVENTS_APART, 4 * state.size)) return;
+    this.snapshots.push(state.copy());
+    this.stepsOfSnapshots.push(step);
   }
 
   _apply(state, e) {
@@ -87,10 +105,11 @@ export class Replay {
         state.ready.delete(what);
         break;
       case K["timer set"]:
-        state.timers.set(what, { event: e, deadline: extra[e], cancelled: false });
+        state.timers.set(what, { thing: what, event: e, deadline: extra[e], cancelled: false });
         break;
       case K["timer cancelled"]:
-        if (state.timers.has(what)) state.timers.get(what).cancelled = true;
+        // In a new object: snapshots share the old one.
+        if (state.timers.has(what)) state.timers.set(what, { ...state.timers.get(what), cancelled: true });
         break;
       case K["timer due"]:
       case K.swept:

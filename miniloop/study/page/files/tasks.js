@@ -136,11 +136,24 @@ export class Tasks {
   // The tasks that wait, at an event, for a thing.
   waitersOf(thing, event) {
     const { recording } = this;
-    return this.all.filter((task) => {
-      const position = this.position(task, event);
-      return (
-        position >= 0 && this.states[position] === WAITING && recording.other[this.events[position]] === thing
-      );
-    });
+    this.suspensions ??= this._suspensionsByThing();
+    const waiters = [];
+    for (const e of this.suspensions.get(thing) ?? []) {
+      const task = recording.thing[e];
+      const position = e <= event ? this.position(task, event) : -1;
+      if (position >= 0 && this.events[position] === e) waiters.push(task);
+    }
+    return waiters;
+  }
+
+  _suspensionsByThing() {
+    const { K, kind, other, count } = this.recording;
+    const found = new Map();
+    for (let e = 0; e < count; e++) {
+      if (kind[e] !== K.suspended || other[e] < 0) continue;
+      if (found.has(other[e])) found.get(other[e]).push(e);
+      else found.set(other[e], [e]);
+    }
+    return found;
   }
 }

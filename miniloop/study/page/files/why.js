@@ -23,14 +23,11 @@ export function chainOfCauses(recording, words, step, most = 60) {
 }
 
 function linkAt(recording, words, e, root) {
-  const { K, kind, thing, place, cause } = recording;
   const step = recording.stepOf(e);
-  let parts = kind[e] === K.begun ? words.beginning(step) : words.event(e);
-  let where = place[e];
-  if (kind[e] === K.queued && where < 0 && cause[e] >= 0) where = place[cause[e]];
-  if (kind[e] === K["timer due"] && words.setBy.has(thing[e])) where = place[words.setBy.get(thing[e])];
-  if (kind[e] === K.begun) parts = [...parts, " (", { step }, ")"];
-  return { event: e, parts, place: where, step, root };
+  const isBegin = recording.kind[e] === recording.K.begun;
+  const parts = isBegin ? [...words.beginning(step), " (", { step }, ")"] : words.event(e);
+  const place = parts.findLast((part) => part.place !== undefined)?.place ?? -1;
+  return { event: e, parts, place, step, root };
 }
 
 function startOf(recording, last) {

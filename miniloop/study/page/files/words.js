@@ -3,6 +3,7 @@
 // A sentence is a list of parts: plain text, {thing}, {place} or {step}. `dom.js` makes the last
 // three into things that can be clicked; `plain` makes one text of it.
 
+import { lastAtMost } from "./recording.js";
 import { NEW, RUNNING, WAITING } from "./tasks.js";
 
 export function duration(ns) {
@@ -29,8 +30,15 @@ export class Words {
     this.recording = recording;
     this.tasks = tasks;
     this.setBy = new Map(); // timer -> its `timer set` event
+    this.watchedBy = new Map(); // descriptor -> its `watched` events
     const { K, kind, thing, count } = recording;
-    for (let e = 0; e < count; e++) if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+    for (let e = 0; e < count; e++) {
+      if (kind[e] === K["timer set"]) this.setBy.set(thing[e], e);
+      else if (kind[e] === K.watched) {
+        if (this.watchedBy.has(thing[e])) this.watchedBy.get(thing[e]).push(e);
+        else this.watchedBy.set(thing[e], [e]);
+      }
+    }
   }
 
   plain(parts) {
@@ -55,7 +63,7 @@ export class Words {
       case "timer":
         return name ? `timer ${name}` : "a timer";
       case "future":
-        return name && name !== "Future" ? `future ${name}` : "a future";
+        return name && name.toLowerCase() !== "future" ? `future ${name}` : "a future";
       case "thread":
         return name.includes("thread") ? name : `thread ${name}`;
       case "signal":
@@ -144,7 +152,7 @@ export class Words {
   event(e) {
     const { recording } = this;
     const { K, kind, thing, other, place, cause, extra } = recording;
-    const by = other[e] >= 0 ? [" by ", { thing: other[e] }] : [];
+    const by = other[e] >= 0 && other[e] !== thing[e] ? [" by ", { thing: other[e] }] : [];
     const at = this.at(place[e]);
     const what = { thing: thing[e] };
     switch (kind[e]) {
@@ -157,7 +165,8 @@ export class Words {
           ? [what, " gave way to the others", ...at]
           : [what, " waits for ", { thing: other[e] }, ...at];
       case K.ended:
-        return [what, [" returned", " failed", " was cancelled"][extra[e]] ?? " ended", ...at];
+        if (extra[e] > 0) return [what, [" failed", " was cancelled"][extra[e] - 1] ?? " ended", ...at];
+        return [what, recording.isTask(thing[e]) ? " returned" : " was done"];
       case K.queued:
         return this.queued(e);
       case K["timer set"]: {
@@ -185,7 +194,7 @@ export class Words {
       case K.ready: {
         const how = { 1: "readable", 2: "writable", 3: "readable and writable" }[extra[e]] ?? "ready";
         const whom = other[e] >= 0 ? [", for ", { thing: other[e] }] : [];
-        return [what, ` was ${how}`, ...whom];
+        return [what, ` was ${how}`, ...whom, ...this.since(e)];
       }
       case K.finished: {
         const how = ["finished", "finished with an exception", "cancelled"][extra[e]] ?? "finished";
@@ -242,6 +251,14 @@ export class Words {
     ];
   }
 
+  // Since which line somebody waits on a descriptor that is ready.
+  since(ready) {
+    const { recording } = this;
+    const watched = this.watchedBy.get(recording.thing[ready]) ?? [];
+    const last = watched[lastAtMost(watched, ready)];
+    return last === undefined ? [] : this.at(recording.place[last], "; it is watched since ");
+  }
+
   // What put an entry into the ready queue: "by main at app.py:3", "as future x was finished".
   because(e) {
     const { recording } = this;
@@ -260,6 +277,9 @@ export class Words {
     if (c >= 0 && kind[c] === K.signal) return ["as ", { thing: thing[c] }, " came"];
     if (other[e] === thing[e] && recording.isTask(thing[e])) {
       return ["by itself, when it gave way", ...this.at(place[e])];
+    }
+    if (c >= 0 && kind[c] === K.handed && recording.other[c] >= 0) {
+      return ["by ", { thing: recording.other[c] }, ...this.at(place[e])];
     }
     if (other[e] >= 0) return ["by ", { thing: other[e] }, ...this.at(place[e])];
     return recording.placeOf(place[e]) ? this.at(place[e], "at ") : ["by the loop itself"];
