@@ -1,4 +1,41 @@
-"""TLSProtocol: the state machine of a TLS connection. `miniloop.net.tls` has its rules."""
+"""TLSProtocol: the state machine of a TLS connection.
+
+OpenSSL never sees a socket. It reads from one memory BIO, into which we put what the transport
+below received, and writes into another, `_outgoing`, what that transport is to send. Whatever
+OpenSSL is asked to do it does at once, or it says that it must read more first (SSLWantReadError).
+Reading may produce something to send: key updates, renegotiations, session tickets. So after each
+call of OpenSSL there may be something in `_outgoing`, and every path below ends by sending it.
+
+The states are in tls_states.py: what leads from one to the next, and what else may be true in each.
+Rules:
+
+1. What the application writes is encrypted from OPEN to ANSWERING. Before, it waits in `outbox`.
+2. The application is told `connection_made` on the way to OPEN (unless it was connected before, as
+   with `start_tls`), and data in OPEN only. It is told `eof_received` in TOLD, so at most once, and
+   only if it is the peer who ends first. It is told `connection_lost` once, as the last thing.
+3. Each side ends by a close_notify alert (RFC 8446, section 6.1), and answers that of the other. If
+   the peer closes its socket without one, that is taken to mean the same, as asyncio does, but gets
+   no answer. HTTP and others mark the end of their messages themselves; those that do not cannot
+   tell a connection that was cut from one that ended.
+4. After our close_notify, what the peer still sends is decrypted and dropped until its own comes.
+   (Asking OpenSSL for the shutdown again, which would be simpler, fails on such data.)
+5. Nothing grows without bound. Towards the peer: what is encrypted waits in the transport below, up
+   to its high-water mark; what is not, in `outbox`, up to the application's. Towards the
+   application: while it pauses reading, the first 256 KiB that arrive are kept, as by asyncio, and
+   then the transport below is paused. Until then a connection that breaks is noticed.
+6. When `write` returns, what was written has been sent, if there was room for it. The program may
+   block after that, or abort.
+
+The trap: every call to the application may close, abort, pause, write, or replace the protocol, and
+nearly every call to the transport below may call back. After each, look at the state again.
+
+The cost: a message passes with as few copies and calls as the interface permits. One read of the
+socket brings many records, which are decrypted into one buffer and handed over in one piece. What
+`writelines` is given, and what has to wait, is joined into full records (tls_outbox.py).
+
+Source: the CPython documentation, "Transports and Protocols" and `ssl` on memory BIOs; SSL_read(3),
+SSL_shutdown(3); RFC 8446.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +54,16 @@ from miniloop.net.tls_settings import (
     seconds,
 )
 from miniloop.net.tls_states import (
+    ANSWERING,
     CLOSED,
     CLOSING,
+    ENDING,
     FLUSHING,
     HANDSHAKE,
     NEW,
     OPEN,
+    SENDING,
+    TOLD,
     TRANSITIONS,
     Event,
 )
@@ -52,23 +93,22 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_below_eof",
-        "_below_full",
-        "_below_paused",
         "_failure",
         "_handshake_timeout",
-        "_inbox",
         "_left_at_timeout",
         "_loop",
         "_outgoing",
-        "_peer_done",
         "_shutdown_timeout",
         "_state",
         "_timer",
         "_waiter",
         "agreed",
         "below",
+        "below_eof",
+        "below_full",
+        "below_paused",
         "context",
+        "inbox",
         "outbox",
         "ssl_object",
         "transport",
@@ -106,14 +146,13 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._timer: Any = None  # of the handshake, later of the shutdown
         self._failure: BaseException | None = None
         self.agreed = False
-        self._peer_done = False
         # The transport below.
         self.below: Any = None
-        self._below_eof = False  # it has received all it ever will
-        self._below_full = False  # it is not to be written to
-        self._below_paused = False  # we have paused it
+        self.below_eof = False  # it has received all it ever will
+        self.below_full = False  # it is not to be written to
+        self.below_paused = False  # we have paused it
         # What has come from there, what is to go there, and the application above.
-        self._inbox = Inbox(loop, self.ssl_object, incoming)
+        self.inbox = Inbox(loop, self.ssl_object, incoming)
         self.outbox = Outbox()
         self.transport: Any = SSLTransport(loop, self, app_protocol, not call_connection_made)
 
@@ -164,7 +203,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.transport.tell_connected()
         self._finish_waiter(None)
         self.flush()
-        if self._inbox.holds_something():
+        if self.inbox.holds_something():
             self._deliver()
 
     def _handshake_timed_out(self) -> None:
@@ -187,15 +226,15 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def put_back(self, data: bytes) -> None:
         """Before the beginning: `data` came from the transport below before we were there."""
-        self._inbox.put_back(data)
+        self.inbox.put_back(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport below shall put what it receives; it is full for a moment only."""
-        return self._inbox.scratch
+        return self.inbox.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport below has put `nbytes` of ciphertext into our buffer."""
-        self._inbox.feed(nbytes)
+        self.inbox.feed(nbytes)
         state = self._state
         if state is OPEN:
             if self.transport.reading_paused:
@@ -204,21 +243,21 @@ class TLSProtocol(asyncio.BufferedProtocol):
                 self._deliver()
         elif state is HANDSHAKE:
             self._advance_handshake()
-        elif not self._peer_done and state is not CLOSED:
+        elif state is FLUSHING or state is CLOSING:
             self._discard()
             self.flush()
 
     def eof_received(self) -> bool:
         """The peer has closed its side of the connection below. True if we still need ours."""
-        self._below_eof = True
+        self.below_eof = True
         if self._state is HANDSHAKE:
             exc = ConnectionResetError("the peer closed the connection during the TLS handshake")
             self.fail(exc, "TLS handshake failed")
-        elif self._state is not OPEN:
+        elif self._state is FLUSHING or self._state is CLOSING:
             self._note_peer_done()
-        elif not self.transport.reading_paused:
+        elif self._state is OPEN and not self.transport.reading_paused:
             # What was kept during a pause comes first, if nobody has been told of it yet.
-            if self._inbox.holds_something():
+            if self.inbox.holds_something():
                 self._deliver()
             else:
                 self._peer_ends()
@@ -226,30 +265,29 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _deliver(self) -> None:
         """Tell the application of all that has come, and send what OpenSSL says to that."""
-        inbox, transport = self._inbox, self.transport
+        inbox, transport = self.inbox, self.transport
         while self._state is OPEN and not transport.reading_paused:
             transport.deliver(inbox)
             if not inbox.more:
                 break
         if inbox.failure is not None:
             self._fail_to_read()
-        elif (inbox.ended or self._below_eof) and not transport.reading_paused:
+        elif (inbox.ended or self.below_eof) and not transport.reading_paused:
             self._peer_ends()
         elif self.outbox.size or self._outgoing.pending:
             self.flush()
 
     def _peer_ends(self) -> None:
         """The peer is done and the application has all that came: tell it, and end ourselves."""
-        if self._state is not OPEN:
-            return
-        self._peer_done = True
-        self.transport.tell_end_of_file()
         if self._state is OPEN:
-            self._begin_ending(Event.PEER_DONE)
+            self._move(Event.PEER_DONE)
+            self.transport.tell_end_of_file()
+            if self._state is TOLD:
+                self._begin_ending()
 
     def resume_delivery(self) -> None:
         """The application reads again: see `SSLTransport.resume_reading`."""
-        if self._below_paused or self._below_eof or self._inbox.holds_something():
+        if self.below_paused or self.below_eof or self.inbox.holds_something():
             self._loop.call_soon(self._catch_up)
 
     def _catch_up(self) -> None:
@@ -265,31 +303,33 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
         The transport below goes on reading for a while: it would not notice a reset otherwise.
         """
-        if not self._below_paused and self._inbox.pending() >= MOST_KEPT:
-            self._below_paused = True
+        if not self.below_paused and self.inbox.pending() >= MOST_KEPT:
+            self.below_paused = True
             self.below.pause_reading()
         # In a renegotiation what the application has written waits for what has just come.
         if self.outbox.size:
             self.flush()
 
     def _resume_below(self) -> None:
-        if self._below_paused and self.below is not None:
-            self._below_paused = False
+        if self.below_paused and self.below is not None:
+            self.below_paused = False
             self.below.resume_reading()
 
     # From the application to the peer.
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt and send `data`, which is not empty, now or as soon as there is room."""
+    def write(self, data: bytes | bytearray | memoryview) -> bool:
+        """Encrypt and send `data`, which is not empty, now or as soon as there is room.
+
+        False if it is too late for that.
+        """
         if type(data) is not bytes:
             if len(data) > RECORD:
-                self._write_much(data)
-                return
+                return self._write_much(data)
             data = bytes(data)
         outbox = self.outbox
         if (
             self._state is OPEN
-            and not self._below_full
+            and not self.below_full
             and not outbox.size
             and len(data) <= LARGEST_BATCH
         ):
@@ -298,19 +338,18 @@ class TLSProtocol(asyncio.BufferedProtocol):
                 done = self.ssl_object.write(data)
                 self.below.write(self._outgoing.read())
                 if done == len(data):
-                    return
+                    return True
                 data = data[done:]
             except ssl.SSLWantReadError:
                 pass  # the peer must speak first
             except Exception as exc:
                 self.fail(exc, "TLS connection is broken")
-                return
-        self._write_much(data)
+                return True
+        return self._write_much(data)
 
-    def _write_much(self, data: bytes | bytearray | memoryview) -> None:
-        if self.transport.is_closing():
-            self.transport.count_lost_write()  # the transport below is, and we do not know yet
-            return
+    def _write_much(self, data: bytes | bytearray | memoryview) -> bool:
+        if self.is_closing():
+            return False
         outbox = self.outbox
         if type(data) is bytes:
             outbox.add(data)
@@ -322,6 +361,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
             self._encrypt()
             outbox.own()
         self._note_what_is_left()
+        return True
 
     def flush(self) -> None:
         """Encrypt and send what was written, for as long as the transport below has room."""
@@ -329,11 +369,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._note_what_is_left()
 
     def _encrypt(self) -> None:
-        if self._state is OPEN or self._state is FLUSHING:
+        if self._state in SENDING:
             outbox, below = self.outbox, self.below
             closing = below.is_closing()  # somebody has closed it, but it sends what we have
             try:
-                while outbox.size and not self._below_full:
+                while outbox.size and not self.below_full:
                     outbox.encrypt(self.ssl_object.write)
                     below.write(self._outgoing.read())
                     if outbox.size and not closing and below.is_closing():
@@ -345,11 +385,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _note_what_is_left(self) -> None:
         """Tell the application, which may call back, of what could not be encrypted yet."""
-        if self._state is OPEN or self._state is FLUSHING:
+        if self._state in SENDING:
             outbox, marks = self.outbox, self.transport.marks
             marks.grown(outbox.size)
             marks.shrunk(outbox.size)
-            if self._state is FLUSHING and not outbox.size:
+            if (self._state is FLUSHING or self._state is ANSWERING) and not outbox.size:
                 self._say_goodbye()
         self._send_outgoing()
 
@@ -359,45 +399,54 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The transport below is full."""
-        self._below_full = True
+        self.below_full = True
 
     def resume_writing(self) -> None:
         """The transport below has room again."""
-        self._below_full = False
+        self.below_full = False
         self.flush()
 
     # The end.
 
+    def is_ending(self) -> bool:
+        """True once it is too late to write."""
+        return self._state in ENDING
+
+    def is_closing(self) -> bool:
+        """True once the connection is closing or closed, by whomever."""
+        # The transport below may be, and we not know yet.
+        below = self.below
+        return self._state in ENDING or (below is not None and bool(below.is_closing()))
+
     def close(self) -> None:
         """The application wants to end: see `SSLTransport.close`."""
-        if self._state is OPEN:
-            self._begin_ending(Event.CLOSE)
+        if self._state is OPEN or self._state is TOLD:
+            self._begin_ending()
         elif self._state is NEW or self._state is HANDSHAKE:
             self.abort()
 
-    def _begin_ending(self, event: Event) -> None:
-        self._move(event)
-        self.transport.note_closing()
+    def _begin_ending(self) -> None:
+        self._move(Event.CLOSE)
+        self.transport.reading_paused = False
         self._start_shutdown_timer()
         self._resume_below()
-        if not self._peer_done:
+        if self._state is FLUSHING:
             self._discard()
-        if self._below_eof:
+        if self.below_eof:
             self._note_peer_done()  # it hung up without a word, while the application paused
         self.flush()
 
     def _discard(self) -> None:
         """Drop what has come, up to the peer's close_notify."""
-        self._inbox.discard()
-        if self._inbox.failure is not None:
+        self.inbox.discard()
+        if self.inbox.failure is not None:
             self._fail_to_read()
-        elif self._inbox.ended:
+        elif self.inbox.ended:
             self._note_peer_done()
 
     def _say_goodbye(self) -> None:
         """Send our close_notify, and be done if the peer is."""
-        self._move(Event.FLUSHED)
-        if self._inbox.ended or not self._below_eof:
+        if self.inbox.ended or not self.below_eof:
             try:
                 self.ssl_object.unwrap()
             except ssl.SSLWantReadError:
@@ -406,13 +455,17 @@ class TLSProtocol(asyncio.BufferedProtocol):
                 self.fail(exc, "TLS shutdown failed")
                 return
             self._send_outgoing()
-        if self._peer_done:
-            self._note_peer_done()
+        self._move(Event.FLUSHED)
+        self._close_below_if_done()
 
     def _note_peer_done(self) -> None:
-        self._peer_done = True
-        if self._state is CLOSING:
+        """The peer will send no more, and we have begun to end before."""
+        if self._state is FLUSHING or self._state is CLOSING:
             self._move(Event.PEER_DONE)
+            self._close_below_if_done()
+
+    def _close_below_if_done(self) -> None:
+        if self._state is CLOSED:
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
             # The last data and the end may come at once, and who is woken by the data shall have a
             # turn before it is too late to answer.
@@ -449,7 +502,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _fail_to_read(self) -> None:
         # The exception's traceback leads to the inbox: it must not stay there.
-        failure, self._inbox.failure = self._inbox.failure, None
+        failure, self.inbox.failure = self.inbox.failure, None
         assert failure is not None
         self.fail(failure, "TLS connection is broken")
 
@@ -484,7 +537,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._move(Event.BROKEN)
         self._stop_timer()
         self.outbox.clear()
-        self.transport.note_closing()
+        self.transport.reading_paused = False
         if self.below is not None:
             self.below.abort()
 
@@ -496,6 +549,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.outbox.clear()
         failure = self._failure or exc
         transport = self.transport
+        transport.reading_paused = False
         # Those that are above and below refer to us, and the failure to our frames.
         self._failure = self.transport = self.below = None
         self._finish_waiter(
