@@ -24,9 +24,8 @@ from contextvars import Context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
-from miniloop.net import connect
+from miniloop.net.attach import TLSOptions, attach
 from miniloop.net.burst import Burst
-from miniloop.net.connect import TLSOptions
 from miniloop.net.ownership import discard, refuse_owned
 
 __all__ = ["Listener"]
@@ -131,7 +130,7 @@ class Listener:
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
             connection.setblocking(False)
-            connect.attach(
+            attach(
                 self._loop,
                 connection,
                 self._protocol_factory(),
