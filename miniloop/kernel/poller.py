@@ -57,11 +57,6 @@ NOT_READ = ~READ
 NOT_WRITE = ~WRITE
 
 
-# How many sends in a row may pass without the guess that the answer is there: see guess_reply. A
-# server that is wrong every time pays for one futile read in 64.
-MOST_SKIPPED = 63
-
-
 class Waiter(Protocol):
     """What waits once: the part of a future that a poller uses."""
 
@@ -78,13 +73,9 @@ class Watch:
         "fd",
         "file",
         "full",
-        "guesses_skipped",
-        "guesses_to_skip",
-        "guessing",
         "mask",
         "read_waiters",
         "reader",
-        "short_read_drains",
         "socket",
         "unsure",
         "write_waiters",
@@ -103,31 +94,13 @@ class Watch:
         self.drained = False  # nothing to read until the next event
         self.full = False  # no room to write until the next event
         self.unsure = False  # a hang-up, an error or urgent data has been reported
-        self.guessing = False  # `drained` was cleared by a guess, and nobody has read since
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0
-        # True if a read that brings less than asked for has emptied the buffer, as with TCP; the
-        # owner of the socket knows.
-        self.short_read_drains = False
 
-    def guess_reply(self) -> None:
-        """Something was sent: suppose that the answer is there, if that was true lately.
-
-        A client whose server is near mostly finds the answer when it comes to read it; a server
-        that has answered never finds the next request. So each wrong guess lets twice as many
-        chances pass before the next, and a right one begins afresh.
-        """
-        if self.guesses_skipped < self.guesses_to_skip:
-            self.guesses_skipped += 1
-        else:
-            self.drained = False
-            self.guessing = True
-
-    def settle_guess(self, right: bool) -> None:
-        """The read that followed a guess found something, or found nothing."""
-        self.guessing = False
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0 if right else min(2 * self.guesses_to_skip + 1, MOST_SKIPPED)
+    def turned_into(self, kind: type[Watch]) -> Watch:
+        """A watch of another kind for the same descriptor, which nobody waits for."""
+        watch = kind(self.fd)
+        watch.file, watch.mask = self.file, self.mask
+        watch.reader, watch.writer = self.reader, self.writer
+        return watch
 
     def note_drained(self) -> None:
         """A read came back short or empty-handed: wait for the next event before reading again."""
@@ -290,11 +263,16 @@ class Poller:
             return None
         return watch
 
-    def watch_socket(self, sock: socket.socket) -> Watch:
-        """The watch of this very socket, made if need be, for waiting on it."""
+    def watch_socket(self, sock: socket.socket, kind: type[Watch] = Watch) -> Watch:
+        """The watch of this very socket, made if need be, for waiting on it.
+
+        `kind` is a class of watches that note more than the poller needs.
+        """
         watch = self.known(sock)
         if watch is None:
             watch = self._watch_number(sock.fileno())
+            if not isinstance(watch, kind):
+                watch = watch.turned_into(kind)
             watch.socket = weakref.ref(sock, self._forgetter(watch))
             self._apply(watch)
         return watch

@@ -5,10 +5,10 @@ that it may not any more, and try again. Trying first is right when data is usua
 wasted system call (and an exception) when it is not, as for a server that waits for its client's
 next request. So where the poller knows that there is nothing, since the last read came back short
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
-which may have brought an answer already: see `Watch.guess_reply`.
+which may have brought an answer already: see `SocketWatch.guess_reply`.
 
 A call for no bytes at all does not wait, nor does one with arguments that the kernel or Python
-refuse: so it is made even then, unless it is plain that it asks for something.
+refuse. Such a call is always made: only one that surely asks for something is skipped.
 
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
@@ -30,7 +30,7 @@ from miniloop.net import resolver
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
-__all__ = ["Sockets"]
+__all__ = ["SocketWatch", "Sockets"]
 
 T = TypeVar("T")
 
@@ -40,6 +40,43 @@ _PLAIN_BYTES = (bytes, bytearray)
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
 FULL_QUEUE_RETRY = 0.005
+
+# How many sends in a row may pass without the guess that the answer is there: see guess_reply. A
+# server that is wrong every time pays for one futile read in 64.
+MOST_SKIPPED = 63
+
+
+class SocketWatch(Watch):
+    """What is known of a socket that is used by `sock_*` methods, and what is guessed."""
+
+    __slots__ = ("guesses_skipped", "guesses_to_skip", "guessing", "short_read_drains")
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.guessing = False  # `drained` was cleared by a guess, and nobody has read since
+        self.guesses_skipped = 0
+        self.guesses_to_skip = 0
+        # True if a read that brings less than asked for has emptied the buffer: see the trap.
+        self.short_read_drains = False
+
+    def guess_reply(self) -> None:
+        """Something was sent: suppose that the answer is there, if that was true lately.
+
+        A client whose server is near mostly finds the answer when it comes to read it; a server
+        that has answered never finds the next request. So each wrong guess lets twice as many
+        chances pass before the next, and a right one begins afresh.
+        """
+        if self.guesses_skipped < self.guesses_to_skip:
+            self.guesses_skipped += 1
+        else:
+            self.drained = False
+            self.guessing = True
+
+    def settle_guess(self, right: bool) -> None:
+        """The read that followed a guess found something, or found nothing."""
+        self.guessing = False
+        self.guesses_skipped = 0
+        self.guesses_to_skip = 0 if right else min(2 * self.guesses_to_skip + 1, MOST_SKIPPED)
 
 
 class Sockets:
@@ -202,20 +239,21 @@ class Sockets:
             self._poller.forget_waiter(watch, waiter)
             raise
 
-    def _known(self, sock: socket.socket) -> Watch | None:
+    def _known(self, sock: socket.socket) -> SocketWatch | None:
         """What the poller knows of the socket. One that it does not know is checked first."""
-        watch = self._poller.known(sock)
+        # Those of sockets are all made by `_watch`.
+        watch: SocketWatch | None = self._poller.known(sock)  # type: ignore[assignment]
         if watch is None:
             refuse_ssl_socket(sock)
             if self._loop.get_debug() and sock.gettimeout() != 0:
                 raise ValueError("the socket must be non-blocking")
         return watch
 
-    def _watch(self, sock: socket.socket) -> Watch:
+    def _watch(self, sock: socket.socket) -> SocketWatch:
         """Know the socket from now on. Raises RuntimeError if it belongs to a transport."""
         fd = sock.fileno()
         refuse_owned(self._loop, fd, fd)
-        watch = self._poller.watch_socket(sock)
+        watch: SocketWatch = self._poller.watch_socket(sock, SocketWatch)  # type: ignore[assignment]
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)
         return watch
