@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
             files = check_files(urls_of(options), options.output, options.summary)
             _allow_sockets(options.concurrency)
+            form = format_for(files.output, options.format)
+            files.check_form(form)
             state = _state(options, files)
             journal = None if state is None else stack.enter_context(state)
             own_name = options.output is None and (journal is None or not journal.written)

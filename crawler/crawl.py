@@ -33,7 +33,7 @@ from .output import FORMATS, Format, Output
 from .page import DEFAULT_KINDS
 from .summary import Summary
 
-__all__ = ["Manners", "Observer", "UnexpectedError", "crawl"]
+__all__ = ["Manners", "Observer", "Queue", "UnexpectedError", "Watcher", "crawl"]
 
 # Statuses of a server that has too much to do.
 BUSY = frozenset({429, 503})
@@ -50,6 +50,31 @@ class Observer(Protocol):
 
     def malformed(self, line: Malformed) -> None:
         """A line of the list is no URL."""
+
+
+class Queue(Protocol):
+    """How much there is to do."""
+
+    @property
+    def waiting(self) -> int:
+        """How many URLs are known to wait."""
+
+    @property
+    def in_work(self) -> int:
+        """How many are being fetched."""
+
+
+class Watcher(Protocol):
+    """Who is to know what came of each URL (the live view, the report)."""
+
+    records: bool
+    """Whether it asks visits for their record."""
+
+    def begins(self, queue: Queue, summary: Summary) -> None:
+        """The crawl begins; both change while it goes on."""
+
+    def over(self, visit: Visit, depth: int) -> None:
+        """A URL is done with, one way or the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,7 @@ async def crawl(
     form: Format = FORMATS["tsv"],
     journal: Journal | None = None,
     summary: Summary | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> Summary:
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
@@ -91,7 +117,8 @@ async def crawl(
     ``concurrency`` is the number of pages in work at a time, ``kinds`` what is taken for a link
     (:data:`crawler.page.KINDS`), ``scope`` which links are followed (none, by default). ``guard``
     is told the hosts that the user named; its ``permit`` is the client's. With a ``journal`` the
-    crawl goes on where an earlier one with that journal ended.
+    crawl goes on where an earlier one with that journal ended. The ``watchers`` are told of each
+    URL that is done with.
 
     To stop early, cancel the call: the pages in work are given up, all that was found until then is
     written, and ``summary``, which counts as the crawl goes on, agrees with the file.
@@ -103,7 +130,8 @@ async def crawl(
     manners = manners or Manners()
     robots = Robots(client, manners.robots or "crawler")
     obeys = manners.robots is not None
-    fetcher = Fetcher(client, kinds, records=form.records)
+    records = form.records or any(watcher.records for watcher in watchers)
+    fetcher = Fetcher(client, kinds, records=records, timed=bool(watchers))
 
     def malformed(line: Malformed) -> None:
         summary.malformed += 1
@@ -154,6 +182,8 @@ async def crawl(
                 summary.links += len(links)
                 summary.received += response.wire_bytes
                 observer.page(job, response, len(links))
+            for watcher in watchers:
+                watcher.over(visit, frontier.depth(job))
             if form.records:
                 await output.put(form.write(visit.record(frontier.depth(job))))
             else:
@@ -171,9 +201,11 @@ async def crawl(
                 journal=journal,
                 on_named=None if guard is None else lambda url: guard.trust(url.server_name),
             ) as frontier,
-            Output(found, append=append, header=form.header, journal=journal) as output,
+            Output(found, append=append, form=form, journal=journal) as output,
             asyncio.TaskGroup() as workers,
         ):
+            for watcher in watchers:
+                watcher.begins(frontier, summary)
             for _ in range(concurrency):
                 workers.create_task(work())
     finally:

@@ -22,7 +22,7 @@ from .http.mime import content_type, is_html, is_xhtml, may_be_html
 from .http.redirects import MAX_REDIRECTS, STATUSES, destination
 from .http.trace import STEPS
 from .http.url import reference_in
-from .output import Record
+from .output import Exchange, Record
 from .page import PageLinks, Turns, link_steps
 
 
@@ -44,8 +44,8 @@ class Visit:
     """A URL in work: what came of it so far."""
 
     __slots__ = (
-        "codec", "error", "flags", "job", "links", "reply", "response", "seconds", "there",
-        "timings", "url", )  # fmt: skip
+        "_record", "codec", "error", "exchanges", "flags", "job", "links", "reply", "response",
+        "seconds", "there", "timings", "url", )  # fmt: skip
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -59,17 +59,23 @@ class Visit:
         self.there: URL | None = None
         self.seconds = 0.0
         self.timings: dict[str, float] = {}
+        self.exchanges: list[Exchange] = []
+        self._record: Record | None = None
 
     def record(self, depth: int) -> Record:
-        """All there is to say about it."""
-        record = Record(
+        """All there is to say about it; call it when it is over."""
+        if self._record is not None:
+            return self._record
+        self._record = record = Record(
             self.job.source,
             depth,
+            round(time.time() - self.seconds, 3),
             final_url=(self.there or self.url).href,
             charset=self.codec,
             seconds=round(self.seconds, 6),
             timings={name: round(seconds, 6) for name, seconds in self.timings.items()},
             links=self.links,
+            exchanges=self.exchanges,
         )
         if self.reply is not None:
             self._add_reply(record, self.reply)
@@ -93,26 +99,36 @@ class Visit:
 class Fetcher:
     """Fetches pages and finds their links, of these ``kinds``.
 
-    ``records`` says whether all there is to know is to be kept, or the links alone.
+    ``records`` says whether all there is to know is to be kept, or the links alone; ``timed``
+    whether at least the time that each takes.
     """
 
-    def __init__(self, client: Client, kinds: frozenset[str], *, records: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        kinds: frozenset[str],
+        *,
+        records: bool = False,
+        timed: bool = False,
+    ) -> None:
         self._client = client
         self._kinds = kinds
         self._records = records
+        self._timed = timed or records
         self._turns = Turns()
 
     async def fetch(self, visit: Visit) -> None:
         """Do it; every failure is an HTTPError, so that it stops this URL alone."""
-        if not self._records:
+        if not self._timed:
             await self._fetch(visit)
             return
         started = time.perf_counter()
-        _timings.set(visit.timings)
+        token = _visit.set(visit)
         try:
             await self._fetch(visit)
         finally:
             visit.seconds = time.perf_counter() - started
+            _visit.reset(token)
 
     async def _fetch(self, visit: Visit) -> None:
         job = visit.job
@@ -187,8 +203,8 @@ class _Look:
         want_html(url, reply)
 
 
-# The durations of the page that this task is at.
-_timings: contextvars.ContextVar[dict[str, float]] = contextvars.ContextVar("timings")
+# The page that this task is at.
+_visit: contextvars.ContextVar[Visit | None] = contextvars.ContextVar("visit", default=None)
 
 
 # The step that an event ends; others are not looked at.
@@ -198,5 +214,11 @@ _ENDS = {f"{name}.{how}": name for name in STEPS for how in ("complete", "failed
 def keep_timings(event: str, info: Mapping[str, Any]) -> None:
     """A trace for the client: adds up, for each page, how long its steps took."""
     name = _ENDS.get(event)
-    if name is not None and (timings := _timings.get(None)) is not None:
-        timings[name] = timings.get(name, 0.0) + info["seconds"]
+    if name is not None and (visit := _visit.get()) is not None:
+        visit.timings[name] = visit.timings.get(name, 0.0) + info["seconds"]
+
+
+def current_exchanges() -> list[Exchange] | None:
+    """The exchanges of the page that this task is at; None if it is at none."""
+    visit = _visit.get()
+    return None if visit is None else visit.exchanges

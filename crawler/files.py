@@ -11,6 +11,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from .output import FORMATS, Format
+
 _STANDARD_INPUT = Path("/dev/stdin")
 # Names of standard output. To open one anew would start at the beginning of a file that the shell
 # has opened for appending, so the descriptor itself is used.
@@ -40,6 +42,16 @@ class Files:
         if not isinstance(self.urls, Path):
             return "the command line"
         return "-" if self.urls == _STANDARD_INPUT else str(self.urls)
+
+    def check_form(self, form: Format) -> None:
+        """Raise OSError if that format cannot be written there."""
+        if not form.only_files:
+            return
+        if isinstance(self.found, int) or (self.found.exists() and not self.found.is_file()):
+            raise OSError(
+                f"{form.name} must be written to a file, not to {self.output}; formats for pipes"
+                f" are {', '.join(name for name, each in FORMATS.items() if not each.only_files)}"
+            )
 
     def write_summary(self, text: str) -> None:
         """Write the summary, if it is wanted in a file."""

@@ -13,6 +13,7 @@ from .frontier import PER_HOST, Guard, Scope
 from .http import Client, Limits, Retry, tls_context
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
+from .taping import Taped, keep_exchanges
 
 EXAMPLES = """\
 examples:
@@ -36,6 +37,11 @@ def make_client(
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
         retry = Retry(times=options.retries, statuses=frozenset({502, 504}))
+    trace = None
+    if form.exchanges:
+        trace = keep_exchanges
+    elif form.records:
+        trace = keep_timings
     return Client(
         limits=_limits(options),
         tls=tls,
@@ -47,7 +53,8 @@ def make_client(
         # A crawl carries no secrets, and sites do send people back to http.
         downgrade=True,
         permit=None if options.allow_private else guard.permit,
-        trace=keep_timings if form.records else None,
+        trace=trace,
+        around=Taped if form.exchanges else None,
     )
 
 
@@ -164,8 +171,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         choices=FORMATS,
-        help="tsv: source_url<TAB>parsed_url lines; jsonl, csv: a record of each URL"
-        " (default: what the ending of the output says, else tsv)",
+        help="tsv: source_url<TAB>parsed_url lines; jsonl, csv, sqlite: a record of each URL;"
+        " warc: the requests and replies (default: what the ending of the output says, else tsv)",
     )
     group.add_argument(
         "--append", action="store_true", help="add to the output instead of replacing it"

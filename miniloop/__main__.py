@@ -8,9 +8,10 @@ own `sys.argv`, and its exit code and tracebacks are its own. `miniloop.swap` sa
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import miniloop
 from miniloop.swap import program, report, settings, take_over
@@ -24,6 +25,9 @@ usage: python -m miniloop [option ...] script.py [argument ...]
 Run an asyncio program, unchanged, on miniloop: a script, a module, a piece of code, or what comes
 from standard input. Processes that it starts run on miniloop as well.
 
+  --deadlock     raise EverybodyWaits, with who waits for whom, instead of sleeping for ever
+  --dump-signal NAME
+                 on this signal (USR1, say), write who waits for whom to standard error
   --strict       to ask for another loop by its name, such as uvloop, is an error
   -v, --verbose  tell at exit which loops ran, in which process
   --debug        run the loop in asyncio's debug mode
@@ -37,16 +41,23 @@ Options of the interpreter itself, such as -X and -W, stand before -m miniloop.
 def main(arguments: list[str]) -> None:
     """Run what the arguments name. Raises SystemExit(2) for bad usage."""
     rest = list(arguments)
-    strict = verbose = False
+    asked: dict[str, Any] = {}  # of the settings
+    verbose = False
     while rest and rest[0].startswith("-") and rest[0] != "-":
         option = rest.pop(0)
         if option == "--debug":
             # asyncio and everything below it read this when a loop is made.
             os.environ["PYTHONASYNCIODEBUG"] = "1"
         elif option == "--strict":
-            strict = True
+            asked["strict"] = True
         elif option in ("-v", "--verbose"):
             verbose = True
+        elif option == "--deadlock":
+            asked["deadlock"] = True
+        elif option.partition("=")[0] == "--dump-signal":
+            asked["dump_signal"] = _signal(option.partition("=")[2] or "".join(rest[:1]))
+            if "=" not in option:
+                del rest[:1]
         elif option in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return
@@ -60,7 +71,7 @@ def main(arguments: list[str]) -> None:
                 rest.insert(0, option[2:])
             if not rest:
                 _refuse("-m wants the name of a module" if option == "-m" else "-c wants code")
-            _take_over(strict, verbose)
+            _take_over(asked, verbose)
             if option[:2] == "-m":
                 program.run_module(rest)
             else:
@@ -73,22 +84,36 @@ def main(arguments: list[str]) -> None:
     if not rest:
         _refuse("nothing to run")
     if rest[0] == "-":
-        _take_over(strict, verbose)
+        _take_over(asked, verbose)
         program.run_standard_input(rest[1:])
         return
     if not os.path.exists(rest[0]):
         _refuse(f"can't open file {rest[0]!r}: no such file")
-    _take_over(strict, verbose)
+    _take_over(asked, verbose)
     program.run_script(rest)
 
 
-def _take_over(strict: bool, verbose: bool) -> None:
+def _take_over(asked: dict[str, Any], verbose: bool) -> None:
     wanted = settings.in_force()  # by whoever started this program, if that runs under us too
-    if strict:
-        wanted = replace(wanted, strict=True)
+    wanted = replace(wanted, **asked)
     if verbose:
         wanted = replace(wanted, report=report.new_file(), main=os.getpid())
     take_over(wanted)
+
+
+def _signal(name: str) -> int:
+    """The number of the signal called `USR1`, `SIGUSR1` or `10`, if a program can catch it."""
+    try:
+        if name.isdecimal():
+            number = signal.Signals(int(name))
+        else:
+            full = name.upper()
+            number = signal.Signals[full if full.startswith("SIG") else f"SIG{full}"]
+    except (KeyError, ValueError):
+        _refuse(f"--dump-signal wants a signal, such as USR1, got {name!r}")
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        _refuse(f"--dump-signal: no program can catch {number.name}")
+    return number
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -21,15 +21,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import Context
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
 from miniloop.kernel import debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.contract import Network
-from miniloop.kernel.eager import eager_task_factory, new_eager_task
+from miniloop.kernel.eager import eager_task_factory
 from miniloop.kernel.future import new_future
 from miniloop.kernel.handle import Handle, new_handle, new_timer
+from miniloop.kernel.joints import Joints
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
@@ -71,6 +72,10 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     # Seconds; in debug mode, what takes longer than this is logged.
     slow_callback_duration = 0.1
 
+    # Called with each new loop of this process, as soon as it is complete: for observers of loops
+    # that a program makes by itself.
+    when_made: ClassVar[list[Callable[[EventLoop], object]]] = []
+
     def __init__(
         self,
         *,
@@ -99,6 +104,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             raise
         # Which transport owns a file descriptor, so that users are kept off it.
         self.transports: dict[int, weakref.ref[Any]] = {}
+        for look in EventLoop.when_made:
+            look(self)
 
     @classmethod
     def new_event_loop(cls) -> EventLoop:
@@ -266,7 +273,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """What makes our own tasks, in this mode."""
         if self._debug:
             return debug.new_debug_eager_task if eager else debug.new_debug_task
-        return new_eager_task if eager else new_task
+        return self.make_eager_task if eager else new_task
 
     # Exceptions: kernel/report.py.
 
@@ -297,14 +304,19 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """Switch debug mode on or off, for what is made from now on."""
         self._debug = bool(enabled)
-        self._choose_makers()
-        enqueue = self._ready.append
-        if self._debug:
-            enqueue = debug.checked_enqueue(self, enqueue)
-        if not self._closed:
-            self.enqueue = enqueue
+        if self._closed:
+            self._choose_makers()
+        else:
+            self.use_joints(self._join())
         if self.is_running():
             self.call_soon_threadsafe(self._origins.switch, self._debug)
+
+    def use_joints(self, joints: Joints) -> None:
+        """Put the joints to use. In debug mode who enqueues is checked before an observer sees."""
+        super().use_joints(joints)
+        if self._debug:
+            self.enqueue = debug.checked_enqueue(self, joints.append)
+        self._choose_makers()
 
     # Threads: system/executor.py.
 
@@ -314,6 +326,14 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Call `func(*args)` in a thread (or whatever the executor has)."""
         self._check_closed()
         return self._executor.run(executor, func, *args)
+
+    @property
+    def calls_in_threads(self) -> int:
+        """How many calls executors have that the loop will hear of: begun, or waiting for a thread.
+
+        As long as there are any, a loop that sleeps without a timer may still be woken.
+        """
+        return 0 if self._closed else len(self._executor.at_work)
 
     def set_default_executor(self, executor: Any) -> None:
         """Use this ThreadPoolExecutor when none is named."""

@@ -29,9 +29,10 @@ BELOW: dict[str, set[str]] = {
     "system": {"kernel"},
     "loop": {"kernel", "net", "system"},
     "policy": {"kernel", "net", "system", "loop"},
-    "swap": {"kernel", "loop"},
+    "study": {"kernel", "net", "system", "loop"},
+    "swap": {"kernel", "loop", "study"},
     "__init__": {"kernel", "net", "system", "loop", "policy"},
-    "__main__": {"kernel", "net", "system", "loop", "policy", "swap", "__init__"},
+    "__main__": {"kernel", "net", "system", "loop", "policy", "study", "swap", "__init__"},
 }
 
 # The modules of asyncio which do not know what loop they run on. `trsock` is what a transport shows
@@ -92,7 +93,7 @@ CRAWLER_ROOMS: dict[str, set[str]] = {
     "http": {"markup"},
     "page": {"markup", "http"},
     "frontier": {"http"},
-    "output": {"frontier"},
+    "output": {"http", "frontier"},
 }
 
 # What the standard library has on a Python newer than this one may be.

@@ -94,6 +94,11 @@ class Frontier:
         """How many URLs are known to wait."""
         return self._order.waiting
 
+    @property
+    def in_work(self) -> int:
+        """How many URLs are being fetched."""
+        return self._order.running
+
     def depth(self, job: Job) -> int:
         """How many links a page is from the list, as far as is known."""
         return 0 if self._known is None else self._known.depth(job.key)

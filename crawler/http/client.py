@@ -17,7 +17,7 @@ asyncio loop.
 
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
@@ -31,6 +31,7 @@ from .request import Request
 from .response import Response, StreamedResponse
 from .retry import Retry
 from .sending import Sender
+from .stream import Stream
 from .trace import Trace
 from .url import URL
 
@@ -51,6 +52,8 @@ class Client:
     repeated when it fails; by default nothing is, except on a kept connection that turns out to be
     dead. ``downgrade`` lets redirects lead from https to http. ``permit`` is asked about each
     address, see :mod:`crawler.http.dial`. ``trace`` is described in :mod:`crawler.http.trace`.
+    ``around`` is called with each new stream, and whether it goes straight to the server; what it
+    returns is used instead, to watch the bytes that go through.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Client:
         downgrade: bool = False,
         permit: Permit | None = None,
         trace: Trace | None = None,
+        around: Callable[[Stream, bool], Stream] | None = None,
     ) -> None:
         own = fields_of(headers)
         names = {name.lower() for name, _ in own}
@@ -90,6 +94,7 @@ class Client:
             retry=retry,
             permit=permit,
             trace=trace,
+            around=around,
         )
         self.pool = self._sender.pool
 

@@ -168,6 +168,7 @@ class Connection:
             inflate = inflater(url, reply.headers, max_body)
             reply.body = body if inflate is None else decoded_whole(url, inflate, body, reply)
         reply.wire_bytes = len(body)
+        reply.complete = True
         self.reusable = True
         return True
 
@@ -178,7 +179,7 @@ class Connection:
         """
         self._clock.busy = True
         try:
-            with span(self._trace, "receive_body", url=url.href):
+            with span(self._trace, "receive_body", url=url.href, reply=reply):
                 if self.finish_at_once(url, reply, max_body):
                     return
                 if reply.refusal is None:
@@ -204,6 +205,7 @@ class Connection:
         if piece is not None:
             reply.wire_bytes += len(piece)
             return piece
+        reply.complete = True
         if reply.endless and self._stream.truncated:
             reply.flag(NO_FAREWELL)
         # Bytes after the end of the reply were not asked for: whatever they are, they must not be

@@ -41,8 +41,9 @@ class Opener:
 
     def learn(self, url: URL, stream: Stream) -> None:
         """Keep the session of a stream that has had a reply, so that the next may resume it."""
-        if isinstance(stream, TLSStream):
-            self._sessions.keep(url.origin, stream.session)
+        session = getattr(stream, "session", None)  # of a TLSStream, or of what is around one
+        if session is not None:
+            self._sessions.keep(url.origin, session)
 
     async def open(self, url: URL, proxy: Proxy | None, limits: Limits, deadline: float) -> Stream:
         """A stream to the server of ``url``, or to the proxy that passes plain requests on."""

@@ -20,12 +20,13 @@ class Reply:
 
     ``headers`` is a mapping with lower-case names, see :class:`crawler.http.headers.Headers`.
     ``length`` is what the head says of the body in bytes, None if it does not. ``refusal`` is the
-    error with which the caller's ``inspect`` turned it down. ``flags`` name what was odd and did
-    no harm.
+    error with which the caller's ``inspect`` turned it down. ``complete`` says that the body was
+    read to its end. ``flags`` name what was odd and did no harm.
     """
 
     __slots__ = (
         "body",
+        "complete",
         "endless",
         "flags",
         "headers",
@@ -46,6 +47,7 @@ class Reply:
         self.headers = headers
         self.body = b""
         self.wire_bytes = 0
+        self.complete = False
         self.refusal: HTTPError | None = None
         self.flags: tuple[str, ...] = ()
         self.length: int | None = None

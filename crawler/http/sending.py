@@ -5,6 +5,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .auth import Auth
@@ -29,6 +30,7 @@ from .redirects import Trail
 from .reply import Reply
 from .request import Fields, Request, RequestTemplate
 from .retry import Budgets, Retry
+from .stream import Stream
 from .tls import tls_context
 from .trace import Trace, span
 from .url import URL
@@ -52,6 +54,7 @@ class Sender:
         retry: Retry | None,
         permit: Permit | None,
         trace: Trace | None,
+        around: Callable[[Stream, bool], Stream] | None,
     ) -> None:
         self.limits = limits
         self._cookies = cookies
@@ -61,6 +64,7 @@ class Sender:
         # Whether there is nothing that depends on the URL to be added to a request.
         self.bare = auth is None and cookies is None and not proxies
         self._trace = trace
+        self._around = around
         self._opener = Opener(lambda: tls or tls_context(), trace, permit)
         self.pool = Pool(
             lambda url: RequestTemplate(url, headers),
@@ -169,7 +173,10 @@ class Sender:
         try:
             while True:
                 if connection is None:
-                    stream = await self._opener.open(url, self._proxies.of(url), limits, deadline)
+                    proxy = self._proxies.of(url)
+                    stream = await self._opener.open(url, proxy, limits, deadline)
+                    if self._around is not None:
+                        stream = self._around(stream, proxy is None)
                     connection = Connection(
                         stream, origin.template, read_limit=limits.read, trace=self._trace
                     )

@@ -24,7 +24,13 @@ class Stream(Protocol):
     length of its own may then have been cut off by a third party (RFC 9112, section 9.8).
     """
 
-    truncated: bool
+    @property
+    def truncated(self) -> bool:
+        """Whether the end was one without a farewell."""
+
+    @property
+    def peer(self) -> str:
+        """The address of who is at the other end."""
 
     def recv(self) -> Coroutine[Any, Any, bytes]:
         """The next bytes, or ``b""`` when the other side has closed."""
@@ -55,6 +61,11 @@ class PlainStream:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self.truncated = False
+
+    @property
+    def peer(self) -> str:
+        """The address of who is at the other end."""
+        return _peer_of(self._sock)
 
     def recv(self) -> Coroutine[Any, Any, bytes]:
         """Read; see :class:`Stream`."""
@@ -115,6 +126,11 @@ class TLSStream:
             self._incoming, self._outgoing, server_hostname=server_name, session=session
         )
         self.truncated = False
+
+    @property
+    def peer(self) -> str:
+        """The address of who is at the other end."""
+        return _peer_of(self._sock)
 
     async def handshake(self) -> None:
         """Agree on keys and verify the certificate; raises ``ssl.SSLError`` or ``OSError``."""
@@ -230,6 +246,14 @@ def _looking_at(sock: socket.socket) -> Callable[[], bool]:
         poll.register(sock, select.POLLIN)
         return lambda: bool(poll.poll(0))
     return lambda: bool(select.select((sock,), (), (), 0)[0])
+
+
+def _peer_of(sock: socket.socket) -> str:
+    try:
+        address: str = sock.getpeername()[0]
+    except OSError:  # it has gone
+        return ""
+    return address
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -11,7 +11,7 @@ took; that of a failure holds the exception as ``error`` as well. The steps are
     start_tls        the TLS handshake                                   server_name
     send_request     write the request                                   url
     receive_head     read up to the end of the reply's headers           url
-    receive_body     read the rest of the reply                          url
+    receive_body     read the rest of the reply                          url, reply
     redirect         see where a redirect leads                          url, status
     retry            wait before a request is sent once more             url, attempt, reason, wait
 

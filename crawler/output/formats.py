@@ -1,33 +1,40 @@
-"""How a record is written down: as lines of links, as JSON, as a row of a table.
+"""How a record is written down: as lines of links, as JSON, as a row of a table, as an archive.
 
-A format is a header for the file and a function from a record to bytes that end a line.
+A format is a target (:mod:`.target`) and a function from a record to what that target writes.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from .file import HEADER
-from .records import Record
+from .file import File
+from .records import FIELDS, Block, Record
+from .target import Target
 
-# The names of a record's fields, in the order in which they are written.
-FIELDS = tuple(Record.__dataclass_fields__)
+HEADER = "source_url\tparsed_url\n"
+
 _values = attrgetter(*FIELDS)
 # Made once: to make one takes longer than to write a record with it.
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 class Format(NamedTuple):
-    """``records`` says whether it needs more than the links of the pages that were fetched."""
+    """``records`` says whether it needs more than the links of the pages that were fetched.
+
+    ``exchanges`` says whether it needs the bytes of requests and replies as well, ``only_files``
+    whether it cannot be written to a pipe.
+    """
 
     name: str
-    header: str
-    write: Callable[[Record], bytes]
-    records: bool
+    target: Callable[[Path | int], Target]
+    write: Callable[[Record], Sized]
+    records: bool = True
+    exchanges: bool = False
+    only_files: bool = False
 
 
 def _links(record: Record) -> bytes:
@@ -61,14 +68,42 @@ def _cell(value: object) -> object:
     return value
 
 
+def _lines_below(header: str) -> Callable[[Path | int], Target]:
+    return lambda path: File(path, header.encode())
+
+
+def _database(path: Path | int) -> Target:
+    from .database import Database  # each of these two is of use to few crawls
+
+    return Database(path)
+
+
+def _archive(path: Path | int) -> Target:
+    from .warc import Archive
+
+    return Archive(path)
+
+
 FORMATS = {
-    "tsv": Format("tsv", HEADER, _links, records=False),
-    "jsonl": Format("jsonl", "", _json_line, records=True),
-    "csv": Format("csv", ",".join(FIELDS) + "\r\n", _csv_row, records=True),
+    "tsv": Format("tsv", _lines_below(HEADER), _links, records=False),
+    "jsonl": Format("jsonl", File, _json_line),
+    "csv": Format("csv", _lines_below(",".join(FIELDS) + "\r\n"), _csv_row),
+    "sqlite": Format("sqlite", _database, Block, only_files=True),
+    "warc": Format("warc", _archive, Block, exchanges=True),
 }
-_BY_ENDING = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv"}
+_BY_ENDING = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".db": "sqlite",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".warc": "warc",
+}
 
 
 def format_for(path: Path, name: str | None = None) -> Format:
     """The format of that name, or else the one that the ending of the path asks for."""
-    return FORMATS[name or _BY_ENDING.get(path.suffix.lower(), "tsv")]
+    ending = path.name.lower().removesuffix(".gz")
+    return FORMATS[name or _BY_ENDING.get(Path(ending).suffix, "tsv")]

@@ -4,8 +4,14 @@ A part is handed what it needs and does not import who made it: a handle knows i
 the `Scheduler`. What it may ask there is written here. What is not written here is private to the
 file that has it. mypy checks both sides; at run time nothing is checked and nothing is paid.
 
-The leaves of the kernel (`poller`, `timers`, `wakeup`) stand below this file: they are given no
-loop. Everything else that is given one stands above.
+The leaves of the kernel (`poller`, `timers`, `wakeup`, `joints`) stand below this file: they are
+given no loop. Everything else that is given one stands above.
+
+What may be exchanged is a *joint*: the poller, the clock and the ready queue are given to a new
+loop, the timer queue is `loop.timers`, `use_makers` says who makes handles, futures and tasks. To
+look on, or to choose another order, there is `observe`, which takes an `Observer`: see `joints`,
+where each place at which it can stand has its name. It stays in whatever `set_debug` and
+`set_task_factory` exchange.
 
 The trap: a method that the kernel or `net` calls although only `EventLoop` has it is a call that
 goes up, which no import shows. Each is named here, under "calls up". Take from those lists what you
@@ -23,11 +29,21 @@ from traceback import StackSummary
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 from weakref import ref
 
+from miniloop.kernel.joints import Joints, Observer
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.timers import TimerQueue
 from miniloop.kernel.wakeup import Wakeup
 
-__all__ = ["CompleteLoop", "Entry", "Loop", "Network", "ReportedFuture", "ReportedTask"]
+__all__ = [
+    "CompleteLoop",
+    "Entry",
+    "Joints",
+    "Loop",
+    "Network",
+    "Observer",
+    "ReportedFuture",
+    "ReportedTask",
+]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -57,6 +73,10 @@ class Loop(Protocol):
 
     # Scheduling.
     enqueue: Callable[[Any], object]  # the way into `_ready`, for the loop's own thread
+    hand_over: Callable[[Any], object]  # the same for every thread; it wakes nobody
+
+    def observe(self, observer: Observer) -> None: ...
+    def unobserve(self, observer: Observer) -> None: ...
 
     @property
     def make_handle(self) -> Callable[..., Entry]: ...
@@ -103,6 +123,10 @@ class Loop(Protocol):
 
 class CompleteLoop(Loop, Protocol):
     """The `EventLoop`, as those parts see it to which the scheduler alone would not do."""
+
+    # For those who ask whether the loop can be woken at all.
+    @property
+    def calls_in_threads(self) -> int: ...
 
     # Calls up, of the kernel.
     own_clock: Callable[[], float]  # to go back to, when one that was set is deleted

@@ -35,7 +35,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 
-__all__ = ["current_tasks", "task_set"]
+__all__ = ["current_tasks", "loops", "task_set"]
 
 # The current task.
 
@@ -102,3 +102,10 @@ def _forget(reference: weakref.ref[Loop]) -> None:
 def _change_tables(kind: type[weakref.WeakSet[Any]]) -> None:
     for table in _tables:
         table.__class__ = kind
+
+
+def loops() -> list[Any]:
+    """The loops of ours that there are, closed ones too."""
+    with _lock:
+        found = [reference() for reference in _loops]
+    return [loop for loop in found if loop is not None]

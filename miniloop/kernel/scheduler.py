@@ -47,6 +47,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from miniloop.kernel.clock import monotonic
+from miniloop.kernel.eager import new_eager_task
 from miniloop.kernel.future import Future, new_future
 from miniloop.kernel.handle import (
     Handle,
@@ -57,6 +58,7 @@ from miniloop.kernel.handle import (
     passes_on,
     repeatable,
 )
+from miniloop.kernel.joints import Joints, Observer, plain_joints
 from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
@@ -105,15 +107,19 @@ class Scheduler(_Base):
         "__weakref__",
         "_clock",
         "_closed",
+        "_observers",
         "_outlook",
         "_ready",
+        "_rejoining",
         "_resolution",
         "_stopping",
         "_thread_id",
         "asleep",
         "enqueue",
+        "hand_over",
         "handle_type",
         "horizon",
+        "make_eager_task",
         "make_future",
         "make_handle",
         "make_shared_handle",
@@ -136,6 +142,10 @@ class Scheduler(_Base):
     ) -> None:
         self._ready: deque[Any] = deque() if ready is None else ready
         self.enqueue: Callable[[Any], object] = self._ready.append
+        self.hand_over: Callable[[Any], object] = self._ready.append
+        self.make_eager_task: Callable[..., Task[Any]] = new_eager_task
+        self._observers: tuple[Observer, ...] = ()
+        self._rejoining = False  # the turns are to end and begin again with other parts
         self.timers = TimerQueue()
         # Every one that is not done: nobody else holds them.
         self.tasks: MutableSet[Task[Any]] = task_set(self)
@@ -218,6 +228,42 @@ class Scheduler(_Base):
         self._outlook = VISIT_INTERVAL if clock is monotonic else inf
         self.horizon = max(self.horizon, self._outlook)
 
+    def observe(self, observer: Observer) -> None:
+        """Put an observer in, round those that are in: see `joints`. Also while the loop runs.
+
+        Raises RuntimeError if the loop is closed.
+        """
+        self._check_closed()
+        self._observers = (*self._observers, observer)
+        self._rejoin()
+
+    def unobserve(self, observer: Observer) -> None:
+        """Take an observer out again. Raises ValueError if it is not in."""
+        kept = list(self._observers)
+        kept.remove(observer)
+        self._observers = tuple(kept)
+        self._rejoin()
+
+    def _rejoin(self) -> None:
+        """Have what is called from now on be what the observers want."""
+        if not self._closed:
+            self.use_joints(self._join())
+        if self.is_running() and not self._stopping:
+            self._rejoining = self._stopping = True
+
+    def use_joints(self, joints: Joints) -> None:
+        """Use those that are not asked for by `run_turns`."""
+        self.enqueue = joints.append
+        self.hand_over = joints.hand_over
+        self.make_eager_task = joints.make_eager_task
+
+    def _join(self) -> Joints:
+        poller = self.poller
+        joints = plain_joints(self._ready, poller.wait, poller.deliver, new_eager_task)
+        for observer in self._observers:
+            joints = observer.join(joints)
+        return joints
+
     # Scheduling.
 
     def call_soon(
@@ -248,7 +294,7 @@ class Scheduler(_Base):
         handle = self.make_shared_handle(
             callback, args, self, copy_context() if context is None else context
         )
-        self._ready.append(handle)  # not by `enqueue`, which belongs to the loop's thread
+        self.hand_over(handle)  # not `enqueue`, which belongs to the loop's thread
         if self.asleep:
             self.asleep = False  # one wake-up is enough for everybody
             if not self.wakeup.wake():
@@ -386,15 +432,20 @@ class Scheduler(_Base):
         would cost an idle turn a fifth of its time.
         """
         ready = self._ready
+        joints = self._join()
+        wait = joints.wait
+        deliver = joints.deliver
+        begin_turn = joints.begin_turn
         # Takes from the queue without a call, after which Ctrl-C could strike, so that an entry
         # that was taken is in `entry` and nowhere else. It also makes short turns shorter.
-        taken = map(type(ready).popleft, repeat(ready))
+        queue = repeat(ready)
+        taken = map(
+            joints.take,
+            queue if joints.before_taking is None else map(joints.before_taking, queue),
+        )
         entry = None
         timers = self.timers
         entries = timers.entries
-        poller = self.poller
-        wait = poller.wait
-        deliver = poller.deliver
         enqueue = self.enqueue
         resolution = self._resolution
         turns = range(MOST_TURNS)
@@ -426,7 +477,7 @@ class Scheduler(_Base):
                     if entries and not entries[0][0] > self.horizon:
                         timers.pop_due(self._clock() + resolution, enqueue)
                     # 4. Run.
-                    count = len(ready)
+                    count = begin_turn(ready)
                     if count > MANY:
                         for entry in islice(taken, count):
                             entry._run()
@@ -456,15 +507,21 @@ class Scheduler(_Base):
             self._thread_id = threading.get_ident()
             events._set_running_loop(self)
             self.run_turns()
+            while self._rejoining:
+                self._rejoining = self._stopping = False
+                self.run_turns()
         finally:
             self.asleep = False
-            self._stopping = False
+            self._rejoining = self._stopping = False
+            for observer in self._observers:
+                observer.run_ended()
             self._thread_id = None
             events._set_running_loop(None)  # none ran before: see `_check_can_run`
 
     def stop(self) -> None:
         """Stop `run_forever` at the end of this turn, or of its first one if it is not running."""
         self._stopping = True
+        self._rejoining = False
 
     def is_running(self) -> bool:
         """True while `run_forever` is on some thread's stack."""
@@ -484,7 +541,7 @@ class Scheduler(_Base):
         if self._closed:
             return
         self._closed = True
-        self.enqueue = _refuse
+        self.enqueue = self.hand_over = _refuse
         self._ready.clear()
         self.timers.clear()
         self.tasks = OutlivingTasks(self.tasks)  # there is nothing left to hold them for

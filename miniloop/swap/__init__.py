@@ -10,6 +10,7 @@ Nothing here is loaded by `import miniloop`; a program must be started by `pytho
   `sitecustomize` there, and do the same.
 * `settings.py`: what the user asked for, and how children learn of it.
 * `report.py`: `-v`, which loops ran.
+* `watching.py`: `--deadlock` and `--dump-signal`, what is put into each loop.
 * `program.py`: runs a script, a module or a piece of code as `python` does.
 
 Three kinds of children. A forked one has everything from its parent. A spawned one, and any other

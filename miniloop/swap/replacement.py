@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from miniloop.swap import foreign, names, report
+from miniloop.swap import foreign, names, report, watching
 
 __all__ = ["imported"]
 
@@ -14,5 +14,6 @@ def imported(module: ModuleType) -> None:
     if module.__name__ == "asyncio":
         names.replace()
         report.count_if_wanted()
+        watching.watch_if_wanted()
     else:
         foreign.replace(module)

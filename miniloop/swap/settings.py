@@ -17,11 +17,15 @@ class Settings:
 
     `report` is the file in which each process notes the loops that it runs, if somebody wants to
     know, and `main` the number of the process that shows it in the end.
+    `deadlock`: a loop that would sleep for ever raises `EverybodyWaits`. `dump_signal` is the
+    number of the signal on which a process says who waits for whom; 0 for none.
     """
 
     strict: bool = False
     report: str | None = None
     main: int = 0
+    deadlock: bool = False
+    dump_signal: int = 0
 
 
 _in_force: Settings | None = None

@@ -4,8 +4,13 @@ A loop cannot wait for a call that blocks, such as a look-up of a name or a read
 call goes to a thread, and the loop gets a future for what it will return. The pool is made when it
 is first needed: most programs never start a thread.
 
-Invariant: after `shut_down` or `close` there is no default executor any more, and there will not be
-another; `run` then refuses. An executor that the caller brings is the caller's own affair.
+Invariants:
+
+1. After `shut_down` or `close` there is no default executor any more, and there will not be
+   another; `run` then refuses. An executor that the caller brings is the caller's own affair.
+2. `at_work` holds what a thread, of any executor, will still tell the loop of. So one can know
+   whether a loop that waits for nothing else can be woken at all. A call that was cancelled after a
+   thread had begun it stays there until the thread is through.
 
 The trap: a thread cannot be stopped. Shutting down waits for the calls that run, so it waits in a
 thread of its own, and for no longer than it is told to.
@@ -40,11 +45,13 @@ class CallInThread(Future[Any]):
     through it takes a sixth longer, and cancelling takes a turn to reach the executor.
     """
 
-    __slots__ = ("_call",)
+    __slots__ = ("_at_work", "_call")
 
-    def __init__(self, loop: Loop, call: concurrent.futures.Future[Any]) -> None:
+    def __init__(self, loop: Loop, call: concurrent.futures.Future[Any], at_work: set[Any]) -> None:
         super().__init__(loop=loop)
         self._call = call
+        self._at_work = at_work
+        at_work.add(self)  # first, as the call may be done already
         call.add_done_callback(self._done_in_thread)
 
     def cancel(self, msg: Any = None) -> bool:
@@ -69,6 +76,7 @@ class CallInThread(Future[Any]):
     @repeatable
     def _take(self) -> None:
         call = self._call
+        self._at_work.discard(self)
         if self.done():
             return
         if call.cancelled():
@@ -88,10 +96,11 @@ CallInThread.__name__ = Future.__name__  # in a repr, and in what is said of one
 class DefaultExecutor:
     """The executor of one loop for calls that name no other."""
 
-    __slots__ = ("_loop", "is_shut_down", "pool")
+    __slots__ = ("_loop", "at_work", "is_shut_down", "pool")
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
+        self.at_work: set[asyncio.Future[Any]] = set()
         self.pool: concurrent.futures.ThreadPoolExecutor | None = None
         self.is_shut_down = False
 
@@ -119,7 +128,7 @@ class DefaultExecutor:
         if self._loop.get_debug():
             check_callback(func)
         chosen = self._get_pool() if executor is None else executor
-        return CallInThread(self._loop, chosen.submit(func, *args))
+        return CallInThread(self._loop, chosen.submit(func, *args), self.at_work)
 
     def _get_pool(self) -> concurrent.futures.ThreadPoolExecutor:
         if self.is_shut_down:
@@ -139,10 +148,12 @@ class DefaultExecutor:
         if pool is None:
             return
         joined = self._loop.create_future()
+        self.at_work.add(joined)
         thread = threading.Thread(target=self._join, args=(pool, joined))
         try:
             thread.start()
         except RuntimeError:
+            self.at_work.discard(joined)
             pool.shutdown(wait=False)  # no thread is left that could wait
             raise
         try:
@@ -170,6 +181,7 @@ class DefaultExecutor:
 
     def _report(self, joined: Any, setter: Callable[[Any], object], value: Any) -> None:
         def settle() -> None:
+            self.at_work.discard(joined)
             if not joined.done():
                 setter(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -342,6 +343,7 @@ def test_a_record_says_all_there_is_to_say(run: Run, tmp_path: Path) -> None:
     page = next(record for record in records.values() if record["redirects"])
     timings = page.pop("timings")
     assert page.pop("seconds") > 0
+    assert 0 <= time.time() - page.pop("time") < 60
     assert page == {
         "url": f"{server.url}/",
         "depth": 0,

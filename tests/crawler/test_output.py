@@ -6,14 +6,14 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crawler.output import GATHER_BYTES, HEADER, HIGH_WATER, Output
-from crawler.output import file as output_module
+from crawler.output import file as file_module
 
 Run = Callable[..., Any]
 
@@ -73,13 +73,13 @@ def test_pages_gather_into_few_writes_of_whole_pages(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[bytes] = []
-    real = Output._write
+    real = file_module.File.write
 
-    async def recording(self: Output, data: bytes) -> None:
-        writes.append(data)
-        await real(self, data)
+    async def recording(self: file_module.File, blocks: Sequence[bytes]) -> None:
+        writes.append(b"".join(blocks))
+        await real(self, blocks)
 
-    monkeypatch.setattr(Output, "_write", recording)
+    monkeypatch.setattr(file_module.File, "write", recording)
     links = [f"http://x/{number}" for number in range(50)]
 
     async def main() -> None:
@@ -106,14 +106,14 @@ def test_one_more_page_waits_while_the_disk_is_behind(
 
     async def main() -> None:
         disk = asyncio.Event()
-        real = Output._write
+        real = file_module.File.write
 
-        async def slow(self: Output, data: bytes) -> None:
+        async def slow(self: file_module.File, blocks: Sequence[bytes]) -> None:
             await disk.wait()
-            await real(self, data)
+            await real(self, blocks)
 
         async with Output(tmp_path / "found.txt") as output:
-            monkeypatch.setattr(Output, "_write", slow)
+            monkeypatch.setattr(file_module.File, "write", slow)
             added = 0
 
             async def produce() -> None:
@@ -209,12 +209,12 @@ def test_a_write_that_is_cut_short_is_continued(
         def __getattr__(self, name: str) -> Any:
             return getattr(self._real, name)
 
-    real_open = output_module.aiofiles.open
+    real_open = file_module.aiofiles.open
 
     async def opening(*args: Any, **options: Any) -> Any:
         return Stingy(await real_open(*args, **options))
 
-    monkeypatch.setattr(output_module.aiofiles, "open", opening)
+    monkeypatch.setattr(file_module.aiofiles, "open", opening)
 
     async def main() -> None:
         async with Output(path) as output:

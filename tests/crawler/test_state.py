@@ -67,7 +67,7 @@ def test_the_end_at_any_commit_loses_nothing_and_writes_nothing_twice(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("crawler.output.file.GATHER_SECONDS", 0.005)
+    monkeypatch.setattr("crawler.output.gathering.GATHER_SECONDS", 0.005)
     expected = site.within(at, 3)
     urls = [f"{at.http}/page/0"]
     found, path = tmp_path / "found.txt", tmp_path / "crawl.db"

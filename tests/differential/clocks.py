@@ -3,9 +3,9 @@
 *Time* is a number that moves only when a loop would sleep, and then to the very moment at which it
 asked to be woken. Programs that take an hour take none, and nothing depends on the machine.
 
-*Turns* are counted by the ready queue itself: both loops ask for its length once a turn, just
-before they run what is in it. Only turns that run something count; a loop may look at the kernel
-for nothing as often as it likes.
+*Turns* are counted by the ready queue itself: just before a loop runs what is in it, ours asks it
+to `begin_turn`, and asyncio's, once a turn, for its length. Only turns that run something count; a
+loop may look at the kernel for nothing as often as it likes.
 
 *Ties*: asyncio keeps its timers in a heap that compares deadlines only, so among equal ones the
 order is whatever the heap makes of it, and its asynchronous generators in a set, so they are closed
@@ -74,6 +74,10 @@ class ReadyQueue(deque[Any]):
         return deque.__len__(self) > 0
 
     def __len__(self) -> int:
+        return self.begin_turn()
+
+    def begin_turn(self) -> int:
+        """Count the turn; how many entries it will run."""
         if any(not entry.cancelled() for entry in self):
             self.turn += 1
             if self.turn > MOST_TURNS:

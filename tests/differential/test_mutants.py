@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from miniloop import loop as loop_module
-from miniloop.kernel import eager, task
+from miniloop.kernel import eager, scheduler, task
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle
@@ -382,14 +381,14 @@ def an_eager_task_leaves_nobody_as_the_current_task(patch: Any) -> None:
             asyncio.tasks._leave_task(loop, current)
         return made
 
-    patch(loop_module, "new_eager_task", make_and_forget)
+    patch(scheduler, "new_eager_task", make_and_forget)
 
 
 @mutant
 def an_eager_task_waits_for_its_turn(patch: Any) -> None:
     if sys.version_info < (3, 12):
         pytest.skip("asyncio has no eager tasks before 3.12")
-    patch(loop_module, "new_eager_task", new_task)
+    patch(scheduler, "new_eager_task", new_task)
 
 
 @mutant

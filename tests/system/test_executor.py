@@ -284,3 +284,51 @@ def test_a_call_that_fails_unseen_is_reported_as_a_future(loop_factory: LoopFact
     gc.collect()
     loop.close()
     assert messages == ["Future exception was never retrieved"]
+
+
+def test_calls_in_threads_are_counted_until_the_loop_has_heard_of_their_end() -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, miniloop.EventLoop)
+        counts = [loop.calls_in_threads]
+        begun, may_end = threading.Event(), threading.Event()
+
+        def call() -> None:
+            begun.set()
+            may_end.wait()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = loop.run_in_executor(pool, call)
+            waiting = loop.run_in_executor(pool, int)
+            await asyncio.to_thread(begun.wait)
+            counts.append(loop.calls_in_threads)
+            waiting.cancel()  # which no thread has begun
+            running.cancel()  # its thread goes on, and will still tell the loop
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            counts.append(loop.calls_in_threads)
+            may_end.set()
+            while loop.calls_in_threads:
+                await asyncio.sleep(0)
+        return counts
+
+    assert miniloop.run(main()) == [0, 2, 1]
+
+
+def test_the_thread_that_waits_for_the_others_is_counted_as_well() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, miniloop.EventLoop)
+        may_end = threading.Event()
+        loop.run_in_executor(None, may_end.wait)
+        shutdown = asyncio.create_task(loop.shutdown_default_executor())
+        await asyncio.sleep(0)
+        assert loop.calls_in_threads == 2
+        may_end.set()
+        await shutdown
+        assert loop.calls_in_threads == 0
+
+    loop = miniloop.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    assert loop.calls_in_threads == 0

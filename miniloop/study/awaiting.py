@@ -1,0 +1,126 @@
+"""The chain of awaits of a task: from its coroutine down to the future that it waits for.
+
+A suspended coroutine says what it awaits (`cr_await`), a generator what it delegates to, and so on
+down. Some links in between are made in C and say nothing, such as the step of an asynchronous
+generator; the garbage collector knows what they refer to.
+
+Nothing is instrumented, and nothing is changed: a frame is looked at where it stands.
+
+The trap: a coroutine that is running has no `cr_await`. What it runs is on the stack of its thread,
+so that is where the rest of the chain is to be found: see `running_frames`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from typing import Any
+
+__all__ = ["Link", "Place", "chain", "is_of_the_program", "place_of", "running_frames"]
+
+# What a link of the chain is, where it says what it awaits, and where its frame is.
+_KINDS: dict[type, tuple[str, str]] = {
+    CoroutineType: ("cr_await", "cr_frame"),
+    GeneratorType: ("gi_yieldfrom", "gi_frame"),
+    AsyncGeneratorType: ("ag_await", "ag_frame"),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of source: `str(place)` is `app.py:12 in fetch`, `path` the whole name of the file."""
+
+    path: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.path)}:{self.line} in {self.function}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One coroutine or generator of a chain, and its frame; `owner` is the object itself."""
+
+    owner: Any
+    frame: FrameType
+
+    @property
+    def function(self) -> tuple[str, str]:
+        """Its module and its qualified name, as in `("asyncio.locks", "Lock.acquire")`."""
+        return _module(self.frame), self.frame.f_code.co_qualname
+
+
+def chain(coro: Any) -> list[Link]:
+    """The links from a task's coroutine to the innermost one, outermost first.
+
+    It ends where an object is met that does not say what it stands on, such as one of Cython's.
+    """
+    links: list[Link] = []
+    while coro is not None:
+        kind = _KINDS.get(type(coro))
+        if kind is None:
+            coro = _behind(coro)
+            continue
+        awaited, frame = kind
+        if getattr(coro, frame) is None:
+            break  # it has come to its end
+        links.append(Link(coro, getattr(coro, frame)))
+        coro = getattr(coro, awaited)
+    return links
+
+
+def _behind(awaitable: Any) -> Any:
+    """The coroutine or generator that an awaitable made in C stands for; None if there is none."""
+    for referent in gc.get_referents(awaitable):
+        if type(referent) in _KINDS:
+            return referent
+    return None
+
+
+def running_frames(thread: int | None, outermost: CodeType) -> list[FrameType]:
+    """The frames of what a loop's thread is at, outermost first: those within `outermost`.
+
+    They end at the frame which looks: at this package, or at a handler of signals. Empty if the
+    thread is not inside of that code.
+    """
+    frame = sys._current_frames().get(thread) if thread is not None else None
+    frames: list[FrameType] = []
+    while frame is not None and frame.f_code is not outermost:
+        if _module(frame).startswith("miniloop.study"):
+            frames.clear()  # what lies above this one is who asks
+        else:
+            frames.append(frame)
+        frame = frame.f_back
+    return [] if frame is None else frames[::-1]
+
+
+def place_of(frame: FrameType) -> Place:
+    """The line on which a frame stands. One that has not begun stands on its first."""
+    code: CodeType = frame.f_code
+    return Place(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
+
+
+def is_of_the_program(frame: FrameType) -> bool:
+    """False for the standard library, for this package, and for what was installed."""
+    path = frame.f_code.co_filename
+    return not path.startswith(_LIBRARIES) and not path.startswith("<frozen")
+
+
+def _folders() -> Iterator[str]:
+    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
+        yield sysconfig.get_path(name) + os.sep
+    yield os.path.dirname(os.__file__) + os.sep
+
+
+_LIBRARIES = tuple(set(_folders()))
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__") or "")

@@ -1,0 +1,123 @@
+"""What a task holds: the context managers that it has entered and not left.
+
+`asyncio.Lock` does not know who holds it, and neither does a semaphore. But who does has entered
+`async with lock`, and for as long as it is inside, its frame keeps the lock's `__aexit__` on its
+stack. Frames do not show their stacks, but they show them to the garbage collector, in order:
+
+    up to 3.13   the method, bound to the lock
+    from 3.14    the function, and behind it the lock
+
+Whoever waits in `__aenter__` has the `__aexit__` on its stack already. Which of the blocks have
+been entered, and at which lines, is read from the code: see `blocks`.
+
+Looked into as well are suspended generators within reach of the frame, such as that of an
+`@asynccontextmanager`, and the stack of an `AsyncExitStack`.
+
+The trap: `await lock.acquire()` leaves nothing on the stack. Such a lock has a holder of whom
+nothing can be said, and the report says that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import (
+    AsyncGeneratorType,
+    BuiltinMethodType,
+    GeneratorType,
+    MethodType,
+)
+from typing import Any
+
+from miniloop.study.awaiting import Link, Place, chain, is_of_the_program, place_of
+from miniloop.study.blocks import lines_of_open_blocks, managers_by_name
+
+__all__ = ["Hold", "holds_of"]
+
+_EXITS = ("__aexit__", "__exit__")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A context manager that a task is inside of.
+
+    `entered` is the place of the `with`, in the program's own code if some of that is on the way.
+    """
+
+    manager: Any
+    entered: Place
+
+    def gives(self, thing: Any) -> bool:
+        """Whether to hold the manager is to hold `thing`: it is that, or has it as an attribute."""
+        return self.manager is thing or any(
+            value is thing for value in getattr(self.manager, "__dict__", {}).values()
+        )
+
+
+def holds_of(links: list[Link]) -> list[Hold]:
+    """What the coroutines of a chain hold, outermost first."""
+    found: list[Hold] = []
+    seen: set[int] = set()
+    outer: Place | None = None
+    for link in links:
+        found += _holds_of_one(link, None if is_of_the_program(link.frame) else outer, seen)
+        if is_of_the_program(link.frame):
+            outer = place_of(link.frame)
+    return found
+
+
+def _holds_of_one(link: Link, instead: Place | None, seen: set[int]) -> Iterator[Hold]:
+    """`instead` is the place to name for a block in a library's code, if there is a better one."""
+    if id(link.owner) in seen:
+        return
+    seen.add(id(link.owner))
+    here = place_of(link.frame)
+    referents = gc.get_referents(link.owner)
+    managers = list(_managers(referents))
+    lines = lines_of_open_blocks(link.frame.f_code, link.frame.f_lasti)
+    if len(managers) < len(lines):  # it runs, and does not show its stack
+        blocks = list(managers_by_name(link.frame))
+    else:
+        # A block that is being entered is on the stack, and not yet in the table of the code.
+        blocks = list(zip(managers, lines, strict=False))
+    for manager, line in blocks:
+        place = instead or Place(here.path, line, here.function)
+        yield Hold(manager, place)
+        yield from _inside(manager, place, seen)
+    for referent in referents:
+        # A generator that the frame iterates over, or keeps.
+        if isinstance(referent, AsyncGeneratorType | GeneratorType):
+            yield from _suspended(referent, instead or here, seen)
+
+
+def _managers(referents: list[Any]) -> Iterator[Any]:
+    """The context managers whose exits are on the stack, outermost first."""
+    for number, referent in enumerate(referents):
+        name = getattr(referent, "__name__", None)
+        if name not in _EXITS:
+            continue
+        if isinstance(referent, MethodType | BuiltinMethodType):
+            yield referent.__self__
+        elif number + 1 < len(referents):
+            behind = referents[number + 1]
+            if getattr(type(behind), name, None) is referent:
+                yield behind
+
+
+def _inside(manager: Any, place: Place, seen: set[int]) -> Iterator[Hold]:
+    """What else is held by whoever is inside of `manager`."""
+    if isinstance(manager, contextlib.AsyncExitStack | contextlib.ExitStack):
+        callbacks = getattr(manager, "_exit_callbacks", ())
+        for inner in _managers([callback for _, callback in callbacks]):
+            yield Hold(inner, place)
+            yield from _inside(inner, place, seen)
+    generator = getattr(manager, "gen", None)  # of contextlib's decorators
+    if isinstance(generator, AsyncGeneratorType | GeneratorType):
+        yield from _suspended(generator, place, seen)
+
+
+def _suspended(generator: Any, place: Place, seen: set[int]) -> Iterator[Hold]:
+    for link in chain(generator):
+        yield from _holds_of_one(link, None if is_of_the_program(link.frame) else place, seen)

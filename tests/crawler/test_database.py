@@ -1,0 +1,198 @@
+"""The crawl as an SQLite database: what is in it, who may read it, and nothing is there twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.crawl import Manners, crawl
+from crawler.demo.site import Addresses, Site
+from crawler.fetching import keep_timings
+from crawler.frontier import Scope, State
+from crawler.http import Client, Limits
+from crawler.http.trace import STEPS
+from crawler.output import FORMATS, Output, Record
+from tests.crawler.scripted import anchors, pages, serving
+from tests.crawler.test_cli import run_command
+from tests.crawler.test_crawl import Notes
+from tests.crawler.test_following import follow
+from tests.crawler.test_state import Dying, Killed
+
+Run = Callable[..., Any]
+SQLITE = FORMATS["sqlite"]
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    database = sqlite3.connect(path)
+    try:
+        return database.execute(query).fetchall()
+    finally:
+        database.close()
+
+
+def test_pages_and_links_are_tables_and_found_is_what_the_lines_would_be(
+    run: Run, tmp_path: Path
+) -> None:
+    answers = {"/": anchors("/a", "/b"), "/a": anchors("/"), "/b": b""}
+
+    async def main(url: str) -> None:
+        await follow(tmp_path, url, client=Client(trace=keep_timings), form=SQLITE)
+
+    with serving(pages(answers)) as server:
+        run(main, server.url)
+        url = server.url
+    path = tmp_path / "found.txt"
+    assert sorted(rows(path, "select url, status, depth, error from pages")) == [
+        (url, 200, 0, ""),
+        (f"{url}/a", 200, 1, ""),
+        (f"{url}/b", 200, 1, ""),
+    ]
+    assert sorted(rows(path, "select * from found")) == [
+        (url, f"{url}/a"),
+        (url, f"{url}/b"),
+        (f"{url}/a", f"{url}/"),
+    ]
+    ((time, seconds, connect),) = rows(
+        path, "select time, seconds, connect_tcp from pages where depth = 0"
+    )
+    assert time > 1e9
+    assert 0 < connect < seconds
+
+
+def test_a_page_is_there_with_all_that_a_record_says(run: Run, tmp_path: Path) -> None:
+    record = Record(
+        "http://a/\udce9", 3, 12.5, 200, "http://b/", ["http://a/"], "text/html", "utf-8", 5, 9,
+        0.25, {"resolve": 0.125}, ["odd"], ["http://c/", "http://d/é"], "", "x",
+    )  # fmt: skip
+
+    async def main() -> None:
+        async with Output(tmp_path / "crawl.db", form=SQLITE) as output:
+            await output.put(SQLITE.write(record))
+
+    run(main)
+    ((number, *first), *more) = rows(tmp_path / "crawl.db", "select * from pages")
+    assert (number, more) == (1, [])
+    timings = [0.125 if name == "resolve" else None for name in STEPS]
+    assert first == [
+        "http://a/\\udce9", 3, 12.5, 200, "http://b/", '["http://a/"]', "text/html", "utf-8", 5, 9,
+        0.25, *timings, '["odd"]', "", "x",
+    ]  # fmt: skip
+    assert rows(tmp_path / "crawl.db", "select * from links") == [
+        (1, 0, "http://c/"),
+        (1, 1, "http://d/é"),
+    ]
+
+
+def test_an_earlier_crawl_is_replaced_or_added_to(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "crawl.db"
+
+    async def main(url: str, append: bool) -> None:
+        async with Output(path, form=SQLITE, append=append) as output:
+            await output.put(SQLITE.write(Record(url)))
+
+    run(main, "http://a/", False)
+    run(main, "http://b/", False)
+    run(main, "http://c/", True)
+    assert rows(path, "select id, url from pages") == [(1, "http://b/"), (2, "http://c/")]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["crawl.db"]
+
+
+def test_others_may_read_while_the_crawl_goes_on(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "crawl.db"
+
+    async def main() -> None:
+        async with Output(path, form=SQLITE) as output:
+            reader = sqlite3.connect(path)
+            reader.execute("begin")
+            assert reader.execute("select count(*) from pages").fetchone() == (0,)
+            await output.put(SQLITE.write(Record("http://a/")))
+        assert reader.execute("select count(*) from pages").fetchone() == (0,)
+        reader.close()
+
+    run(main)
+    assert rows(path, "select url from pages") == [("http://a/",)]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_the_end_at_any_commit_loses_nothing_and_writes_nothing_twice(
+    run: Run,
+    tmp_path: Path,
+    site: Site,
+    at: Addresses,
+    after: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crawler.output.gathering.GATHER_SECONDS", 0.005)
+    expected = site.within(at, 3)
+    found, path = tmp_path / "found.db", tmp_path / "crawl.db"
+    scope = Scope(depth=3, allow=(re.compile(f"^{at.http}/"),))
+
+    async def go_on(state: State) -> None:
+        async with Client(limits=Limits(total=5)) as client:
+            with state:
+                await crawl(
+                    [f"{at.http}/page/0"], found, client, Notes(), concurrency=5, scope=scope,
+                    journal=state, manners=Manners(robots="crawler"), form=SQLITE,
+                )  # fmt: skip
+
+    for dies_at in (1, 2, 1, 3):
+        try:
+            run(go_on, Dying(path, found, at=dies_at, after=after))
+            break
+        except* Killed:
+            pass
+    run(go_on, State(path, found, resume=True))
+    links = rows(found, "select * from found")
+    assert len(links) == len(set(links))
+    assert set(links) == expected.links
+    assert not rows(found, "select url from pages group by url having count(*) > 1")
+
+
+def test_a_database_that_is_not_what_was_written_is_told(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Output(tmp_path / "found.db", form=SQLITE, journal=Late()):
+            pass
+
+    class Late(State):
+        written = 3
+
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(OSError, match="has 0 pages, and the state says 3: it is not what"):
+        run(main)
+
+
+def test_what_is_no_database_is_not_added_to(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 99)
+
+    async def main() -> None:
+        async with Output(tmp_path / "text", form=SQLITE, append=True):
+            pass
+
+    with pytest.raises(OSError, match="file is not a database"):
+        run(main)
+    assert (tmp_path / "text").read_text() == "no database" * 99
+
+
+@pytest.mark.parametrize("output", ["-", "/dev/null"])
+def test_a_pipe_takes_no_database_and_one_is_told_what_it_takes(
+    tmp_path: Path, output: str
+) -> None:
+    done = run_command("http://h/", "-o", output, "--format", "sqlite", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"sqlite must be written to a file, not to {output}" in done.stderr
+    assert "formats for pipes are tsv, jsonl, csv, warc" in done.stderr
+
+
+def test_the_ending_of_the_output_asks_for_it(tmp_path: Path, at: Addresses) -> None:
+    done = run_command(f"{at.http}/page/0", "-o", "out.sqlite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ((status, flags),) = rows(tmp_path / "out.sqlite", "select status, flags from pages")
+    assert (status, json.loads(flags)) == (200, [])
