@@ -95,13 +95,6 @@ class Watch:
         self.full = False  # no room to write until the next event
         self.unsure = False  # a hang-up, an error or urgent data has been reported
 
-    def turned_into(self, kind: type[Watch]) -> Watch:
-        """A watch of another kind for the same descriptor, which nobody waits for."""
-        watch = kind(self.fd)
-        watch.file, watch.mask = self.file, self.mask
-        watch.reader, watch.writer = self.reader, self.writer
-        return watch
-
     def note_drained(self) -> None:
         """A read came back short or empty-handed: wait for the next event before reading again."""
         self.drained = bool(self.mask & EDGE) and not self.unsure
@@ -126,6 +119,9 @@ class Poller:
 
     def __init__(self) -> None:
         self.watches: dict[int, Watch] = {}
+        # Who uses sockets may have a watch note more. One class for all of them: CPython makes a
+        # line of code that sees objects of one class fast, and `deliver` sees them all.
+        self.watch_class: type[Watch] = Watch
 
     # What a subclass provides.
 
@@ -251,7 +247,7 @@ class Poller:
     def _watch_number(self, fd: int) -> Watch:
         watch = self.watches.get(fd)
         if watch is None or (watch.socket is not None and not watch.socket_is_open()):
-            return Watch(fd)  # what we knew was of a socket that is gone
+            return self.watch_class(fd)  # what we knew was of a socket that is gone
         return watch
 
     # Edge: the `sock_*` methods.
@@ -263,16 +259,11 @@ class Poller:
             return None
         return watch
 
-    def watch_socket(self, sock: socket.socket, kind: type[Watch] = Watch) -> Watch:
-        """The watch of this very socket, made if need be, for waiting on it.
-
-        `kind` is a class of watches that note more than the poller needs.
-        """
+    def watch_socket(self, sock: socket.socket) -> Watch:
+        """The watch of this very socket, made if need be, for waiting on it."""
         watch = self.known(sock)
         if watch is None:
             watch = self._watch_number(sock.fileno())
-            if not isinstance(watch, kind):
-                watch = watch.turned_into(kind)
             watch.socket = weakref.ref(sock, self._forgetter(watch))
             self._apply(watch)
         return watch

@@ -24,8 +24,10 @@ from contextvars import Context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import raise_exit
 from miniloop.net.attach import TLSOptions, attach
 from miniloop.net.burst import Burst
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import discard, refuse_owned
 
 __all__ = ["Listener"]
@@ -113,7 +115,7 @@ class Listener:
         for taken in range(self._burst.length):
             try:
                 connection, address = self.sock.accept()
-            except (BlockingIOError, InterruptedError):
+            except WOULD_BLOCK:
                 self._burst.fell_short(taken)
                 return
             except OSError as exc:
@@ -138,11 +140,9 @@ class Listener:
                 extra={"peername": address},
                 server=self._server,
             )
-        except (SystemExit, KeyboardInterrupt):
-            discard(connection)
-            raise
         except BaseException as exc:
             discard(connection)
+            raise_exit(exc)
             self._loop.call_exception_handler(
                 {
                     "message": "Error on transport creation for incoming connection",

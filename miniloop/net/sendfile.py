@@ -35,6 +35,7 @@ from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.descriptor_transport import DescriptorTransport
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
@@ -164,7 +165,7 @@ async def _send_natively(
             try:
                 # Its number is asked for each time: a socket that was closed has none.
                 step = os.sendfile(sock.fileno(), source, offset + sent, most)
-            except (BlockingIOError, InterruptedError):
+            except WOULD_BLOCK:
                 await wait_for_room()
             except OSError as exc:
                 if sent == 0:

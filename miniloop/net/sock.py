@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
@@ -34,7 +35,6 @@ __all__ = ["SocketWatch", "Sockets"]
 
 T = TypeVar("T")
 
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
@@ -87,6 +87,7 @@ class Sockets:
     def __init__(self, loop: CompleteLoop) -> None:
         self._loop = loop
         self._poller: Poller = loop.poller
+        self._poller.watch_class = SocketWatch
 
     # Receiving.
 
@@ -97,7 +98,7 @@ class Sockets:
             if watch is None or not watch.drained or size < 1:
                 try:
                     data = sock.recv(size)
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_drained()
                     if watch.guessing:
@@ -139,7 +140,7 @@ class Sockets:
             if watch is None or not watch.drained or doubtful:
                 try:
                     return read()
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_drained()
             await self._readable(watch)
@@ -154,7 +155,7 @@ class Sockets:
             if watch is None or not watch.full or not rest:
                 try:
                     sent = sock.send(rest)
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_full()
                 else:
@@ -188,7 +189,7 @@ class Sockets:
         while True:
             try:
                 sock.connect(address)
-            except _WOULD_BLOCK as exc:
+            except WOULD_BLOCK as exc:
                 if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
                     break
                 await asyncio.sleep(FULL_QUEUE_RETRY)
@@ -214,7 +215,7 @@ class Sockets:
             if watch is None or not watch.full:
                 try:
                     return write()
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_full()
             await self._writable(watch)
@@ -241,7 +242,7 @@ class Sockets:
 
     def _known(self, sock: socket.socket) -> SocketWatch | None:
         """What the poller knows of the socket. One that it does not know is checked first."""
-        # Those of sockets are all made by `_watch`.
+        # All are of this class: see `__init__`.
         watch: SocketWatch | None = self._poller.known(sock)  # type: ignore[assignment]
         if watch is None:
             refuse_ssl_socket(sock)
@@ -253,7 +254,7 @@ class Sockets:
         """Know the socket from now on. Raises RuntimeError if it belongs to a transport."""
         fd = sock.fileno()
         refuse_owned(self._loop, fd, fd)
-        watch: SocketWatch = self._poller.watch_socket(sock, SocketWatch)  # type: ignore[assignment]
+        watch: SocketWatch = self._poller.watch_socket(sock)  # type: ignore[assignment]
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)
         return watch

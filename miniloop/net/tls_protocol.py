@@ -40,10 +40,13 @@ SSL_shutdown(3); RFC 8446.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from typing import Any
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.exits import EXITS, raise_exit, was_told
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.net.tls_inbox import Inbox
 from miniloop.net.tls_outbox import LARGEST_BATCH, RECORD, Outbox
@@ -175,15 +178,22 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     # The beginning.
 
+    @repeatable
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport below is there: begin the handshake."""
-        self.below = transport
-        if self._state is CLOSED:
-            self.below.abort()  # given up before it began
-            return
-        self._move(Event.CONNECTED)
-        self._timer = self._loop.call_later(self._handshake_timeout, self._handshake_timed_out)
-        self._advance_handshake()
+        try:
+            self.below = transport
+            if self._state is CLOSED:
+                self.below.abort()  # given up before it began
+            elif self._state is NEW:
+                self._move(Event.CONNECTED)
+                self._timer = self._loop.call_later(
+                    self._handshake_timeout, self._handshake_timed_out
+                )
+                self._advance_handshake()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _advance_handshake(self) -> None:
         try:
@@ -197,15 +207,20 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _handshake_done(self) -> None:
         self._move(Event.AGREED)
-        self.agreed = True
         self._stop_timer()
         # The last part of the handshake leaves with what `connection_made` writes, in one send.
-        self.transport.tell_connected()
+        try:
+            self.agreed = True
+            self.transport.tell_connected()
+        except EXITS as exc:
+            self.agreed = was_told(exc, self.transport.get_protocol())
+            raise
         self._finish_waiter(None)
         self.flush()
         if self.inbox.holds_something():
             self._deliver()
 
+    @repeatable
     def _handshake_timed_out(self) -> None:
         message = (
             f"SSL handshake over {self.below!r} is taking longer than "
@@ -234,33 +249,41 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport below has put `nbytes` of ciphertext into our buffer."""
-        self.inbox.feed(nbytes)
-        state = self._state
-        if state is OPEN:
-            if self.transport.reading_paused:
-                self._keep()
-            else:
-                self._deliver()
-        elif state is HANDSHAKE:
-            self._advance_handshake()
-        elif state is FLUSHING or state is CLOSING:
-            self._discard()
-            self.flush()
+        try:
+            self.inbox.feed(nbytes)
+            state = self._state
+            if state is OPEN:
+                if self.transport.reading_paused:
+                    self._keep()
+                else:
+                    self._deliver()
+            elif state is HANDSHAKE:
+                self._advance_handshake()
+            elif state is FLUSHING or state is CLOSING:
+                self._discard()
+                self.flush()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def eof_received(self) -> bool:
         """The peer has closed its side of the connection below. True if we still need ours."""
-        self.below_eof = True
-        if self._state is HANDSHAKE:
-            exc = ConnectionResetError("the peer closed the connection during the TLS handshake")
-            self.fail(exc, "TLS handshake failed")
-        elif self._state is FLUSHING or self._state is CLOSING:
-            self._note_peer_done()
-        elif self._state is OPEN and not self.transport.reading_paused:
-            # What was kept during a pause comes first, if nobody has been told of it yet.
-            if self.inbox.holds_something():
-                self._deliver()
-            else:
-                self._peer_ends()
+        try:
+            self.below_eof = True
+            if self._state is HANDSHAKE:
+                message = "the peer closed the connection during the TLS handshake"
+                self.fail(ConnectionResetError(message), "TLS handshake failed")
+            elif self._state is FLUSHING or self._state is CLOSING:
+                self._note_peer_done()
+            elif self._state is OPEN and not self.transport.reading_paused:
+                # What was kept during a pause comes first, if nobody has been told of it yet.
+                if self.inbox.holds_something():
+                    self._deliver()
+                else:
+                    self._peer_ends()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         return self._state is not CLOSED
 
     def _deliver(self) -> None:
@@ -290,13 +313,31 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self.below_paused or self.below_eof or self.inbox.holds_something():
             self._loop.call_soon(self._catch_up)
 
+    def _may_deliver(self) -> bool:
+        """Whether there may be something to tell, and the application reads."""
+        return not self.transport.reading_paused and (
+            self.below_eof or self.inbox.holds_something()
+        )
+
+    @repeatable
     def _catch_up(self) -> None:
-        if self.transport is None:
+        """Do what is left to do: after a pause, or after an exit of the application's."""
+        transport = self.transport
+        if transport is None:
             return  # it was lost meanwhile
-        if self._state is OPEN and not self.transport.reading_paused:
-            self._deliver()
-        if not self.transport.reading_paused:
-            self._resume_below()
+        try:
+            if self.agreed:
+                self._finish_waiter(None)
+            if self._state is TOLD:
+                self._begin_ending()
+            elif self._state is OPEN and self._may_deliver():
+                self._deliver()
+            self.flush()
+            if not transport.reading_paused:
+                self._resume_below()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _keep(self) -> None:
         """Leave what has come where it is until the application reads again.
@@ -324,28 +365,36 @@ class TLSProtocol(asyncio.BufferedProtocol):
         """
         if type(data) is not bytes:
             if len(data) > RECORD:
-                return self._write_much(data)
+                try:
+                    return self._write_much(data)
+                except EXITS as exc:
+                    self._interrupted(exc)
+                    raise
             data = bytes(data)
         outbox = self.outbox
-        if (
-            self._state is OPEN
-            and not self.below_full
-            and not outbox.size
-            and len(data) <= LARGEST_BATCH
-        ):
-            # Nearly always there is nothing to join, to cut or to keep.
-            try:
-                done = self.ssl_object.write(data)
-                self.below.write(self._outgoing.read())
-                if done == len(data):
+        try:
+            if (
+                self._state is OPEN
+                and not self.below_full
+                and not outbox.size
+                and len(data) <= LARGEST_BATCH
+            ):
+                # Nearly always there is nothing to join, to cut or to keep.
+                try:
+                    done = self.ssl_object.write(data)
+                    self.below.write(self._outgoing.read())
+                    if done == len(data):
+                        return True
+                    data = data[done:]
+                except ssl.SSLWantReadError:
+                    pass  # the peer must speak first
+                except Exception as exc:
+                    self.fail(exc, "TLS connection is broken")
                     return True
-                data = data[done:]
-            except ssl.SSLWantReadError:
-                pass  # the peer must speak first
-            except Exception as exc:
-                self.fail(exc, "TLS connection is broken")
-                return True
-        return self._write_much(data)
+            return self._write_much(data)
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _write_much(self, data: bytes | bytearray | memoryview) -> bool:
         if self.is_closing():
@@ -365,8 +414,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def flush(self) -> None:
         """Encrypt and send what was written, for as long as the transport below has room."""
-        self._encrypt()
-        self._note_what_is_left()
+        try:
+            self._encrypt()
+            self._note_what_is_left()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _encrypt(self) -> None:
         if self._state in SENDING:
@@ -421,7 +474,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def close(self) -> None:
         """The application wants to end: see `SSLTransport.close`."""
         if self._state is OPEN or self._state is TOLD:
-            self._begin_ending()
+            try:
+                self._begin_ending()
+            except EXITS as exc:
+                self._interrupted(exc)
+                raise
         elif self._state is NEW or self._state is HANDSHAKE:
             self.abort()
 
@@ -471,11 +528,13 @@ class TLSProtocol(asyncio.BufferedProtocol):
             # turn before it is too late to answer.
             self._loop.call_soon(self._close_below)
 
+    @repeatable
     def _close_below(self) -> None:
         if self.below is not None:
             self.below.close()
 
     def _start_shutdown_timer(self) -> None:
+        self._stop_timer()  # if it was interrupted
         self._left_at_timeout = self._left_to_send()
         self._timer = self._loop.call_later(self._shutdown_timeout, self._shutdown_timed_out)
 
@@ -483,6 +542,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         size: int = self.outbox.size + self.below.get_write_buffer_size()
         return size
 
+    @repeatable
     def _shutdown_timed_out(self) -> None:
         # A peer that reads slowly is not one that is gone: it gets what is meant for it.
         if self._left_to_send() < self._left_at_timeout:
@@ -507,7 +567,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.fail(failure, "TLS connection is broken")
 
     def fail(self, exc: BaseException, message: str) -> None:
-        """End because of an error. If it was the peer's, OpenSSL has written an alert about it."""
+        """End because of an error. If it was the peer's, OpenSSL has written an alert about it.
+
+        Exits are raised again.
+        """
+        raise_exit(exc)
         if self._state is CLOSED:
             return
         if isinstance(exc, OSError):
@@ -530,29 +594,47 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def abort(self, exc: BaseException | None = None) -> None:
         """End at once, because of `exc` if there is one: see `SSLTransport.abort`."""
         self._failure = self._failure or exc
-        if self._state is CLOSED:
-            if self.below is not None:
-                self.below.abort()  # it may still be sending
-            return
-        self._move(Event.BROKEN)
-        self._stop_timer()
-        self.outbox.clear()
-        self.transport.reading_paused = False
+        # First of all: if Ctrl-C strikes from here on, `connection_lost` does the rest.
         if self.below is not None:
-            self.below.abort()
+            self.below.abort()  # in CLOSED as well, where it may still be sending
+        if self._state is not CLOSED:
+            self._move(Event.BROKEN)
+            self._stop_timer()
+            self.outbox.clear()
+            self.transport.reading_paused = False
 
+    def _interrupted(self, error: BaseException) -> None:
+        """`error` leaves a call of ours: an exit of the application's, or one that struck us.
+
+        The application knows what it was told, and what else there was to do is done on the next
+        turn. But if it struck us, something that OpenSSL or the transport below has returned may be
+        lost, be it plaintext or ciphertext: there is no way to go on.
+        """
+        if self.transport is not None and was_told(error, self.transport.get_protocol()):
+            self._loop.call_soon(self._catch_up)
+            return
+        reason = ConnectionAbortedError(errno.ECONNABORTED, "the TLS connection was interrupted")
+        self.abort(reason)
+        self._finish_waiter(reason)
+
+    @repeatable
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport below is gone, by our will or without it."""
+        transport = self.transport
+        if transport is None:
+            return
         if self._state is not CLOSED:
             self._move(Event.BROKEN)
         self._stop_timer()
         self.outbox.clear()
-        failure = self._failure or exc
-        transport = self.transport
         transport.reading_paused = False
-        # Those that are above and below refer to us, and the failure to our frames.
-        self._failure = self.transport = self.below = None
+        failure = self._failure or exc
         self._finish_waiter(
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
-        transport.tell_lost(failure)
+        try:
+            transport.tell_lost(failure)
+        finally:
+            # Those that are above and below refer to us, and the failure to our frames.
+            if transport.get_protocol() is None:
+                self._failure = self.transport = self.below = None

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.exits import EXITS, was_told
 from miniloop.kernel.report import logger
 from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 from miniloop.net.tls_inbox import Inbox
@@ -147,8 +148,6 @@ class SSLTransport(asyncio.Transport):
         if data:
             try:
                 self._protocol.data_received(data)
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as exc:
                 self._tls.fail(exc, "Fatal error: protocol.data_received() call failed.")
 
@@ -157,8 +156,6 @@ class SSLTransport(asyncio.Transport):
             buffer = memoryview(self._protocol.get_buffer(-1)).cast("B")
             if not buffer:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._tls.fail(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
@@ -172,17 +169,23 @@ class SSLTransport(asyncio.Transport):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
     def tell_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. Nothing is told after this."""
-        protocol, self._protocol = self._protocol, None
+        """The connection is gone. Nothing is told after this. Calling it again is harmless."""
+        protocol = self._protocol
+        if protocol is None:
+            return
         self.marks.forget()
-        if self._upgrade or self._tls.agreed:
-            protocol.connection_lost(exc)
+        try:
+            self._protocol = None
+            if self._upgrade or self._tls.agreed:
+                protocol.connection_lost(exc)
+        except EXITS as error:
+            if not was_told(error, protocol):
+                self._protocol = protocol
+            raise
 
     def _tell_or_fail(self, method: str, *args: Any) -> Any:
         try:
             return getattr(self._protocol, method)(*args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._tls.fail(exc, f"Fatal error: protocol.{method}() call failed.")
 
