@@ -66,10 +66,13 @@ soak: $(TEST) ## the random programs, a million of them: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)
 
 ##@ To change it
-.PHONY: format lock env clean
+.PHONY: format lock env clean pictures
 format: $(TEST) ## let ruff rewrite what lint would complain of
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: $(TEST) ## draw those in the README that are made in a browser (Python 3.13, chromium)
+	$(RUN) -m tests.study.picture
 
 env: $(TEST) ## make the environment, and say where it is
 	@echo $(abspath $(VENV))

@@ -19,8 +19,12 @@ import ssl
 import sys
 from collections.abc import Sequence
 
-from .crawl import crawl
+from .configuration import parse
+from .crawl import Watcher, crawl
+from .drawing import draw, report
+from .drawing import make_parser as make_report_parser
 from .fetch import fetch
+from .fetch import make_parser as make_fetch_parser
 from .files import Files, check_files
 from .frontier import Guard, Journal, State, count_urls
 from .http import HTTPError
@@ -29,9 +33,11 @@ from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
 from .options import make_client, make_parser, manners_of, scope_of, terms_of, tls_of, urls_of
 from .output import format_for
-from .progress import progress, say
+from .progress import say
+from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
+from .view import progress
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
 MAX_THREADS = 128
@@ -48,14 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["fetch"]:
         return fetch(arguments[1:])
+    if arguments[:1] == ["report"]:
+        return report(arguments[1:])
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
+    if options.print_completion:
+        return _print_completion(options.print_completion)
+    if options.config is not None and not options.quiet:
+        say(f"{parser.prog}: options from {options.config}", sys.stderr)
     with contextlib.ExitStack() as stack:
         try:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
-            files = check_files(urls_of(options), options.output, options.summary)
+            files = check_files(urls_of(options), options.output, options.summary, options.report)
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
@@ -74,6 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options, files, factory, tls, journal)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
+
+
+def _print_completion(shell: str) -> int:
+    from .completion import completion  # a need of few
+
+    others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
+    print(completion(make_parser(others), shell))
+    return ALL_FETCHED
 
 
 def _state(options: argparse.Namespace, files: Files) -> State | None:
@@ -99,10 +119,14 @@ def _run(
     journal: Journal | None,
 ) -> int:
     summary = Summary()
+    reporter = None if files.report is None else Reporter()
+    resumed = journal is not None and journal.written > 0
     code: int | None = None
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            stopped_by = runner.run(_crawl_until_signal(options, files, tls, journal, summary))
+            stopped_by = runner.run(
+                _crawl_until_signal(options, files, tls, journal, summary, reporter)
+            )
             if stopped_by is not None:
                 code = _SIGNAL_BASE + stopped_by
     except* BrokenPipeError:
@@ -120,6 +144,13 @@ def _run(
     except OSError as error:
         say(f"crawler: cannot write the summary: {error}", sys.stderr)
         code = code or BAD_FILE
+    if reporter is not None:
+        try:
+            form = format_for(files.output, options.format)
+            draw(reporter, files, summary, form=form, resumed=resumed)
+        except OSError as error:
+            say(f"crawler: cannot write the report: {error}", sys.stderr)
+            code = code or BAD_FILE
     if code is not None:
         return code
     return SOME_FAILED if summary.failed or summary.malformed else ALL_FETCHED
@@ -131,6 +162,7 @@ async def _crawl_until_signal(
     tls: ssl.SSLContext,
     journal: Journal | None,
     summary: Summary,
+    reporter: Reporter | None,
 ) -> int | None:
     """Crawl; returns the signal that ended it early, or None."""
     task = asyncio.current_task()
@@ -154,9 +186,13 @@ async def _crawl_until_signal(
     form = format_for(files.output, options.format)
     guard = Guard()
     total = None if options.depth else count_urls(files.urls)
-    with progress(files.name, total, quiet=options.quiet) as observer:
+    with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
+        watchers: list[Watcher] = [observer] if observer.watches else []
+        if reporter is not None:
+            watchers.append(reporter)
         try:
-            async with make_client(options, tls, guard, form) as client:
+            timings = reporter is not None
+            async with make_client(options, tls, guard, form, timings=timings) as client:
                 await crawl(
                     files.urls,
                     files.found,
@@ -171,6 +207,7 @@ async def _crawl_until_signal(
                     form=form,
                     journal=journal,
                     summary=summary,
+                    watchers=watchers,
                 )
         except asyncio.CancelledError:
             summary.interrupted = True

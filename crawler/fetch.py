@@ -4,13 +4,13 @@ Exit codes: 0 it was fetched, whatever its status, 1 it was not, 2 bad usage, 3 
 written.
 """
 
-import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .arguments import Parser
 from .http import Client, HTTPError, Limits, tls_context
 from .loops import UnknownLoop, loop_factory
 from .progress import say, silence
@@ -20,7 +20,7 @@ FETCHED, NOT_FETCHED, BAD_USAGE, NOT_WRITTEN = 0, 1, 2, 3
 
 def fetch(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code."""
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
     try:
         factory = loop_factory(options.loop)
@@ -77,8 +77,9 @@ def _write(data: bytes) -> None:
         view = view[os.write(sys.stdout.fileno(), view) :]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """The parser of the command's arguments."""
+    parser = Parser(
         prog="crawler fetch", description="Print a page, decompressed, as the crawler gets it."
     )
     parser.add_argument("url", help="http://… or https://…")

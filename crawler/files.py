@@ -35,6 +35,7 @@ class Files:
     output: Path
     found: Path | int
     summary: Path | int | None
+    report: Path | int | None = None
 
     @property
     def name(self) -> str:
@@ -55,11 +56,11 @@ class Files:
 
     def write_summary(self, text: str) -> None:
         """Write the summary, if it is wanted in a file."""
-        if isinstance(self.summary, Path):
-            self.summary.write_text(text, encoding="utf-8")
-        elif self.summary is not None:
-            with open(self.summary, "w", encoding="utf-8", closefd=False) as file:
-                file.write(text)
+        _write(self.summary, text)
+
+    def write_report(self, text: str) -> None:
+        """Write the report, if it is wanted."""
+        _write(self.report, text)
 
     def keep_former_output(self) -> Path | None:
         """Rename what an earlier crawl wrote; returns its new name, or None if there is nothing.
@@ -74,7 +75,20 @@ class Files:
         return self.output.rename(kept)
 
 
-def check_files(urls: Path | list[str], output: Path | None, summary: Path | None) -> Files:
+def _write(target: Path | int | None, text: str) -> None:
+    if isinstance(target, Path):
+        target.write_text(text, encoding="utf-8")
+    elif target is not None:
+        with open(target, "w", encoding="utf-8", closefd=False) as file:
+            file.write(text)
+
+
+def check_files(
+    urls: Path | list[str],
+    output: Path | None,
+    summary: Path | None,
+    report: Path | None = None,
+) -> Files:
     """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
     if urls == Path("-"):
         urls = _STANDARD_INPUT
@@ -89,8 +103,13 @@ def check_files(urls: Path | list[str], output: Path | None, summary: Path | Non
                 text += f"; if it is a page, write https://{urls}"
             raise OSError(text) from error
     found: Path | int = 1 if output in _STANDARD_OUTPUT else output
-    report: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
-    for name, shown, target in (("output", output, found), ("summary", summary, report)):
+    summed: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
+    drawn: Path | int | None = 1 if report in _STANDARD_OUTPUT else report
+    for name, shown, target in (
+        ("output", output, found),
+        ("summary", summary, summed),
+        ("report", report, drawn),
+    ):
         if target is None:
             continue
         try:
@@ -107,7 +126,7 @@ def check_files(urls: Path | list[str], output: Path | None, summary: Path | Non
             _check_writable(target, written)
         except OSError as error:
             raise OSError(f"cannot write {shown}: {error.strerror}") from error
-    return Files(urls, output, found, report)
+    return Files(urls, output, found, summed, drawn)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

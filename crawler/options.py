@@ -3,9 +3,11 @@
 import argparse
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from .arguments import Collect, Parser, Switch
 from .crawl import Manners
 from .fetching import keep_timings
 from .files import DEFAULT_OUTPUT
@@ -23,16 +25,28 @@ examples:
                                                        a record of each page up to three links away
   crawler urls.txt --depth 2 -o links.tsv --state crawl.db --resume
                                                        begin, or go on where it was interrupted
-  crawler fetch https://example.org -i --timings       print one page; crawler fetch --help
+  crawler https://example.org --depth 2 -o pages.db --report report.html
+                                                       a database, and a page that shows the crawl
+  crawler urls.txt -o - --format jsonl -q | jq .url    records to another program
 
-Exit codes: 0 all fetched, 1 some failed, 2 bad usage, 3 a file failed, 130 interrupted.
+other commands:
+  crawler fetch https://example.org -i --timings       print one page; crawler fetch --help
+  crawler report pages.db -o report.html               draw a crawl later; crawler report --help
+
+Exit codes: 0 all fetched, 1 some pages failed, 2 bad usage, 3 a file could not be read or written,
+130 interrupted by Ctrl-C, 143 by SIGTERM, 141 nobody reads the output any more.
 """
 
 
 def make_client(
-    options: argparse.Namespace, tls: ssl.SSLContext, guard: Guard, form: Format
+    options: argparse.Namespace,
+    tls: ssl.SSLContext,
+    guard: Guard,
+    form: Format,
+    *,
+    timings: bool = False,
 ) -> Client:
-    """The client that fetches the pages."""
+    """The client that fetches the pages; ``timings`` has it keep those whatever is written."""
     retry = None
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
@@ -40,7 +54,7 @@ def make_client(
     trace = None
     if form.exchanges:
         trace = keep_exchanges
-    elif form.records:
+    elif form.records or timings:
         trace = keep_timings
     return Client(
         limits=_limits(options),
@@ -137,14 +151,16 @@ def _limits(options: argparse.Namespace) -> Limits:
     )
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command's arguments."""
-    parser = argparse.ArgumentParser(
+def make_parser(commands: Mapping[str, Parser] | None = None) -> Parser:
+    """The parser of the command's arguments; ``commands`` are completed as its first word."""
+    parser = Parser(
         prog="crawler",
         description="Fetch pages and write down the links they hold, or all there is to say.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if commands:
+        parser.add_commands(commands)
     parser.add_argument(
         "urls",
         nargs="*",
@@ -156,6 +172,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_manners(parser.add_argument_group("how servers are treated"))
     _add_limits(parser.add_argument_group("limits"))
     _add_connection(parser.add_argument_group("connections"))
+    _add_command(parser.add_argument_group("the command itself"))
     return parser
 
 
@@ -174,9 +191,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="tsv: source_url<TAB>parsed_url lines; jsonl, csv, sqlite: a record of each URL;"
         " warc: the requests and replies (default: what the ending of the output says, else tsv)",
     )
-    group.add_argument(
-        "--append", action="store_true", help="add to the output instead of replacing it"
-    )
+    group.add_argument("--append", action=Switch, help="add to the output instead of replacing it")
     group.add_argument(
         "--links",
         type=_kinds,
@@ -188,8 +203,15 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--summary", type=Path, metavar="FILE", help="write the summary there as well, as JSON"
     )
     group.add_argument(
-        "-q", "--quiet", action="store_true", help="say nothing but what stops the command"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="draw what happened on a page, to be opened in a browser",
     )
+    group.add_argument(
+        "-q", "--quiet", action=Switch, help="say nothing but what stops the command"
+    )
+    group.add_argument("-v", "--verbose", action=Switch, help="say a line about each page, too")
     group.add_argument(
         "--state",
         type=Path,
@@ -197,7 +219,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="keep there how far the crawl is, so that it can be gone on with whatever happens",
     )
     group.add_argument(
-        "--resume", action="store_true", help="go on with the crawl in --state, if there is one"
+        "--resume", action=Switch, help="go on with the crawl in --state, if there is one"
     )
 
 
@@ -210,32 +232,30 @@ def _add_scope(group: argparse._ArgumentGroup) -> None:
         help="how many links away from the given URLs (default: 0, no link is followed)",
     )
     group.add_argument(
-        "--same-host", action="store_true", help="only links to the hosts of the given URLs"
+        "--same-host", action=Switch, help="only links to the hosts of the given URLs"
     )
     group.add_argument(
         "--same-site",
-        action="store_true",
+        action=Switch,
         help="only links to their sites: example.co.uk with all that ends in it",
     )
     group.add_argument(
         "--allow",
         type=_pattern,
-        action="append",
-        default=[],
+        action=Collect,
         metavar="REGEX",
         help="only links in which one of these is found",
     )
     group.add_argument(
         "--deny",
         type=_pattern,
-        action="append",
-        default=[],
+        action=Collect,
         metavar="REGEX",
         help="no links in which one of these is found",
     )
     group.add_argument(
         "--sitemaps",
-        action="store_true",
+        action=Switch,
         help="fetch as well what the sites of the given URLs list in their sitemaps",
     )
     group.add_argument(
@@ -262,10 +282,11 @@ def _add_manners(group: argparse._ArgumentGroup) -> None:
         help="seconds between the starts of two pages of a host (default: %(default)g)",
     )
     group.add_argument(
-        "--no-robots",
-        dest="robots",
-        action="store_false",
-        help="do not ask robots.txt about links; about given URLs it is never asked",
+        "--robots",
+        action=Switch,
+        default=True,
+        help="ask robots.txt about links, as is done unless --no-robots; about given URLs it is"
+        " never asked",
     )
     group.add_argument(
         "--user-agent",
@@ -317,7 +338,7 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--allow-private",
-        action="store_true",
+        action=Switch,
         help="let links and redirects lead to loopback, link-local and private addresses",
     )
     group.add_argument(
@@ -335,7 +356,7 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-k",
         "--insecure",
-        action="store_true",
+        action=Switch,
         help="take any certificate: whoever is on the way can then read and change what is sent",
     )
     group.add_argument(
@@ -345,7 +366,24 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
         " say)",
     )
     group.add_argument(
-        "--cookies", action="store_true", help="keep the cookies that sites set, and send them"
+        "--cookies", action=Switch, help="keep the cookies that sites set, and send them"
+    )
+
+
+def _add_command(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="take options from this file, key = value; flags win (default: crawler.toml, if it"
+        " is there)",
+    )
+    group.add_argument("--no-config", action="store_true", help="take options from no file")
+    group.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        metavar="SHELL",
+        help="print what makes bash, zsh or tcsh complete this command, and end",
     )
 
 

@@ -1,4 +1,4 @@
-"""Telling a person how the crawl goes: a live bar on a terminal, plain lines elsewhere.
+"""Telling a person how the crawl goes in plain lines; :mod:`.live` is for terminals.
 
 Both write to the same stream as the failures do (standard error), so that what is piped onward
 from standard output stays clean.
@@ -10,13 +10,16 @@ import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, TextIO
 
 from .crawl import UnexpectedError
 from .frontier import Job, Malformed
 from .http import HTTPError, Response
+
+if TYPE_CHECKING:
+    from .crawl import Queue
+    from .fetching import Visit
+    from .summary import Summary
 
 # Seconds between two plain lines: often enough to see that it lives, seldom enough for a log.
 PLAIN_INTERVAL = 5.0
@@ -31,6 +34,8 @@ class PlainProgress:
         total: int | None,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        verbose: bool = False,
     ) -> None:
         self._list_name = list_name
         self._total = total
@@ -39,7 +44,10 @@ class PlainProgress:
         self._done = 0
         self._links = 0
         self._failed = 0
-        self._next_line = clock() + PLAIN_INTERVAL
+        self._verbose = verbose
+        self._line_at = clock()
+        self._next_line = self._line_at + PLAIN_INTERVAL
+        self._done_then = 0
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -57,6 +65,11 @@ class PlainProgress:
         self._links += links
         self._count()
 
+    def pages(self, count: int, links: int) -> None:
+        """Count pages that others have fetched."""
+        self._links += links
+        self._count(count)
+
     def failure(self, job: Job, error: HTTPError) -> None:
         """Say which URL failed, and why."""
         self._failed += 1
@@ -67,58 +80,37 @@ class PlainProgress:
         """Say which line of the list is no URL, and why."""
         self.say(f"{self._list_name}:{line.line}: not a URL: {line.text!r}: {line.why}")
 
+    @property
+    def watches(self) -> bool:
+        """Whether it is to be told what came of each URL, as a watcher of the crawl."""
+        return self._verbose
+
+    records = False
+
+    def begins(self, queue: "Queue", summary: "Summary") -> None:
+        """There is nothing to do yet."""
+
+    def over(self, visit: "Visit", depth: int) -> None:
+        """Say what came of a URL, if that is wanted; failures are said in any case."""
+        if self._verbose and visit.error is None:
+            self.say(_visit_text(visit))
+
     def say(self, text: str) -> None:
         """Print one line."""
         say(text, self._stream)
 
-    def _count(self) -> None:
-        self._done += 1
+    def _count(self, pages: int = 1) -> None:
+        self._done += pages
         now = self._clock()
         if now >= self._next_line:
-            self._next_line = now + PLAIN_INTERVAL
             of = "" if self._total is None else f" of {self._total:,}"
-            self.say(f"{self._done:,}{of} done, {self._links:,} links, {self._failed:,} failed")
-
-
-class BarProgress(PlainProgress):
-    """A bar at the bottom of the terminal; failures scroll by above it."""
-
-    def __init__(self, list_name: str, total: int | None, stream: TextIO | None = None) -> None:
-        super().__init__(list_name, total, stream)
-        # tqdm's monitor is a thread that redraws when nothing happens; the loop needs no such help.
-        tqdm.monitor_interval = 0
-        self._bar = tqdm(
-            total=total, unit="page", file=self._stream, dynamic_ncols=True, smoothing=0.1
-        )
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._show_counts()
-        self._bar.close()
-
-    def say(self, text: str) -> None:
-        """Print one line above the bar."""
-        try:
-            self._bar.write(text, file=self._stream)
-        except OSError:
-            silence(self._stream)
-
-    def _count(self) -> None:
-        self._done += 1
-        try:
-            if self._bar.update():  # it was drawn again, which is a few times a second
-                self._show_counts()
-        except OSError:
-            silence(self._stream)
-
-    def _show_counts(self) -> None:
-        """Put the counts beside the bar, to be seen when it is drawn the next time."""
-        text = f"{self._links:,} links, {self._failed:,} failed"
-        self._bar.set_postfix_str(text, refresh=False)
+            rate = (self._done - self._done_then) / (now - self._line_at)
+            self.say(
+                f"{self._done:,}{of} done, {self._links:,} links, {self._failed:,} failed,"
+                f" {rate:,.0f}/s"
+            )
+            self._line_at, self._done_then = now, self._done
+            self._next_line = now + PLAIN_INTERVAL
 
 
 class NoProgress(PlainProgress):
@@ -145,15 +137,13 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def progress(
-    list_name: str, total: int | None, stream: TextIO | None = None, *, quiet: bool = False
-) -> PlainProgress:
-    """The bar if ``stream`` (standard error) is a terminal, else the plain lines."""
-    stream = stream or sys.stderr
-    if quiet:
-        return NoProgress(list_name, total, stream)
-    kind = BarProgress if stream.isatty() else PlainProgress
-    return kind(list_name, total, stream)
+def _visit_text(visit: "Visit") -> str:
+    reply = visit.response or visit.reply
+    status = "-" if reply is None else str(reply.status)
+    size = 0 if reply is None else reply.wire_bytes
+    text = f"{status} {visit.seconds:.3f} s, {size:,} bytes, {len(visit.links)} links"
+    there = "" if visit.there is None else f" -> {visit.there}"
+    return f"{visit.job.source} {text}{there}"
 
 
 def _failure_text(job: Job, error: HTTPError) -> str:

@@ -8,8 +8,10 @@ own `sys.argv`, and its exit code and tracebacks are its own. `miniloop.swap` sa
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -28,9 +30,13 @@ from standard input. Processes that it starts run on miniloop as well.
   --deadlock     raise EverybodyWaits, with who waits for whom, instead of sleeping for ever
   --dump-signal NAME
                  on this signal (USR1, say), write who waits for whom to standard error
+  --replay FILE  follow the schedule in FILE, which a failed test of miniloop.testing has left
   --strict       to ask for another loop by its name, such as uvloop, is an error
   -v, --verbose  tell at exit which loops ran, in which process
   --debug        run the loop in asyncio's debug mode
+  --record FILE  record what the loop does; look at FILE with python -m miniloop.study,
+                 or, if its name ends in .html, in a browser
+  --last N       keep the last N turns only, and write them at the end and on SIGUSR2
   --version      print the version and exit
   -h, --help     print this text and exit
 
@@ -38,11 +44,18 @@ Options of the interpreter itself, such as -X and -W, stand before -m miniloop.
 """
 
 
+# The file of the schedule to follow, if there is one.
+_replayed: str | None = None
+
+
 def main(arguments: list[str]) -> None:
     """Run what the arguments name. Raises SystemExit(2) for bad usage."""
     rest = list(arguments)
     asked: dict[str, Any] = {}  # of the settings
     verbose = False
+    global _replayed
+    record: str | None = None
+    last: int | None = None
     while rest and rest[0].startswith("-") and rest[0] != "-":
         option = rest.pop(0)
         if option == "--debug":
@@ -52,12 +65,12 @@ def main(arguments: list[str]) -> None:
             asked["strict"] = True
         elif option in ("-v", "--verbose"):
             verbose = True
+        elif option.partition("=")[0] == "--replay":
+            _replayed = _value(option, rest, "a file")
         elif option == "--deadlock":
             asked["deadlock"] = True
         elif option.partition("=")[0] == "--dump-signal":
-            asked["dump_signal"] = _signal(option.partition("=")[2] or "".join(rest[:1]))
-            if "=" not in option:
-                del rest[:1]
+            asked["dump_signal"] = _signal(_value(option, rest, "a signal, such as USR1"))
         elif option in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return
@@ -66,16 +79,21 @@ def main(arguments: list[str]) -> None:
                 f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
             )
             return
+        elif option.partition("=")[0] == "--record":
+            record = _value(option, rest, "the name of a file")
+        elif option.partition("=")[0] == "--last":
+            last = _number(_value(option, rest, "a number of turns"))
         elif option[:2] in ("-m", "-c"):
             if len(option) > 2:  # -mmodule, as python has it
                 rest.insert(0, option[2:])
             if not rest:
                 _refuse("-m wants the name of a module" if option == "-m" else "-c wants code")
             _take_over(asked, verbose)
-            if option[:2] == "-m":
-                program.run_module(rest)
-            else:
-                program.run_code(rest[0], rest[1:])
+            with _recording(record, last, [option[:2], *rest]):
+                if option[:2] == "-m":
+                    program.run_module(rest)
+                else:
+                    program.run_code(rest[0], rest[1:])
             return
         elif option == "--":
             break
@@ -85,12 +103,45 @@ def main(arguments: list[str]) -> None:
         _refuse("nothing to run")
     if rest[0] == "-":
         _take_over(asked, verbose)
-        program.run_standard_input(rest[1:])
+        with _recording(record, last, rest):
+            program.run_standard_input(rest[1:])
         return
     if not os.path.exists(rest[0]):
         _refuse(f"can't open file {rest[0]!r}: no such file")
     _take_over(asked, verbose)
-    program.run_script(rest)
+    with _recording(record, last, rest):
+        program.run_script(rest)
+
+
+def _value(option: str, rest: list[str], what: str) -> str:
+    """The value of an option: behind an equals sign, or the next argument."""
+    name, equals, value = option.partition("=")
+    if not equals and rest:
+        value = rest.pop(0)
+    if not value:
+        _refuse(f"{name} wants {what}")
+    return value
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        _refuse(f"--last wants a number of turns, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _recording(
+    path: str | None, last: int | None, words: list[str]
+) -> AbstractContextManager[object]:
+    if path is None:
+        if last is not None:
+            _refuse("--last goes with --record")
+        return nullcontext()
+    from miniloop.study.whole_program import record_program  # most programs are not recorded
+
+    try:
+        return record_program(path, last=last, program=shlex.join(words))
+    except OSError as error:
+        _refuse(f"cannot record: {error}")
 
 
 def _take_over(asked: dict[str, Any], verbose: bool) -> None:
@@ -99,6 +150,13 @@ def _take_over(asked: dict[str, Any], verbose: bool) -> None:
     if verbose:
         wanted = replace(wanted, report=report.new_file(), main=os.getpid())
     take_over(wanted)
+    if _replayed is not None:
+        from miniloop.testing.replay_program import replay_in_this_process
+
+        try:
+            replay_in_this_process(_replayed)
+        except (OSError, ValueError) as error:
+            _refuse(f"--replay: {error}")
 
 
 def _signal(name: str) -> int:

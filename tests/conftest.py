@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 import miniloop
+from tests.browser import browser  # noqa: F401 - a fixture for the tests of pages
 
 T = TypeVar("T")
 

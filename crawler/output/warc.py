@@ -56,7 +56,11 @@ class Archive:
         """Open it; see :class:`.target.Target`."""
         await self._file.open(append=append, journaled=journaled)
         if not journaled:
-            await self._begin()
+            try:
+                await self._begin()
+            except BaseException:
+                await self._file.close()
+                raise
 
     async def go_on_at(self, end: int) -> None:
         """Cut it back to this length; see :class:`.target.Target`."""

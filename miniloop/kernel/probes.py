@@ -17,10 +17,10 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
-__all__ = ["Probe", "place_probes", "remove_probes"]
+__all__ = ["Probe", "place_probes", "remove_probes", "unprobed"]
 
 
 class Probe(NamedTuple):
@@ -100,6 +100,10 @@ if sys.version_info >= (3, 12):
             events |= _RETURN
         sys.monitoring.set_local_events(_number, code, events)
 
+    def unprobed(function: FunctionType) -> FunctionType:
+        """The function itself, where a probe has put another one in its place: not here."""
+        return function
+
     def _begun(code: CodeType, offset: int) -> None:
         arguments = sys._getframe(1).f_locals
         for probe in _placed.get(id(code), ()):
@@ -130,6 +134,13 @@ else:
         if not here:
             setattr(probe.owner, probe.name, _usual.pop(key))
             del _placed[key]
+
+    def unprobed(function: FunctionType) -> FunctionType:
+        """The function itself, where a probe has put another one in its place."""
+        if function.__code__ in _probed.__code__.co_consts:
+            usual: FunctionType = vars(function)["__wrapped__"]
+            return usual
+        return function
 
     def _probed(usual: Callable[..., Any], probes: list[Probe]) -> Callable[..., Any]:
         code = usual.__code__

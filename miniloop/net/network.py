@@ -47,7 +47,7 @@ class SystemNetwork:
 
     def make_socket(self, family: int, kind: int, proto: int) -> socket.socket:
         """A new socket. Raises OSError if there can be none."""
-        return socket.socket(family, kind, proto)
+        return socket.socket(family=family, type=kind, proto=proto)
 
     async def getaddrinfo(
         self,

@@ -13,15 +13,24 @@ so that is where the rest of the chain is to be found: see `running_frames`.
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-__all__ = ["Link", "Place", "chain", "is_of_the_program", "place_of", "running_frames"]
+__all__ = [
+    "Link",
+    "Place",
+    "attributes_of",
+    "chain",
+    "has_begun",
+    "is_of_the_program",
+    "place_of",
+    "running_frames",
+]
 
 # What a link of the chain is, where it says what it awaits, and where its frame is.
 _KINDS: dict[type, tuple[str, str]] = {
@@ -55,6 +64,10 @@ class Link:
         """Its module and its qualified name, as in `("asyncio.locks", "Lock.acquire")`."""
         return _module(self.frame), self.frame.f_code.co_qualname
 
+    def is_of(self, *packages: str) -> bool:
+        """Whether its code is in one of these packages."""
+        return _module(self.frame).partition(".")[0] in packages
+
 
 def chain(coro: Any) -> list[Link]:
     """The links from a task's coroutine to the innermost one, outermost first.
@@ -83,6 +96,24 @@ def _behind(awaitable: Any) -> Any:
     return None
 
 
+def has_begun(coro: Any) -> bool:
+    """False for a coroutine, or a generator in the place of one, that has not taken a step yet."""
+    if isinstance(coro, CoroutineType):
+        return inspect.getcoroutinestate(coro) != inspect.CORO_CREATED
+    if isinstance(coro, GeneratorType):
+        return inspect.getgeneratorstate(coro) != inspect.GEN_CREATED
+    return True  # as far as one can see
+
+
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """What is stored in an object. Nothing for one that will not say, such as an unbound proxy."""
+    try:
+        stored = object.__getattribute__(thing, "__dict__")
+    except Exception:  # of a property of the program's
+        return {}
+    return stored if isinstance(stored, dict) else {}
+
+
 def running_frames(thread: int | None, outermost: CodeType) -> list[FrameType]:
     """The frames of what a loop's thread is at, outermost first: those within `outermost`.
 
@@ -109,17 +140,19 @@ def place_of(frame: FrameType) -> Place:
 def is_of_the_program(frame: FrameType) -> bool:
     """False for the standard library, for this package, and for what was installed."""
     path = frame.f_code.co_filename
-    return not path.startswith(_LIBRARIES) and not path.startswith("<frozen")
+    return not (
+        path.startswith((*_LIBRARIES, "<frozen"))
+        or f"{os.sep}site-packages{os.sep}" in path
+        or f"{os.sep}dist-packages{os.sep}" in path  # Debian's
+    )
 
 
-def _folders() -> Iterator[str]:
-    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
-        yield sysconfig.get_path(name) + os.sep
-    yield os.path.dirname(os.__file__) + os.sep
-
-
-_LIBRARIES = tuple(set(_folders()))
+# This package, and the standard library.
+_LIBRARIES = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    sysconfig.get_path("stdlib") + os.sep,
+    os.path.dirname(os.__file__) + os.sep,
+)
 
 
 def _module(frame: FrameType) -> str:

@@ -19,24 +19,37 @@ nothing can be said, and the report says that.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import (
     AsyncGeneratorType,
     BuiltinMethodType,
     GeneratorType,
+    MemberDescriptorType,
     MethodType,
+    WrapperDescriptorType,
 )
 from typing import Any
 
-from miniloop.study.awaiting import Link, Place, chain, is_of_the_program, place_of
+from miniloop.study.awaiting import (
+    Link,
+    Place,
+    attributes_of,
+    chain,
+    is_of_the_program,
+    place_of,
+)
 from miniloop.study.blocks import lines_of_open_blocks, managers_by_name
 
 __all__ = ["Hold", "holds_of"]
 
 _EXITS = ("__aexit__", "__exit__")
+_IN_C = WrapperDescriptorType
+_GENERATORS = (AsyncGeneratorType, GeneratorType)
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,26 @@ class Hold:
     manager: Any
     entered: Place
 
-    def gives(self, thing: Any) -> bool:
-        """Whether to hold the manager is to hold `thing`: it is that, or has it as an attribute."""
-        return self.manager is thing or any(
-            value is thing for value in getattr(self.manager, "__dict__", {}).values()
-        )
+    def gives(self) -> list[Any]:
+        """What one holds by that: the manager, and a lock or such that it has for an attribute."""
+        attributes = list(attributes_of(self.manager).values())
+        return [self.manager, *(one for one in attributes if hasattr(type(one), "release"))]
+
+    def deadline(self) -> float | None:
+        """When it gives up, on the loop's clock, if it is a timeout: asyncio's or a library's.
+
+        async-timeout and anyio both call it `_deadline`.
+        """
+        if type(self.manager) is asyncio.Timeout:
+            return self.manager.when()
+        deadline = attributes_of(self.manager).get("_deadline")
+        slot = vars(type(self.manager)).get("_deadline")
+        if type(slot) is MemberDescriptorType and deadline is None:
+            try:
+                deadline = slot.__get__(self.manager)
+            except AttributeError:
+                return None  # it is empty
+        return deadline if isinstance(deadline, float) and math.isfinite(deadline) else None
 
 
 def holds_of(links: list[Link]) -> list[Hold]:
@@ -88,17 +116,21 @@ def _holds_of_one(link: Link, instead: Place | None, seen: set[int]) -> Iterator
         yield from _inside(manager, place, seen)
     for referent in referents:
         # A generator that the frame iterates over, or keeps.
-        if isinstance(referent, AsyncGeneratorType | GeneratorType):
+        if type(referent) in _GENERATORS:
             yield from _suspended(referent, instead or here, seen)
 
 
 def _managers(referents: list[Any]) -> Iterator[Any]:
     """The context managers whose exits are on the stack, outermost first."""
     for number, referent in enumerate(referents):
+        # By their types, as objects of the program may answer, or fail, when they are asked.
+        kind = type(referent)
+        if not ("function" in kind.__name__ or "method" in kind.__name__ or kind is _IN_C):
+            continue
         name = getattr(referent, "__name__", None)
         if name not in _EXITS:
             continue
-        if isinstance(referent, MethodType | BuiltinMethodType):
+        if kind in (MethodType, BuiltinMethodType):
             yield referent.__self__
         elif number + 1 < len(referents):
             behind = referents[number + 1]
@@ -108,13 +140,13 @@ def _managers(referents: list[Any]) -> Iterator[Any]:
 
 def _inside(manager: Any, place: Place, seen: set[int]) -> Iterator[Hold]:
     """What else is held by whoever is inside of `manager`."""
-    if isinstance(manager, contextlib.AsyncExitStack | contextlib.ExitStack):
-        callbacks = getattr(manager, "_exit_callbacks", ())
+    if issubclass(type(manager), contextlib.AsyncExitStack | contextlib.ExitStack):
+        callbacks = attributes_of(manager).get("_exit_callbacks", ())
         for inner in _managers([callback for _, callback in callbacks]):
             yield Hold(inner, place)
             yield from _inside(inner, place, seen)
-    generator = getattr(manager, "gen", None)  # of contextlib's decorators
-    if isinstance(generator, AsyncGeneratorType | GeneratorType):
+    generator = attributes_of(manager).get("gen")  # of contextlib's decorators
+    if type(generator) in _GENERATORS:
         yield from _suspended(generator, place, seen)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from typing import Any
 
 from miniloop.kernel.registry import loops
@@ -34,7 +35,12 @@ def dump_on_signal(number: int) -> None:
 
 
 def _dump(number: int, frame: object) -> None:
-    os.write(2, _report().encode("utf-8", "backslashreplace"))
+    try:
+        text = _report()
+    except Exception:
+        # It would come out of whatever the program is at, which has done nothing wrong.
+        text = f"process {os.getpid()}: no report could be made\n{traceback.format_exc()}"
+    os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 def _report() -> str:

@@ -28,37 +28,53 @@ class Needs:
 
 def stuck(needs: Mapping[Any, Needs]) -> set[Any]:
     """The tasks that none but stuck tasks could wake. Whom `needs` does not know is free."""
-    left = {task for task, need in needs.items() if not need.free}
-    while True:
-        freed = {
-            task
-            for task in left
-            if not any(other in left for other in needs[task].on)
-            or (not needs[task].every and any(other not in left for other in needs[task].on))
-        }
-        if not freed:
-            return left
-        left -= freed
+    left = dict.fromkeys(task for task, need in needs.items() if not need.free)
+    missing = {task: {other for other in needs[task].on if other in left} for task in left}
+    needed_by: dict[Any, list[Any]] = {}
+    for task, others in missing.items():
+        for other in others:
+            needed_by.setdefault(other, []).append(task)
+    # Those that have all that they need, and then those that had only these to wait for.
+    freed = [task for task in left if _has_enough(needs[task], missing[task])]
+    for task in freed:
+        left.pop(task, None)
+        for waiting in needed_by.get(task, ()):
+            missing[waiting].discard(task)
+            if waiting in left and _has_enough(needs[waiting], missing[waiting]):
+                del left[waiting]
+                freed.append(waiting)
+    return set(left)
+
+
+def _has_enough(need: Needs, missing: set[Any]) -> bool:
+    return not missing or (not need.every and len(missing) < len(set(need.on)))
 
 
 def rings_among(needs: Mapping[Any, Needs]) -> list[list[Any]]:
-    """The rings, each in the order in which its tasks wait for each other; they share no task."""
+    """The rings, each in the order in which its tasks wait for each other; they share no task.
+
+    Each begins with that of its tasks which comes first in `needs`.
+    """
     among = stuck(needs)
+    place = {task: number for number, task in enumerate(needs)}
     rings: list[list[Any]] = []
     seen: set[Any] = set()
     for start in needs:
-        path: list[Any] = []
+        path: dict[Any, None] = {}  # in order
         ways = [iter([start])]
         while ways:
             task = next(ways[-1], None)
             if task is None:
                 ways.pop()
                 if path:
-                    path.pop()
+                    path.popitem()
             elif task in path:
-                rings.append(path[path.index(task) :])
+                way = list(path)
+                ring = way[way.index(task) :]
+                first = ring.index(min(ring, key=place.__getitem__))
+                rings.append(ring[first:] + ring[:first])
             elif task in among and task not in seen:
                 seen.add(task)
-                path.append(task)
+                path[task] = None
                 ways.append(iter(needs[task].on))
     return rings

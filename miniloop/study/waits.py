@@ -14,7 +14,6 @@ and for how long a task has waited if nobody has kept the time (see `stopwatch`)
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,11 +26,20 @@ from miniloop.kernel.registry import loops
 from miniloop.kernel.scheduler import VISIT_INTERVAL
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study.awaiting import Link, Place, chain, is_of_the_program, place_of, running_frames
+from miniloop.study.awaiting import (
+    Link,
+    Place,
+    chain,
+    has_begun,
+    is_of_the_program,
+    place_of,
+    running_frames,
+)
 from miniloop.study.holding import Hold, holds_of
 from miniloop.study.rings import Needs, rings_among, stuck
+from miniloop.study.scene import Scene, Wait
 from miniloop.study.stopwatch import waiting_since
-from miniloop.study.waiting import Scene, Wait, locks_given_up, wait_of
+from miniloop.study.waiting import locks_given_up, wait_of
 from miniloop.study.wakers import descriptors, signal_handlers, threads_at_work
 
 __all__ = ["EverybodyWaits", "TaskState", "Waits", "dump_waits", "waits_of"]
@@ -98,9 +106,10 @@ class EverybodyWaits(RuntimeError):
         self.waits = waits_of(loop)
         count = len(self.waits.tasks)
         everybody = "the only task waits" if count == 1 else f"all {count} tasks wait"
+        tasks = "\n".join(_tasks(self.waits))
         super().__init__(
             f"{everybody}, and nothing is left that could wake a task: no timer, no descriptor, "
-            f"no thread at work, no signal handler\n{self.waits}"
+            f"no thread at work, no signal handler\n{tasks}"
         )
 
 
@@ -121,22 +130,18 @@ def _default_loops() -> list[Any]:
 
 def waits_of(loop: Any) -> Waits:
     """Who waits for whom in `loop`, which may be one of asyncio's too."""
-    pending = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    chains = {task: chain(task.get_coro()) for task in pending}
+    chains = _chains(loop)
     scene = _scene(loop, chains)
     runs = _places_in(_running(loop))
     current = asyncio.current_task(loop)
-    states = sorted(
-        (
-            _running_state(task, runs, scene)
-            if task is current
-            else _state(task, links, scene, waiting_since(loop, task))
-            for task, links in chains.items()
-        ),
-        key=lambda state: _sort_key(state.name),
-    )
+    states = [
+        _running_state(task, runs, scene)
+        if task is current
+        else _state(task, links, scene, waiting_since(loop, task))
+        for task, links in chains.items()
+    ]
     needs = {state.task: state.needs for state in states}
-    names = {state.task: state.name for state in states}
+    names = scene.names
     rings = tuple(tuple(names[task] for task in ring) for ring in rings_among(needs))
     ringed = {name for ring in rings for name in ring}
     behind = {names[task] for task in stuck(needs)} - ringed
@@ -152,6 +157,19 @@ def waits_of(loop: Any) -> Waits:
     )
 
 
+def _chains(loop: Any) -> dict[Any, list[Link]]:
+    """What each pending task stands on, in an order that is the same in each run of the program.
+
+    A task that was given no name gets one when it is asked, so that they must be asked in order.
+    """
+    found = {task: chain(task.get_coro()) for task in asyncio.all_tasks(loop) if not task.done()}
+    places = {task: _places_in([link.frame for link in found[task]]) for task in found}
+    unnamed = sorted(found, key=lambda task: str(places[task]))
+    return {
+        task: found[task] for task in sorted(unnamed, key=lambda task: _sort_key(task.get_name()))
+    }
+
+
 def _sort_key(name: str) -> tuple[str, int]:
     """`Task-10` comes after `Task-9`."""
     letters = name.rstrip("0123456789")
@@ -159,11 +177,22 @@ def _sort_key(name: str) -> tuple[str, int]:
     return letters, int(number) if number else -1
 
 
+def _names(tasks: list[Any]) -> dict[Any, str]:
+    """The names of the tasks; where two have the same, a number tells them apart."""
+    given: dict[str, int] = {}
+    names: dict[Any, str] = {}
+    for task in tasks:
+        name = task.get_name()
+        number = given[name] = given.get(name, 0) + 1
+        names[task] = name if number == 1 else f"{name} ({number})"
+    return names
+
+
 def _scene(loop: Any, chains: dict[Any, list[Link]]) -> Scene:
-    scene = Scene(loop.time())
+    scene = Scene(loop.time(), _names(list(chains)))
     for task, links in chains.items():
         scene.holds[task] = holds_of(links)
-        scene.released[task] = locks_given_up(links)
+        scene.given_up[task] = locks_given_up(links)
     for when, handle in _timers(loop):
         for argument in getattr(handle, "_args", None) or ():
             if asyncio.isfuture(argument):
@@ -185,25 +214,25 @@ def _timers(loop: Any) -> Iterator[tuple[float, Any]]:
 
 
 def _running(loop: Any) -> list[FrameType]:
-    """The frames of what a loop of ours runs now."""
-    if not isinstance(loop, EventLoop):
-        return []
-    frames = running_frames(loop._thread_id, EventLoop.run_turns.__code__)
+    """The frames of what a loop runs now."""
+    outermost = EventLoop.run_turns if isinstance(loop, EventLoop) else asyncio.Handle._run
+    frames = running_frames(getattr(loop, "_thread_id", None), outermost.__code__)
     return [frame for frame in frames if frame.f_code not in _STEPS]
 
 
 def _running_state(task: Any, runs: tuple[Place, ...], scene: Scene) -> TaskState:
-    return TaskState(task, task.get_name(), "runs", runs, None, _timeout_of(scene.holds[task]))
+    gives_up = _timeout_of(scene.holds[task])
+    return TaskState(task, scene.names[task], "runs", runs, None, gives_up)
 
 
 def _state(task: Any, links: list[Link], scene: Scene, seen: float | None) -> TaskState:
-    name = task.get_name()
+    name = scene.names[task]
     gives_up = _timeout_of(scene.holds[task])
     places = _places_in([link.frame for link in links])
     awaited = task._fut_waiter
     if awaited is None or awaited.done():
-        begun = not links or inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CREATED
-        return TaskState(task, name, "ready" if begun else "has not begun", places, None, gives_up)
+        state = "ready" if has_begun(task.get_coro()) else "has not begun"
+        return TaskState(task, name, state, places, None, gives_up)
     wait = wait_of(task, links, scene)
     return TaskState(
         task, name, "waits", places, wait, gives_up, seen if wait.began is None else wait.began
@@ -218,7 +247,7 @@ def _places_in(frames: list[Any]) -> tuple[Place, ...]:
 
 def _timeout_of(holds: list[Hold]) -> float | None:
     """When the first of the timeouts strikes that the task is inside of."""
-    ends = [hold.manager.when() for hold in holds if isinstance(hold.manager, asyncio.Timeout)]
+    ends = [hold.deadline() for hold in holds]
     return min((end for end in ends if end is not None), default=None)
 
 
@@ -242,7 +271,14 @@ def _report(waits: Waits) -> Iterator[str]:
     yield f"{waits.loop}; {count} task{'' if count == 1 else 's'}:"
     if waits.runs and not any(state.state == "runs" for state in waits.tasks):
         yield f"  a callback runs at {', called by '.join(map(str, reversed(waits.runs)))}"
+    yield from _tasks(waits)
+    if waits.wakers:
+        yield f"  could wake it: {', '.join(waits.wakers)}"
+
+
+def _tasks(waits: Waits) -> Iterator[str]:
     ringed = {name: ring for ring in waits.rings for name in ring}
+    names = {state.task: state.name for state in waits.tasks}
     for state in waits.tasks:
         place = f" at {state.places[-1]}" if state.places else ""
         since = "" if state.since is None else f" {_seconds(waits.now - state.since)}"
@@ -253,7 +289,7 @@ def _report(waits: Waits) -> Iterator[str]:
         else:
             yield f"      waits{since} for {wait.what}{_end(state, waits.now)}"
             for holder in wait.holders:
-                who = "itself" if holder.task is state.task else repr(holder.task.get_name())
+                who = "itself" if holder.task is state.task else repr(names[holder.task])
                 yield f"      held by {who} since {holder.hold.entered}"
             if wait.note:
                 yield f"      ({wait.note})"
@@ -263,8 +299,6 @@ def _report(waits: Waits) -> Iterator[str]:
             yield "      IN A RING"
         elif state.name in waits.behind:
             yield "      behind a ring"
-    if waits.wakers:
-        yield f"  could wake it: {', '.join(waits.wakers)}"
     for ring in waits.rings:
         yield f"  RING: {' -> '.join(map(repr, [*ring, ring[0]]))}"
 

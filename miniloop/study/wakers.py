@@ -27,12 +27,13 @@ def descriptors(loop: Any) -> list[str]:
     if not isinstance(loop, EventLoop) or loop.is_closed():
         return []
     own = loop.wakeup.fileno()
-    return [
-        f"descriptor {watch.fd}"
+    numbers = [
+        watch.fd
         for watch in list(loop.poller.watches.values())
         if watch.fd != own
         and (watch.reader or watch.writer or watch.read_waiters or watch.write_waiters)
     ]
+    return [f"descriptor {number}" for number in sorted(numbers)]
 
 
 def signal_handlers(loop: Any) -> list[str]:

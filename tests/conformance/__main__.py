@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         only=chosen.only,
         include_left_out=chosen.include_left_out,
         debug=chosen.debug,
+        record=chosen.record,
     )
     bad = 0
     outcomes: list[dict[str, object]] = []
@@ -103,6 +104,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--include-left-out", action="store_true", help="run them, too, to see how they go"
     )
     parser.add_argument("--debug", action="store_true", help="with PYTHONASYNCIODEBUG=1")
+    parser.add_argument("--record", action="store_true", help="with a recorder on every loop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every outcome there")
     return parser.parse_args(arguments)
 

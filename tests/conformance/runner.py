@@ -56,6 +56,8 @@ class Options:
     package: str = "test.test_asyncio"
     debug: bool = False
     """Run the tests in debug mode, which takes other classes of miniloop's."""
+    record: bool = False
+    """Record every loop that the tests make; none of them may notice."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ class _Worker:
             "limit": self._options.limit,
             "only": self._options.only,
             "include_left_out": self._options.include_left_out,
+            "record": self._options.record,
             "done": list(self._run.outcomes),
             "report_to": write_end,
         }

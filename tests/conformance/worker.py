@@ -21,6 +21,7 @@ import types
 import unittest
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from typing import Any, TextIO
 
@@ -160,8 +161,16 @@ def run(job: dict[str, Any], report: Reporter) -> None:
         if identify(test) not in job["done"]
         if job["only"] is None or fnmatchcase(identify(test), job["only"])
     ]
-    run_tests(wanted, module, Result(report, tested, job["limit"]))
+    with record(job["module"]) if job["record"] else nullcontext():
+        run_tests(wanted, module, Result(report, tested, job["limit"]))
     report("finished")
+
+
+def record(module: str) -> AbstractContextManager[object]:
+    """Record all loops that are made in a `with` block, in the current folder."""
+    from miniloop.study import recording
+
+    return recording(f"{module}.miniloop")
 
 
 def run_tests(tests: list[unittest.TestCase], module: types.ModuleType, result: Result) -> None:

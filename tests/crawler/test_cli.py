@@ -458,22 +458,23 @@ def on_a_terminal(arguments: list[str], cwd: Path) -> tuple[int, str]:
     return process.wait(timeout=5), seen.decode()
 
 
-def test_a_terminal_shows_a_live_bar_with_the_failures_above_it(
+def test_a_terminal_shows_a_live_view_with_the_failures_above_it(
     loop: str, tmp_path: Path, at: Addresses
 ) -> None:
     pages = [f"{at.http}/page/{number}" for number in range(144)] * 5
     urls = write_list(tmp_path, *pages, f"{at.http}/missing")
     code, seen = on_a_terminal(command(urls, "--loop", loop), tmp_path)
     assert code == 1
-    bars = re.findall(r"\r *(\d+)%\|([^|]*)\| (\d+)/721 ", seen)
-    assert len(bars) >= 2
-    counts = [int(count) for _, _, count in bars]
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", seen)
+    counts = [int(count) for count in re.findall(r"(\d+) of 721, ", text)]
+    assert len(counts) >= 2
     assert counts == sorted(counts)
     assert counts[-1] == 721
-    assert "page/s" in seen
-    assert "1 failed" in seen
-    assert f"FAILED {at.http}/missing: status: 404 Not Found\r\n" in seen
-    assert "pages      720\r\n" in seen
+    assert "pages/s" in text
+    assert re.search(r"\d+ in flight, \d+ queued, .*/s, loop lag \d+ ms", text)
+    assert "1: status 1" in text
+    assert f"FAILED {at.http}/missing: status: 404 Not Found\r\n" in text
+    assert "pages      720\r\n" in text
 
 
 def test_a_pipe_gets_plain_lines(tmp_path: Path, at: Addresses) -> None:
@@ -482,7 +483,15 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path, at: Addresses) -> None:
     assert done.stdout == ""
     assert "\r" not in done.stderr
     assert "\x1b" not in done.stderr
-    assert "%|" not in done.stderr
+
+
+def test_verbose_says_a_line_about_each_page(tmp_path: Path, at: Addresses) -> None:
+    urls = write_list(tmp_path, *(f"{at.http}/page/{number}" for number in range(3)))
+    done = run_command(urls, "-v", cwd=tmp_path)
+    lines = re.findall(
+        r"^(\S+) 200 \d+\.\d+ s, [\d,]+ bytes, \d+ links$", done.stderr, re.MULTILINE
+    )
+    assert sorted(lines) == [f"{at.http}/page/{number}" for number in range(3)]
 
 
 def test_the_list_can_come_from_a_pipe(loop: str, tmp_path: Path, at: Addresses) -> None:

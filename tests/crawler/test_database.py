@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -22,6 +23,7 @@ from tests.crawler.scripted import anchors, pages, serving
 from tests.crawler.test_cli import run_command
 from tests.crawler.test_crawl import Notes
 from tests.crawler.test_following import follow
+from tests.crawler.test_output import small_disk  # noqa: F401 - a fixture
 from tests.crawler.test_state import Dying, Killed
 
 Run = Callable[..., Any]
@@ -169,6 +171,18 @@ def test_a_database_that_is_not_what_was_written_is_told(run: Run, tmp_path: Pat
         run(main)
 
 
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_is_told(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Output(tmp_path / "found.db", form=SQLITE) as output:
+            while True:
+                await output.put(SQLITE.write(Record("http://a/", links=["http://b/" * 99] * 99)))
+                await asyncio.sleep(0)
+
+    with pytest.raises(OSError, match=r"cannot write .*found\.db: "):
+        run(main)
+
+
 def test_what_is_no_database_is_not_added_to(run: Run, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database" * 99)
 
@@ -196,3 +210,24 @@ def test_the_ending_of_the_output_asks_for_it(tmp_path: Path, at: Addresses) -> 
     assert done.returncode == 0, done.stderr
     ((status, flags),) = rows(tmp_path / "out.sqlite", "select status, flags from pages")
     assert (status, json.loads(flags)) == (200, [])
+
+
+@pytest.mark.parametrize("loop", ["miniloop", "asyncio", "uvloop"])
+def test_a_crawl_is_written_alike_on_every_loop(
+    tmp_path: Path, site: Site, at: Addresses, loop: str
+) -> None:
+    pytest.importorskip(loop)
+    expected = site.within(at, 3)
+    done = run_command(
+        *(f"{at.http}/page/0", "--depth", 3, "--allow", f"^{at.http}/", "--loop", loop),
+        *("-o", "out.db"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    assert set(rows(tmp_path / "out.db", "select * from found")) == expected.links
+    counted = "select error, count(*) from pages group by error"
+    assert dict(rows(tmp_path / "out.db", counted)) == {
+        "": expected.pages,
+        "status": expected.failures["status"],
+        **({"robots.txt": expected.disallowed} if expected.disallowed else {}),
+    }

@@ -8,9 +8,12 @@ from typing import cast
 import pytest
 
 from crawler.crawl import UnexpectedError
+from crawler.fetching import Visit
 from crawler.frontier import Job, Malformed
 from crawler.http import URL, BadStatus, Response
-from crawler.progress import BarProgress, PlainProgress, progress
+from crawler.live import LiveView
+from crawler.progress import NoProgress, PlainProgress
+from crawler.view import progress
 
 JOB = Job("http://a/", URL("http://a/"))
 RESPONSE = cast(Response, None)  # progress looks only at the number of links
@@ -32,8 +35,8 @@ def test_a_line_appears_every_five_seconds() -> None:
             for _ in range(100):
                 plain.page(JOB, RESPONSE, 3)
     assert stream.getvalue().splitlines() == [
-        "501 of 2,000 done, 1,503 links, 0 failed",
-        "1,001 of 2,000 done, 3,003 links, 0 failed",
+        "501 of 2,000 done, 1,503 links, 0 failed, 100/s",
+        "1,001 of 2,000 done, 3,003 links, 0 failed, 100/s",
     ]
 
 
@@ -42,7 +45,7 @@ def test_a_list_of_unknown_length_has_no_total() -> None:
     plain = PlainProgress("urls.txt", None, stream, clock)
     clock.now += 5
     plain.page(JOB, RESPONSE, 1)
-    assert stream.getvalue() == "1 done, 1 links, 0 failed\n"
+    assert stream.getvalue() == "1 done, 1 links, 0 failed, 0/s\n"
 
 
 def test_failures_and_malformed_lines_appear_at_once() -> None:
@@ -71,19 +74,43 @@ def test_a_bug_comes_with_its_traceback() -> None:
     assert 'raise ZeroDivisionError("a bug")' in text
 
 
-@pytest.mark.parametrize(("terminal", "kind"), [(True, BarProgress), (False, PlainProgress)])
-def test_a_terminal_gets_the_bar_and_nothing_else_does(terminal: bool, kind: type) -> None:
+@pytest.mark.parametrize(
+    ("terminal", "term", "options", "kind"),
+    [
+        (True, "xterm", {}, LiveView),
+        (True, "xterm", {"verbose": True}, LiveView),
+        (True, "dumb", {}, PlainProgress),
+        (False, "xterm", {}, PlainProgress),
+        (True, "xterm", {"quiet": True}, NoProgress),
+    ],
+)
+def test_a_terminal_that_can_gets_the_live_view_and_nothing_else_does(
+    terminal: bool,
+    term: str,
+    options: dict[str, bool],
+    kind: type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", term)
     stream = io.StringIO()
     stream.isatty = lambda: terminal  # type: ignore[method-assign]
-    with progress("urls.txt", 3, stream) as shown:
-        assert type(shown) is kind
+    assert type(progress("urls.txt", 3, stream, **options)) is kind
 
 
-def test_the_bar_needs_no_thread() -> None:
-    import threading
+def visit(url: str = "http://h/", seconds: float = 0.25) -> Visit:
+    made = Visit(Job(url, URL(url)))
+    made.seconds = seconds
+    made.links = ["http://h/a"]
+    return made
 
-    before = threading.active_count()
+
+def test_verbose_says_a_line_about_each_page() -> None:
     stream = io.StringIO()
-    with BarProgress("urls.txt", 3, stream) as bar:
-        bar.page(JOB, RESPONSE, 1)
-        assert threading.active_count() == before
+    plain = PlainProgress("urls.txt", None, stream, verbose=True)
+    assert plain.watches
+    plain.over(visit(), 0)
+    failed = visit()
+    failed.error = BadStatus("http://h/", 404, "Not Found")
+    plain.over(failed, 0)  # which is said as a failure
+    assert stream.getvalue() == "http://h/ - 0.250 s, 0 bytes, 1 links\n"
+    assert not PlainProgress("urls.txt", None, stream).watches

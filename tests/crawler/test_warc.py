@@ -7,14 +7,16 @@ import os
 import re
 import subprocess
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from warcio.archiveiterator import ArchiveIterator
 from warcio.checker import Checker
 
-from crawler.demo.site import Addresses
+from crawler.demo.site import Addresses, Site
 from crawler.frontier import Scope, State
 from crawler.http import Client, Limits
 from crawler.output import FORMATS
@@ -214,3 +216,25 @@ def test_a_proxys_password_is_in_no_archive(run: Run, tmp_path: Path) -> None:
     assert b"proxy-authorization" not in request.block.lower()
     assert request.block.startswith(b"GET http://example.invalid/ HTTP/1.1\r\n")
     assert "WARC-IP-Address" not in reply.fields
+
+
+@pytest.mark.parametrize("loop", ["miniloop", "asyncio", "uvloop"])
+def test_a_crawl_is_written_alike_on_every_loop(
+    tmp_path: Path, site: Site, at: Addresses, loop: str
+) -> None:
+    pytest.importorskip(loop)
+    expected = site.within(at, 3)
+    done = run_command(
+        *(f"{at.http}/page/0", "--depth", 3, "--allow", f"^{at.http}/", "--loop", loop),
+        *("-o", "out.warc.gz"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    check(tmp_path / "out.warc.gz")
+    replies = [each for each in records(tmp_path / "out.warc.gz") if each.kind == "response"]
+    assert Counter(each.status for each in replies) == {
+        "200": expected.pages,
+        "404": expected.failures["status"],
+    }
+    bodies = {each.url: each.body for each in replies}
+    assert all(f"<title>/page/{n}: ".encode() in bodies[f"{at.http}/page/{n}"] for n in (0, 1))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import math
+import re
 import socket
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+import types
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +24,7 @@ from miniloop.study.waits import TaskState
 Run = Callable[..., Any]
 
 
-async def settled(*coroutines: Coroutine[Any, Any, Any], names: str = "abcdef") -> Waits:
+async def settled(*coroutines: Coroutine[Any, Any, Any], names: Sequence[str] = "abcdef") -> Waits:
     """Run each in a task until it waits, and report; then end them all."""
     tasks = [
         asyncio.create_task(coro, name=name) for coro, name in zip(coroutines, names, strict=False)
@@ -210,6 +215,40 @@ def test_a_timeout_breaks_a_ring(run: Run) -> None:
     run(main)
 
 
+class ScopeOfALibrary:
+    """As anyio has it."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class TimeoutOfALibrary(ScopeOfALibrary):
+    """As async-timeout has it."""
+
+    __slots__ = ("_deadline",)
+
+
+@pytest.mark.parametrize("kind", [ScopeOfALibrary, TimeoutOfALibrary])
+def test_timeouts_of_libraries_break_rings_too(run: Run, kind: type[ScopeOfALibrary]) -> None:
+    async def twice(lock: asyncio.Lock, deadline: float) -> None:
+        async with lock:
+            with kind(deadline):
+                async with lock:
+                    pass
+
+    async def main() -> None:
+        deadline = asyncio.get_running_loop().time() + 1000
+        waits = await settled(twice(asyncio.Lock(), deadline), twice(asyncio.Lock(), math.inf))
+        assert waits.rings == (("b",),)
+        assert state_of(waits, "a").gives_up == deadline
+
+    run(main)
+
+
 def test_a_semaphore_names_all_who_have_a_slot(run: Run) -> None:
     async def main() -> None:
         slots = asyncio.BoundedSemaphore(2)
@@ -287,6 +326,15 @@ async def grouping() -> None:
 async def another_task() -> None:
     other = asyncio.create_task(late_answer(), name="other")
     await other
+
+
+async def running_process() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "1000")
+    try:
+        await process.wait()
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.parametrize(
@@ -469,3 +517,125 @@ def test_each_ring_is_found_once() -> None:
         "idle": Needs(("nobody",)),
     }
     assert rings_among(needs) == [["a", "b", "c"], ["own"]]
+
+
+class Lock:
+    """A lock as a library may have it: another class, with a future for each that waits."""
+
+    def __init__(self) -> None:
+        self.waiters: list[asyncio.Future[None]] = []
+        self.taken = False
+
+    async def acquire(self) -> None:
+        while self.taken:
+            self.waiters.append(asyncio.get_running_loop().create_future())
+            await self.waiters[-1]
+        self.taken = True
+
+    def release(self) -> None:
+        self.taken = False
+        for waiter in self.waiters:
+            waiter.cancel()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.release()
+
+
+def test_a_lock_of_a_library_is_known_by_its_methods(run: Run) -> None:
+    # Its code must be a library's: what the program itself does is shown as it stands there.
+    source = inspect.getsource(Lock)
+    space: dict[str, Any] = {"asyncio": asyncio, "__name__": "library"}
+    exec(compile(source, "/lib/site-packages/library.py", "exec"), space)
+
+    async def main() -> None:
+        lock = space["Lock"]()
+        waits = await settled(hold_by_hand(lock), enter(lock))
+        assert text_of(waits, "b") == "Lock #1 (manager)"
+        assert held_by(waits, "b") == ["a"]
+        assert state_of(waits, "b").places[-1].function == "enter"
+
+    run(main)
+
+
+def test_tasks_of_the_same_name_are_told_apart(run: Run) -> None:
+    async def main() -> None:
+        waits = await settled(late_answer(), late_answer(), names=["same", "same"])
+        assert [state.name for state in waits.tasks if "same" in state.name] == ["same", "same (2)"]
+
+    run(main)
+
+
+def test_a_process_and_a_server_are_named() -> None:
+    async def serve() -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1")
+        await server.serve_forever()
+
+    async def main() -> None:
+        tasks = [
+            asyncio.create_task(running_process(), name="process"),
+            asyncio.create_task(serve(), name="server"),
+        ]
+        loop = asyncio.get_running_loop()
+        while not {"process", "server"} <= {name for name in waiting(waits_of(loop))}:
+            await asyncio.sleep(0)
+        waits = waits_of(loop)
+        assert re.fullmatch(r"process \d+ to end", text_of(waits, "process"))
+        assert text_of(waits, "server") == "Server #1 (server) to be closed"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def waiting(waits: Waits) -> list[str]:
+        ends = ("to end", "to be closed")
+        return [
+            state.name
+            for state in waits.tasks
+            if state.wait is not None and state.wait.what.endswith(ends)
+        ]
+
+    miniloop.run(main())
+
+
+class Unbound:
+    """A proxy that stands for nothing yet, as those of web frameworks do outside of a request."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("working outside of the request context")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("working outside of the request context")
+
+
+def test_objects_that_do_not_want_to_be_looked_at_do_no_harm(run: Run) -> None:
+    async def wait(lock: asyncio.Lock, proxy: Any) -> None:
+        async with lock:
+            pass
+        del proxy
+
+    async def main() -> None:
+        lock = asyncio.Lock()
+        waits = await settled(hold_by_hand(lock), wait(lock, Unbound()))
+        assert held_by(waits, "b") == ["a"]
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="a task wants a coroutine from 3.12 on")
+def test_a_generator_that_is_a_task_is_looked_at_as_well() -> None:
+    def generator() -> Any:
+        yield from asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = miniloop.Task(types.coroutine(generator)(), loop=loop, name="generator")
+        assert state_of(waits_of(loop), "generator").state == "has not begun"
+        await asyncio.sleep(0)
+        assert "a Future #1" in text_of(waits_of(loop), "generator")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    miniloop.run(main())

@@ -11,6 +11,7 @@ from typing import IO
 
 import pytest
 
+from miniloop.study import on_signal
 from tests.swap.launch import PATIENCE, environment, launch
 
 pytestmark = pytest.mark.timeout(120)  # each test starts an interpreter
@@ -125,3 +126,33 @@ def test_a_signal_that_is_none_or_cannot_be_caught_is_refused(
     assert done.returncode == 2
     assert "--dump-signal" in done.stderr.splitlines()[-1]
     assert done.stdout == ""
+
+
+def test_a_report_that_fails_does_not_touch_the_program(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise LookupError("some fault of ours")
+
+    monkeypatch.setattr(on_signal, "_report", fail)
+    before = signal.getsignal(signal.SIGUSR2)
+    try:
+        on_signal.dump_on_signal(signal.SIGUSR2)
+        signal.raise_signal(signal.SIGUSR2)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    said = capfd.readouterr().err
+    assert "no report could be made" in said
+    assert "some fault of ours" in said
+
+
+def test_a_program_that_is_not_watched_loads_nothing_of_it(tmp_path: Path) -> None:
+    source = """
+import asyncio, sys
+async def main():
+    print(asyncio.get_running_loop()._observers)
+asyncio.run(main())
+print([name for name in sys.modules if name.startswith("miniloop.study")])
+"""
+    done = launch("-c", source, cwd=tmp_path)
+    assert done.stdout == "()\n[]\n"

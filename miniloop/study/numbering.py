@@ -1,0 +1,233 @@
+"""The numbers of things: entries, futures, descriptors, threads.
+
+An object is known by its address, which is its own for as long as it lives. So a number is
+forgotten when the recorder sees that the object is done with, and what is made new gets a new one.
+Nothing is kept alive for the sake of its number.
+
+Of the program's objects only the type is looked at, and of functions and coroutines their code:
+attributes may be anybody's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+from itertools import count
+from types import CoroutineType, FunctionType, GeneratorType, MethodType
+from typing import Any
+from weakref import ref
+
+from miniloop.kernel.future import PENDING, Future
+from miniloop.kernel.probes import unprobed
+from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.task import Task
+from miniloop.loop import EventLoop
+from miniloop.study.descriptors import describe_descriptor
+from miniloop.study.places import Places
+from miniloop.study.records import (
+    DESCRIPTOR,
+    FUTURE,
+    KNOWN,
+    NAMED,
+    QUEUED_BEFORE,
+    THERE,
+    THREAD,
+    text_to_numbers,
+)
+
+__all__ = ["Numbers", "describe_error", "is_task"]
+
+_STEP_ON_FOREIGN_FUTURE = Task._wakeup
+_MOST_OF_TEXT = 500
+_IN_C = ("builtins", "_asyncio")
+_CTask: Any = vars(asyncio.tasks).get("_CTask")
+
+
+class Numbers:
+    """Gives numbers to the things of one loop, and notes in `log` what they are."""
+
+    def __init__(self, loop: EventLoop, places: Places, log: list[int]) -> None:
+        self.by_address: dict[int, int] = {}
+        self.new = count().__next__
+        # Handles which are steps of tasks that wait on futures of another make.
+        self.steps: dict[int, ref[Any]] = {}
+        self.eager: list[tuple[int, Any]] = []  # first steps under way inside of another step
+        self.calls: dict[int, int] = {}  # futures of calls in threads
+        self._loop = loop
+        self._places = places
+        self._put = log.extend
+        self._readers: dict[int, tuple[ref[Any], int]] = {}
+        self._descriptors: dict[int, tuple[Any, str, int]] = {}
+        self._threads: dict[int, int] = {}
+        self._failed: dict[int, int] = {}  # by the address of the exception
+        self._told: dict[int, str] = {}  # names of tasks
+        self._cancelled: dict[int, tuple[Any, int]] = {}  # timers that the heap still has
+
+    def of_entry(self, entry: Any) -> int:
+        """The number of a task or a handle; of one that was not seen to come, a new one."""
+        number = self.by_address.get(id(entry))
+        return self.unexpected(entry) if number is None else number
+
+    def unexpected(self, entry: Any) -> int:
+        """A number for an entry that was not seen to come."""
+        if not is_task(entry):
+            number = self.new()
+            self._put((QUEUED_BEFORE, number, self.what(entry._callback)))
+        elif self.eager and current_tasks.get(self._loop) is entry:
+            number = self.by_address[id(entry)] = self.eager[-1][0]  # it is just being made
+        else:
+            number = self.by_address[id(entry)] = self.new()
+            self._put((THERE, number, self.what(entry._coro), -1, -1))
+        return number
+
+    def of_new_handle(self, handle: Any) -> int:
+        """The number of a handle that is new; that of the task, if it is a step of one."""
+        callback = handle._callback
+        if type(callback) is MethodType and callback.__func__ is _STEP_ON_FOREIGN_FUTURE:
+            self.steps[id(handle)] = ref(callback.__self__)
+            return self.of_entry(callback.__self__)
+        number = self.by_address[id(handle)] = self.new()
+        return number
+
+    def of_reader(self, handle: Any) -> int:
+        """The number of a handle that is queued again and again."""
+        known = self._readers.get(id(handle))
+        if known is not None and known[0]() is handle:
+            return known[1]
+        number = self.new()
+        self._readers[id(handle)] = ref(handle), number
+        return number
+
+    def of_future(self, future: Any) -> int:
+        """The number of a future that is not done."""
+        number = self.by_address.get(id(future))
+        if number is not None:
+            return number
+        if is_task(future):
+            return self.unexpected(future)
+        number = self.by_address[id(future)] = self.of_passing_future(future)
+        return number
+
+    def of_passing_future(self, future: Any) -> int:
+        """A number for a future that need not be remembered."""
+        number = self.new()
+        if type(future) is not Future:
+            self._put((FUTURE, number, *text_to_numbers(type(future).__name__)))
+        return number
+
+    def of_descriptor(self, fd: int) -> int:
+        """The number of what stands behind a descriptor just now."""
+        watch = self._loop.poller.watches.get(fd)
+        known = self._descriptors.get(fd)
+        if known is not None and watch is not None and known[0] is watch:
+            return known[2]
+        text = describe_descriptor(fd, self._loop)
+        if known is not None and known[1] == text:
+            number = known[2]
+        else:
+            number = self.new()
+            self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
+        self._descriptors[fd] = watch, text, number
+        return number
+
+    def of_thread(self, ident: int) -> int:
+        """The number of the thread that calls."""
+        number = self._threads.get(ident)
+        if number is None:
+            number = self._threads[ident] = self.new()
+            name = threading.current_thread().name
+            self._put((THREAD, number, *text_to_numbers(name)))
+        return number
+
+    def of_failed(self, error: BaseException) -> int:
+        """The number of the task or future that this exception has ended; -1 if there is none."""
+        return self._failed.get(id(error), -1)
+
+    def remember_failure(self, number: int, error: BaseException) -> None:
+        """This exception has ended it."""
+        self._failed[id(error)] = number
+
+    def remember_cancelled(self, number: int, timer: Any) -> None:
+        """A timer is cancelled, and stays in the heap until it is swept out."""
+        self._cancelled[id(timer)] = timer, number
+
+    def timers_gone(self) -> list[int]:
+        """Those of them that have left the heap."""
+        gone = [key for key, (timer, _) in self._cancelled.items() if not timer._scheduled]
+        return [self._cancelled.pop(key)[1] for key in gone]
+
+    def tell_name(self, number: int, task: Any) -> None:
+        """Note the name of a task, if it has one and that is not known; see to it at its end."""
+        name = task._name
+        if name is not None and self._told.get(number) != name:
+            self._put((NAMED, number, *text_to_numbers(name)))
+        if task._state is PENDING and name is not None:
+            self._told[number] = name
+        else:
+            self._told.pop(number, None)
+
+    def will_be_named(self, task: Any, name: str) -> None:
+        """A task is about to be given a name."""
+        number = self.by_address.get(id(task))
+        if number is not None:
+            self._told[number] = name
+            self._put((NAMED, number, *text_to_numbers(name)))
+
+    def tell_again(self) -> None:
+        """Note once more what there is: what was noted before may be dropped."""
+        for task in list(self._loop.tasks):
+            number = self.by_address.get(id(task))
+            if number is not None and is_task(task):
+                self._put((KNOWN, number, self.what(task._coro)))
+                self._told.pop(number, None)
+                self.tell_name(number, task)
+        for fd, (_, text, number) in self._descriptors.items():
+            self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
+
+    def let_go(self) -> None:
+        """Hold nothing of the poller's."""
+        self._descriptors = {
+            fd: (None, text, number) for fd, (_, text, number) in self._descriptors.items()
+        }
+
+    def what(self, called: Any) -> int:
+        """What a callback or a coroutine is: a place, or the number of a name."""
+        while type(called) is partial:
+            called = called.func
+        kind = type(called)
+        if kind is MethodType:
+            called = called.__func__
+            kind = type(called)
+        if kind is FunctionType:
+            return self._places.of_code(unprobed(called).__code__)
+        if kind is CoroutineType:
+            return self._places.of_code(called.cr_code)
+        if kind is GeneratorType:
+            return self._places.of_code(called.gi_code)
+        if called is None:
+            return self._places.of_name("(cancelled)")
+        if kind.__module__ in _IN_C:
+            owner: Any = getattr(called, "__self__", None)
+            if type(owner) is _CTask:
+                return self.what(owner.get_coro())  # a step of a task of asyncio's own class
+        if kind.__module__ == "builtins" and hasattr(called, "__qualname__"):
+            return self._places.of_name(str(called.__qualname__))
+        return self._places.of_name(kind.__qualname__)
+
+
+def is_task(entry: Any) -> bool:
+    """Whether it is a task of ours; `isinstance` would ask the object."""
+    kind = type(entry)
+    return kind is Task or issubclass(kind, Task)
+
+
+def describe_error(error: BaseException) -> tuple[int, ...]:
+    """An exception as the text of a record."""
+    name = type(error).__qualname__
+    try:
+        text = str(error)
+    except Exception as problem:
+        text = f"(its text cannot be had: {type(problem).__qualname__})"
+    text = f"{name}: {text}" if text else name
+    return text_to_numbers(text[:_MOST_OF_TEXT])

@@ -1,0 +1,40 @@
+// Why a step ran: the chain of causes, walked back to where it came into the loop from outside.
+//
+// Each event names the one that caused it. A chain ends at a ready descriptor, a due timer, a
+// thread, a signal, or the start of the program.
+
+// A list of {event, parts, place, step, root}, from the step itself to the root. Of a chain with
+// more than `most` links, the first and the last are given, and how many are left out.
+export function chainOfCauses(recording, words, step, most = 60) {
+  const { K, kind, cause } = recording;
+  const roots = new Set(["ready", "timer due", "handed", "signal"].map((name) => K[name]));
+  const events = [];
+  for (let e = recording.begun[step]; e >= 0; e = cause[e]) {
+    // A queued entry and the finished future that it waited for are one sentence.
+    const merged = kind[e] === K.finished && events.length && kind[events.at(-1)] === K.queued;
+    if (!merged) events.push(e);
+    if (roots.has(kind[e])) break;
+  }
+  const shown = events.length > most ? [...events.slice(0, most - 1), events.at(-1)] : events;
+  const links = shown.map((e) => linkAt(recording, words, e, e === events.at(-1) && roots.has(kind[e])));
+  const last = events.at(-1);
+  if (!roots.has(kind[last])) links.push(startOf(recording, last));
+  return { links, leftOut: events.length - shown.length };
+}
+
+function linkAt(recording, words, e, root) {
+  const step = recording.stepOf(e);
+  const isBegin = recording.kind[e] === recording.K.begun;
+  const parts = isBegin ? [...words.beginning(step), " (", { step }, ")"] : words.event(e);
+  const place = parts.findLast((part) => part.place !== undefined)?.place ?? -1;
+  return { event: e, parts, place, step, root };
+}
+
+function startOf(recording, last) {
+  const { dropped } = recording.about;
+  const early = dropped > 0 && recording.cause[last] < 0;
+  const text = early
+    ? "what came before was not kept"
+    : "that was the start: no event of the loop came before";
+  return { event: last, parts: [text], place: -1, step: recording.stepOf(last), root: true };
+}

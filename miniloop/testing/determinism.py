@@ -1,0 +1,200 @@
+"""`check_determinism`: whether a test does the same when it is run the same way.
+
+A schedule can only be minimised and replayed if all else is as it was. What a test run already sees
+to: the clock, `random` (seeded), the order of sets of tasks and futures, the order in which threads
+hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, sets of other
+objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next.
+
+So a schedule is run twice, and the first step at which the two differ is named. Then the sources
+are looked at one by one: each is called off in turn, and if that makes the runs alike, it is it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from miniloop.testing.choosers import RandomWalk
+from miniloop.testing.errors import NotDeterministic
+from miniloop.testing.execution import Settings, Test, execute, prepared, signature_of
+from miniloop.testing.outside import Outside
+from miniloop.testing.schedule import Schedule
+from miniloop.testing.trace import Step, Tracing
+
+__all__ = ["check_determinism"]
+
+
+def check_determinism(
+    test: Callable[[], Coroutine[Any, Any, Any]],
+    *,
+    seed: int = 0,
+    schedules: int = 10,
+    network: Outside | None = None,
+    real_io: bool | float = False,
+    patch_time: bool | float = False,
+    until: float | None = None,
+    most_steps: int = 50_000,
+) -> None:
+    """Run each of some schedules twice. Raises NotDeterministic at the first difference.
+
+    The error names the first step that differs, and the likely source.
+    """
+    settings = Settings(
+        seed=seed,
+        network=network,
+        real_io=real_io,
+        patch_time=patch_time,
+        until=until,
+        most_steps=most_steps,
+    )
+    with prepared(settings):
+        schedule = Schedule()
+        for number in range(schedules):
+            difference = _difference(test, schedule, settings)
+            if difference is not None:
+                break
+            walk = RandomWalk(random.Random(f"{seed}/check/{number}"), settings.lateness, None)
+            execute(test, walk, settings)
+            schedule = walk.schedule
+        else:
+            return
+        likely = _likely_source(test, schedule, settings)
+    raise NotDeterministic(difference, likely)
+
+
+def _difference(test: Test, schedule: Schedule, settings: Settings) -> str | None:
+    """Where two runs of a schedule differ, in words."""
+    first, first_error = _run(test, schedule, settings)
+    second, second_error = _run(test, schedule, settings)
+    for one, other in zip(first, second, strict=False):
+        if _looks(one) != _looks(other):
+            return f"step {one.number} of two runs differs: {_words(one)}, then {_words(other)}"
+    if len(first) != len(second):
+        return f"one run has {len(first)} steps, and the next one {len(second)}"
+    if signature_of(first_error) != signature_of(second_error):
+        return f"one run ends with {first_error!r}, and the next one with {second_error!r}"
+    return None
+
+
+def _run(
+    test: Test, schedule: Schedule, settings: Settings
+) -> tuple[list[Step], BaseException | None]:
+    tracing = Tracing(schedule, lateness=settings.lateness)
+    error = execute(test, tracing, settings).error
+    return tracing.trace.steps, error
+
+
+def _looks(step: Step) -> tuple[Any, ...]:
+    return step.who, step.run, step.ready, step.before, step.after, step.time
+
+
+def _words(step: Step) -> str:
+    place = step.after if step.after is not None else step.before
+    where = f" at {place}" if place is not None else ""
+    return f"`{step.who}` ran{where} at {step.time:g} s, out of {', '.join(step.ready)}"
+
+
+# Sources, each with what calls it off.
+
+
+def _likely_source(test: Test, schedule: Schedule, settings: Settings) -> str:
+    before = threading.active_count()
+    used: set[str] = set()
+    with _watched(used):
+        _run(test, schedule, settings)
+    if "threads" in used or threading.active_count() > before:
+        return "threads: what they do at once comes in any order"
+    for name, called_off in _SOURCES.items():
+        with called_off():
+            if _difference(test, schedule, settings) is None:
+                return name
+    if settings.real_io is not False:
+        return "real I/O: the kernel and peers take as long as they take"
+    return (
+        "the order of a set of objects, which is that of their addresses (id()), "
+        "or something that the test keeps from one run to the next"
+    )
+
+
+@contextmanager
+def _watched(used: set[str]) -> Iterator[None]:
+    start = threading.Thread.start
+
+    def noted(self: threading.Thread) -> None:
+        used.add("threads")
+        start(self)
+
+    with mock.patch.object(threading.Thread, "start", noted):
+        yield
+
+
+@contextmanager
+def _with_a_frozen_clock() -> Iterator[None]:
+    ticks = [0.0]
+
+    def clock() -> float:
+        ticks[0] += 1e-6
+        return ticks[0]
+
+    def in_nanoseconds() -> int:
+        return round(clock() * 1e9)
+
+    with ExitStack() as stack:
+        for name in ("time", "monotonic", "perf_counter"):
+            stack.enter_context(mock.patch.object(time, name, clock))
+            stack.enter_context(mock.patch.object(time, f"{name}_ns", in_nanoseconds))
+        # Each of the two runs is to see the same.
+        stack.enter_context(_reset_before_each_run(lambda: ticks.__setitem__(0, 0.0)))
+        yield
+
+
+@contextmanager
+def _without_entropy() -> Iterator[None]:
+    generator = random.Random(0)
+
+    def urandom(size: int) -> bytes:
+        return generator.randbytes(size)
+
+    def uuid4() -> uuid.UUID:
+        return uuid.UUID(bytes=generator.randbytes(16), version=4)
+
+    def system_random(self: object) -> float:
+        return generator.random()
+
+    with (
+        mock.patch.object(os, "urandom", urandom),
+        mock.patch.object(uuid, "uuid4", uuid4),
+        mock.patch.object(random.SystemRandom, "random", system_random),
+        mock.patch.object(
+            random.SystemRandom, "getrandbits", lambda _, k: generator.getrandbits(k)
+        ),
+        _reset_before_each_run(lambda: generator.seed(0)),
+    ):
+        yield
+
+
+@contextmanager
+def _reset_before_each_run(reset: Callable[[], object]) -> Iterator[None]:
+    """Runs begin by seeding `random`: so that is the moment."""
+    seed = random.seed
+
+    def seed_and_reset(*args: Any) -> None:
+        reset()
+        seed(*args)
+
+    with mock.patch.object(random, "seed", seed_and_reset):
+        yield
+
+
+_SOURCES: dict[str, Callable[[], Any]] = {
+    "the real clock (time.time, time.monotonic, ...): patch_time=True makes it follow the virtual "
+    "one": _with_a_frozen_clock,
+    "randomness of the system (os.urandom, uuid4, secrets, SystemRandom)": _without_entropy,
+}

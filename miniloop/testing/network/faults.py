@@ -1,0 +1,112 @@
+"""Faults by chance: when, what and whom is drawn from the run's seed.
+
+Each fault lasts for a while and is undone then, so that a program that is right comes through. What
+happened is in `Network.log`; the same seed does the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from miniloop.testing.network.contract import KnownHost, Troubled
+from miniloop.testing.network.wire import Wire
+
+__all__ = ["KINDS", "Faults"]
+
+KINDS = ("partition", "cut", "reset", "half-close", "slow reader", "names", "crash")
+
+
+class Faults:
+    """So many faults, `every` so many seconds on average, each for a time between two limits.
+
+    `kinds` are some of KINDS. `hosts` are the names of those that may be struck (default: all but
+    `here`). `after` is when the first may come. All times are seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        kinds: Iterable[str] = KINDS,
+        hosts: Iterable[str] | None = None,
+        count: int = 1,
+        every: float = 1.0,
+        lasting: tuple[float, float] = (0.1, 10.0),
+        after: float = 0.0,
+        slow_rate: float = 10_000.0,
+    ) -> None:
+        self._kinds = tuple(kinds)
+        for kind in self._kinds:
+            if kind not in KINDS:
+                raise ValueError(
+                    f"there is no kind of fault {kind!r}; there are {', '.join(KINDS)}"
+                )
+        if not self._kinds:
+            raise ValueError("faults need at least one kind")
+        self._hosts = None if hosts is None else tuple(hosts)
+        self._count = count
+        self._every = every
+        self._lasting = lasting
+        self._after = after
+        self._slow_rate = slow_rate
+
+    def begin(self, network: Troubled, wire: Wire) -> None:
+        """Plan the first one of a run."""
+        if self._count > 0:
+            strike = _Strike(network, wire, self._count)
+            self._plan(strike, self._after)
+
+    def _plan(self, strike: _Strike, start: float) -> None:
+        when = start + strike.wire.random.expovariate(1 / self._every)
+        strike.wire.at(when, lambda: self._happen(strike, when))
+
+    def _happen(self, strike: _Strike, now: float) -> None:
+        chance = strike.wire.random
+        network = strike.network
+        hosts = [
+            host
+            for host in network.hosts
+            if (host is not network.here if self._hosts is None else host.name in self._hosts)
+        ]
+        kind = chance.choice(self._kinds)
+        until = now + chance.uniform(*self._lasting)
+        victim = chance.choice(hosts) if hosts else network.here
+        others = [host for host in network.hosts if host is not victim]
+        other = chance.choice(others) if others else victim
+        undo = self._do(kind, network, victim, other)
+        if undo is not None:
+            strike.wire.at(until, undo)
+        strike.left -= 1
+        if strike.left:
+            self._plan(strike, now)
+
+    def _do(
+        self, kind: str, network: Troubled, victim: KnownHost, other: KnownHost
+    ) -> Callable[[], object] | None:
+        if kind == "partition":
+            network.partition([victim])
+            return network.heal
+        if kind == "cut":
+            network.cut(*((victim, other) if victim is not other else (other, victim)))
+            return network.heal
+        if kind == "reset":
+            network.reset(victim, other)
+        elif kind == "half-close":
+            network.half_close(victim, other)
+        elif kind == "slow reader":
+            network.note(f"slow reader: {victim.name}")
+            victim.read_slowly(self._slow_rate)
+            return lambda: victim.read_slowly(None)
+        elif kind == "names":
+            network.fail_names()
+            return network.restore_names
+        elif not victim.is_down:
+            victim.crash()
+            return victim.restart
+        return None
+
+
+class _Strike:
+    """The faults of one run that are still to come."""
+
+    def __init__(self, network: Troubled, wire: Wire, left: int) -> None:
+        self.network, self.wire, self.left = network, wire, left
