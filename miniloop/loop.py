@@ -37,7 +37,8 @@ from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import Timer
-from miniloop.net import attach, connect, datagram_endpoint, descriptors, listen, pipe
+from miniloop.net import attach, connect, datagram_endpoint, descriptors, listen
+from miniloop.net import pipe as net_pipe
 from miniloop.net import sendfile as net_sendfile
 from miniloop.net.network import SystemNetwork
 from miniloop.net.sock import Sockets
@@ -458,8 +459,13 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Pipes: net/pipe.py.
 
-    connect_read_pipe = pipe.connect_read_pipe
-    connect_write_pipe = pipe.connect_write_pipe
+    async def connect_read_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
+        """Read from the reading end of a pipe."""
+        return await net_pipe.connect_read_pipe(self, protocol_factory, pipe)
+
+    async def connect_write_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
+        """Write to the writing end of a pipe."""
+        return await net_pipe.connect_write_pipe(self, protocol_factory, pipe)
 
     # Processes: system/process.py.
 

@@ -32,6 +32,7 @@ modifies, and registers afresh when the kernel does not know the descriptor.
 
 from __future__ import annotations
 
+import errno
 import select
 import selectors
 import socket
@@ -55,6 +56,10 @@ EDGE_MASK = READ | WRITE | URGENT | 0x2000 | EDGE
 # next will be told.
 NOT_READ = ~READ
 NOT_WRITE = ~WRITE
+
+
+# What the kernel says of a descriptor that was closed, or whose number is in use again.
+_CLOSED = (errno.EBADF, errno.ENOENT)
 
 
 class Waiter(Protocol):
@@ -290,15 +295,23 @@ class Poller:
 
     # Recovery: see `recovery`.
 
-    def rearm(self) -> None:
-        """Have the kernel tell once more of all that is ready now, also where it tells once."""
+    def rearm(self) -> list[OSError]:
+        """Have the kernel tell once more of all that is ready now, also where it tells once.
+
+        A descriptor that was closed is forgotten. Gives the errors of others.
+        """
+        failures: list[OSError] = []
         for watch in list(self.watches.values()):
             watch.drained = watch.full = False
             try:
                 self._apply(watch)
-            except OSError:
-                # Closed without our being told: there is nothing left to hear of.
-                self._drop(watch)
+            except OSError as exc:
+                if exc.errno in _CLOSED:
+                    # Without our being told: there is nothing left to hear of.
+                    self._drop(watch)
+                else:
+                    failures.append(exc)
+        return failures
 
     def level_entries(self) -> list[Any]:
         """The entries of all readers and writers."""

@@ -142,13 +142,13 @@ def connect(loop: miniloop.EventLoop, encrypted: bool) -> list[End]:
             TLSOptions(certificates.client_context(), False, "localhost"),
             TLSOptions(certificates.server_context(), True),
         ]
-    for sock, end, tls in zip(tcp_pair(), ends, options, strict=True):
-        attach(loop, sock, end, tls, waiter=end.made)
+    for sock, end, chosen in zip(tcp_pair(), ends, options, strict=True):
+        attach(loop, sock, end, chosen, waiter=end.made)
     return ends
 
 
 def strike_at(number: int, encrypted: bool) -> tuple[Strike, list[End]]:
-    """A connection that is struck at that point, and its ends when they have been told of theirs."""
+    """Strike a connection at that point. Gives its ends when they know that it is over."""
     strike = Strike(number)
     loop = miniloop.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)
@@ -165,7 +165,7 @@ def strike_at(number: int, encrypted: bool) -> tuple[Strike, list[End]]:
     for end in ends:
         if end.in_doubt:
             end.transport.close()  # as a program would that cannot tell
-    loop.run_until_complete(asyncio.wait([over], timeout=0.3))
+    loop.run_until_complete(asyncio.wait([over], timeout=10))
     stuck = not over.done()
     for end in ends:
         if end.calls:
@@ -179,26 +179,16 @@ def strike_at(number: int, encrypted: bool) -> tuple[Strike, list[End]]:
     return strike, ends
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "tls"])
-def test_a_connection_ends_or_goes_on_wherever_it_is_struck(encrypted: bool) -> None:
-    strikes = broken = 0
-    bad = []
+def test_a_connection_goes_on_or_ends_wherever_it_is_struck(encrypted: bool) -> None:
+    strikes = 0
     for number in range(1, 5000):
-        try:
-            strike, ends = strike_at(number, encrypted)
-        except AssertionError as e:
-            bad.append(str(e).splitlines()[0])
-            continue
+        strike, ends = strike_at(number, encrypted)
         if strike.left > 0:
             break
         strikes += 1
         for end in ends:
-            if not end.awaits.startswith(end.got):
-                bad.append(f"a gap after strike {number} at {strike.where}")
-            if sorted(set(end.calls)) != sorted(end.calls):
-                bad.append(f"twice {strike.where}: {end.calls}")
-        broken += any(end.got != end.awaits for end in ends)
-    print(strikes, broken)
-    print("\n".join(bad))
-    assert not bad
+            assert end.awaits.startswith(end.got), f"a gap after {number} at {strike.where}"
+            assert len(set(end.calls)) == len(end.calls), f"told twice after {number}: {end.calls}"
+    assert strikes > 40
