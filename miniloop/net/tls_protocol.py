@@ -96,6 +96,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
+        "_caught_up_late",
         "_failure",
         "_handshake_timeout",
         "_left_at_timeout",
@@ -154,6 +155,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.below_eof = False  # it has received all it ever will
         self.below_full = False  # it is not to be written to
         self.below_paused = False  # we have paused it
+        self._caught_up_late = False  # the application read on when it was closing already
         # What has come from there, what is to go there, and the application above.
         self.inbox = Inbox(loop, self.ssl_object, incoming)
         self.outbox = Outbox()
@@ -325,6 +327,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
         transport = self.transport
         if transport is None:
             return  # it was lost meanwhile
+        # The end of what is below may be queued behind us: see `connection_lost`.
+        self._caught_up_late = self.below is not None and self.below.is_closing()
         try:
             if self.agreed:
                 self._finish_waiter(None)
@@ -632,6 +636,12 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._finish_waiter(
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
+        if self._caught_up_late:
+            # Who was woken by the last data shall take them before the end is told: a StreamReader
+            # forgets whoever is on the way, and would let him wait for ever.
+            self._loop.call_soon(transport.tell_lost, failure)
+            self._failure = self.transport = self.below = None
+            return
         try:
             transport.tell_lost(failure)
         finally:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.exits import EXITS, was_told
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 from miniloop.net.tls_inbox import Inbox
@@ -168,6 +169,7 @@ class SSLTransport(asyncio.Transport):
         if self._tell_or_fail("eof_received"):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
+    @repeatable
     def tell_lost(self, exc: BaseException | None) -> None:
         """The connection is gone. Nothing is told after this. Calling it again is harmless."""
         protocol = self._protocol
