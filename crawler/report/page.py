@@ -1,7 +1,7 @@
 """The page itself: its modules, its style and its data, put into one file that needs nothing else.
 
-The modules in ``files/`` are plain ES modules. A page that is opened from a disk cannot load others,
-so they are joined into one, each before those that import it: each becomes a function that is
+The scripts in ``files/`` are plain ES modules. A page that is opened from a disk cannot load more of
+them, so they are joined into one, each before those that import it: each becomes a function that is
 called at once and returns what the module exports. A strict content security policy names the style
 and the script by their hashes, so nothing that a crawled site says can become either.
 """
