@@ -2,8 +2,8 @@
 
 The scripts in ``files/`` are plain ES modules. A page that is opened from a disk cannot load more
 of them, so they are joined into one, each before those that import it: each becomes a function that
-is called at once and returns what the module exports. A strict content security policy names the style
-and the script by their hashes, so nothing that a crawled site says can become either.
+is called at once and returns what the module exports. A strict content security policy names the
+style and the script by their hashes, so nothing that a crawled site says can become either.
 """
 
 import base64
