@@ -247,7 +247,7 @@ def _places_in(frames: list[Any]) -> tuple[Place, ...]:
 
 def _timeout_of(holds: list[Hold]) -> float | None:
     """When the first of the timeouts strikes that the task is inside of."""
-    ends = [hold.manager.when() for hold in holds if type(hold.manager) is asyncio.Timeout]
+    ends = [hold.deadline() for hold in holds]
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -249,7 +249,7 @@ def test_each_kind_of_event_has_its_sentence(opened: Open) -> None:
         browser.press("ArrowRight")
     assert headlines == [
         "main starts at odds.py:1, queued at odds.py:20; then it waits for a future at odds.py:4.",
-        "eager starts at odds.py:7, at once, inside the step before; "
+        "eager starts at odds.py:7, at once, when main created it at odds.py:2; "
         "then it gives way to the others at odds.py:8.",
         "eager resumes at odds.py:8, queued by itself, when it gave way at odds.py:8; "
         "then it ends, cancelled at odds.py:8.",

@@ -524,7 +524,7 @@ def test_a_port_that_is_taken_is_refused_and_free_again_once_closed() -> None:
         server = await asyncio.start_server(echo, "127.0.0.1", 7)
         with pytest.raises(OSError, match="in use"):
             await asyncio.start_server(echo, "0.0.0.0", 7)
-        with pytest.raises(OSError, match="could not bind|not available|assign requested"):
+        with pytest.raises(OSError, match=r"could not bind|not available|assign requested"):
             await asyncio.start_server(echo, "10.9.9.9", 7)
         server.close()
         (await asyncio.start_server(echo, "0.0.0.0", 7)).close()

@@ -144,6 +144,7 @@ export class Words {
     const { recording } = this;
     const queued = recording.cause[recording.begun[step]];
     if (queued < 0) return [", at once, inside the step before"];
+    if (this.recording.kind[queued] === this.recording.K.created) return [", ", ...this.because(queued)];
     const parts = this.because(queued);
     return [parts[0].startsWith("as ") ? ", " : ", queued ", ...parts];
   }
@@ -205,9 +206,15 @@ export class Words {
       case K.handed:
         return [what, " was handed over", ...(other[e] >= 0 ? [" from ", { thing: other[e] }] : []), ...at];
       case K["thread busy"]:
-        return [what, ` went to work (${extra[e]} at work)`];
+        return [
+          ...this._inThread(thing[e], e, " went to work", " went to a thread"),
+          ` (${extra[e]} at work)`,
+        ];
       case K["thread idle"]:
-        return [what, ` was done with its work (${extra[e]} at work)`];
+        return [
+          ...this._inThread(thing[e], e, " was done with its work", " was done in its thread"),
+          ` (${extra[e]} at work)`,
+        ];
       case K.created:
         return [what, " was created", ...by, ...at];
       case K.failed:
@@ -251,6 +258,13 @@ export class Words {
     ];
   }
 
+  // A recording names the thread, or the future of the call that a thread has.
+  _inThread(thing, e, ofThread, ofCall) {
+    if (this.recording.kindOf(thing) === "thread") return [{ thing }, ofThread];
+    const [task] = this.tasks.waitersOf(thing, e);
+    return ["a call", ...(task === undefined ? [] : [" for ", { thing: task }]), ofCall];
+  }
+
   // Since which line somebody waits on a descriptor that is ready.
   since(ready) {
     const { recording } = this;
@@ -264,6 +278,10 @@ export class Words {
     const { recording } = this;
     const { K, kind, thing, other, place, cause } = recording;
     const c = cause[e];
+    if (kind[e] === K.created) {
+      const maker = other[e] >= 0 ? [{ thing: other[e] }, " created it"] : ["it was created"];
+      return ["at once, when ", ...maker, ...this.at(place[e])];
+    }
     if (c >= 0 && kind[c] === K.finished) {
       const waited = thing[c];
       const isSame = waited === thing[e];
