@@ -57,7 +57,7 @@ _TABLE: list[tuple[str, tuple[str, ...], bool]] = [
     ("UNWATCHED", ("thing", "bits", "dt"), False),
     ("BUSY", ("call", "place", "count", "dt"), False),
     ("IDLE", ("call", "count", "dt"), False),
-    ("UNSEEN", ("thing", "dt"), True),  # an exception that nobody has looked at
+    ("UNSEEN", ("thing",), True),  # an exception that nobody has looked at
     # Names, and what was there when the recorder was put in.
     ("NAMED", ("thing",), True),
     ("FUTURE", ("thing",), True),  # one of another kind than the usual
