@@ -18,6 +18,7 @@ from crawler.output import HEADER
 from crawler.threads import AbandonableThreads
 from tests.crawler.scripted import Server, polite, serving
 from tests.crawler.test_cli import (
+    FINISHING,
     LOOPS,
     ROOT,
     command,
@@ -132,7 +133,7 @@ def test_ctrl_c_ends_the_crawl_while_nobody_reads_its_output(
     assert (process.returncode, complaints(stderr)) == (130, "")
 
 
-def test_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> None:
     (tmp_path / "deaf.py").write_text(
         "import asyncio, pathlib, time\n"
         "def look_up():\n"
@@ -145,6 +146,9 @@ def test_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> 
     write_list(tmp_path, "http://slow.test/")
     process = start("--loop", "deaf:Loop", cwd=tmp_path)
     wait_until((tmp_path / "asked").exists, process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == FINISHING
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     assert (process.returncode, complaints(stderr)) == (130, "")

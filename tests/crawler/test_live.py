@@ -76,7 +76,7 @@ def test_it_shows_what_the_crawl_is_at(run: Run, terminal: Terminal) -> None:
 def test_pages_that_others_fetched_count_as_well(run: Run, terminal: Terminal) -> None:
     async def main() -> None:
         with LiveView("h", None, terminal) as view:
-            view.pages(30, 200)
+            view.pages(30, 200, 4_000)
             view.failure(JOB, BadStatus("http://a/", 404, "Not Found"))
 
     run(main)
