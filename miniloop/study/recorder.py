@@ -44,6 +44,7 @@ from miniloop.study.records import (
     BY_EXCEPTION,
     BY_RESULT,
     CALLED,
+    CLOCK,
     CURRENT,
     EAGER,
     GAVE_WAY,
@@ -522,6 +523,7 @@ class Recorder:
             steps, self._steps = self._steps, 0
             _write_rest(self._log, self._write, turns, steps)
             if self._in_ring:
+                self.put((CLOCK, *divmod(self._last - self._origin, 1_000_000_000)))
                 self.numbers.tell_again()
         finally:
             self._flushing = False

@@ -389,6 +389,9 @@ class Replay:
         thing = self._thing(number, "future")
         self._add(UNSEEN, self._time, thing, extra=self.events.string(text))
 
+    def _on_clock(self, seconds: int, ns: int) -> None:
+        self._pass(seconds * 1_000_000_000 + ns - self._time)
+
     # Names.
 
     def _on_named(self, number: int, text: str) -> None:
