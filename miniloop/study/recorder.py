@@ -454,8 +454,8 @@ class Recorder:
             self._check_current()
         number = self._by_address[id(handle)] = self.numbers.new()
         what, place = self.numbers.what(handle._callback), self.places.of_caller(_getframe(1))
-        ahead = nanoseconds(handle._when - self.loop.time()) // 1000
         now = perf_counter_ns()
+        ahead = nanoseconds(handle._when - self.loop.time()) // 1000
         self.put((TIMER, number, what, place, ahead, now - self._last))
         self._last = now
 
