@@ -77,8 +77,6 @@ BLOCK = 1 << 14
 # Nanoseconds. A sleep finds on disk what has happened before it, unless the last time was later.
 WRITE_EVERY = 100_000_000
 
-_GAVE_WAY = Task._run.__code__
-
 
 class Recorder:
     """Notes what `loop` does.
@@ -367,9 +365,9 @@ class Recorder:
 
     def append(self, entry: Any) -> None:
         """Note who is queued, and why; then queue it."""
-        frame = _getframe(1)
-        if frame.f_code is not _GAVE_WAY:  # the end of the step tells that
-            self._note_queued(entry, frame)
+        # A task that is queued in its own step gives way: the end of the step tells that.
+        if entry is not self._entry or type(entry) is not Task:
+            self._note_queued(entry, _getframe(1))
         self._append(entry)
 
     def _note_queued(self, entry: Any, frame: FrameType) -> None:
