@@ -8,6 +8,7 @@ import gc
 import io
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -578,6 +579,14 @@ def test_nobody_can_wake_a_reader_whose_peer_is_silent() -> None:
         Pair().run(visit)
 
 
+def test_unix_sockets_are_refused_by_name(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(OSError, match="no AF_UNIX sockets"):
+            await asyncio.open_unix_connection(tmp_path / "socket")
+
+    run(main(), network=Network())
+
+
 def test_options_that_make_no_sense_are_named() -> None:
     network = Network()
     with pytest.raises(ValueError, match="latency"):
@@ -664,6 +673,10 @@ def test_the_same_seed_does_the_same_down_to_each_fault() -> None:
         return [*story, *network.log]
 
     told = [run(scenario(), network=network, seed=seed) for seed in (5, 5, 6)]
+    log = list(network.log)
+    run(asyncio.sleep(40), network=network, seed=6, start=1e6)
+    assert [what for _, what in network.log][:1] == [what for _, what in log][:1]
+    assert network.log[0][0] == pytest.approx(log[0][0], abs=1e-6)
     gc.collect()
     assert told[0] == told[1] != told[2]
     assert len(network.log) >= 6
