@@ -66,23 +66,18 @@ def main(arguments: list[str]) -> None:
         elif option in ("-v", "--verbose"):
             verbose = True
         elif option.partition("=")[0] == "--replay":
-            _replayed = option.partition("=")[2] or "".join(rest[:1])
-            if not _replayed:
-                _refuse("--replay wants a file")
-            if "=" not in option:
-                del rest[:1]
+            _replayed = _value(option, rest, "a file")
         elif option == "--deadlock":
             asked["deadlock"] = True
         elif option.partition("=")[0] == "--dump-signal":
-            asked["dump_signal"] = _signal(option.partition("=")[2] or "".join(rest[:1]))
-            if "=" not in option:
-                del rest[:1]
+            asked["dump_signal"] = _signal(_value(option, rest, "a signal, such as USR1"))
         elif option in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return
         elif option == "--version":
             sys.stdout.write(
-                f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
+                f"miniloop {miniloop.__version__}{' (compiled)' if miniloop.COMPILED else ''} "
+                f"on Python {sys.version.split()[0]}\n"
             )
             return
         elif option.partition("=")[0] == "--record":
@@ -146,7 +141,7 @@ def _recording(
 
     try:
         return record_program(path, last=last, program=shlex.join(words))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         _refuse(f"cannot record: {error}")
 
 

@@ -235,6 +235,48 @@ class TLSStream:
             self._flushing = False
 
 
+class TunnelledStream(TLSStream):
+    """TLS within a stream, which may be one through TLS itself: what a tunnel of a proxy holds."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(
+        self,
+        inner: Stream,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server_name: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        super().__init__(sock, context, server_name, session)
+        self._inner = inner
+
+    def readable(self) -> bool:
+        """Look; see :class:`Stream`."""
+        return bool(self._incoming.pending or self._tls.pending()) or self._inner.readable()
+
+    def close(self) -> None:
+        """Close; see :class:`Stream`."""
+        self._inner.close()
+
+    async def _fill(self) -> None:
+        data = await self._inner.recv()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def _flush(self) -> None:
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self._outgoing.pending:
+                await self._inner.send_all(self._outgoing.read())
+        finally:
+            self._flushing = False
+
+
 def _looking_at(sock: socket.socket) -> Callable[[], bool]:
     """A function that tells whether ``sock`` is readable now.
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Story", "chain"]
+__all__ = ["ROOTS", "Story", "chain"]
 
-_ROOTS = {"ready", "timer due", "handed", "signal"}
+# What comes from outside: there a chain of causes ends.
+ROOTS = {"ready", "timer due", "handed", "signal"}
 
 
 def chain(model: dict[str, Any], event: int) -> list[int]:
@@ -21,7 +22,7 @@ def chain(model: dict[str, Any], event: int) -> list[int]:
     found = []
     while event >= 0:
         found.append(event)
-        if kinds[kind[event]] in _ROOTS:
+        if kinds[kind[event]] in ROOTS:
             break
         event = cause[event]
     return found
@@ -101,7 +102,7 @@ class Story:
         events = chain(self.model, self.step(number))
         sentences = [sentence for event in events if (sentence := self.sentence(event))]
         last = events[-1]
-        if self.kind(last) not in _ROOTS:
+        if self.kind(last) not in ROOTS:
             sentences.append(self._start(last))
         return sentences
 
@@ -129,7 +130,7 @@ class Story:
         thing, other, at = self._parts(event)
         cause = self._column("cause", event)
         why = self.kind(cause) if cause >= 0 else ""
-        if why in _ROOTS or why == "finished":
+        if why in ROOTS or why == "finished":
             return ""  # that sentence names it
         if self._column("thing", event) == self._column("other", event):
             return f"it had let others go first{at}, and was queued again"
@@ -206,7 +207,7 @@ class Story:
             elif kind == "wait" and extra:
                 limit = "for ever" if extra < 0 else f"for {extra / 1e6:.3f} ms"
                 yield f"{time:12.3f} ms  wait {limit} at most"
-            elif kind in _ROOTS:
+            elif kind in ROOTS:
                 yield f"{time:12.3f} ms    {self.sentence(event)}"
             elif kind == "suspended" and self._column("other", event) >= 0:
                 yield f"{'':15}       waits for {other}{at}"

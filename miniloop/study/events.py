@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = ["KINDS", "Events", "Tables"]
@@ -44,12 +45,23 @@ class Tables:
         self.files: list[dict[str, Any]] = []
         self.places: list[list[Any]] = []
         self.names: list[str] = []
+        self._lines: dict[int, list[str]] = {}
 
     def add(self, new: dict[str, Any]) -> None:
         """What a block of the file adds."""
         self.files += new["files"]
-        self.places += new["places"]
         self.names += new["names"]
+        for file, line, function in new["places"]:
+            source = self._lines_of(file)
+            if line <= len(source) and source[line - 1].lstrip().startswith("@"):
+                line = _line_of_def(source, line, function)
+            self.places.append([file, line, function])
+
+    def _lines_of(self, file: int) -> list[str]:
+        lines = self._lines.get(file)
+        if lines is None:
+            lines = self._lines[file] = (self.files[file]["source"] or "").splitlines()
+        return lines
 
     def name_of(self, what: int) -> str:
         """What a callback or a coroutine is called."""
@@ -64,6 +76,15 @@ class Tables:
     def place_of(self, what: int) -> int:
         """The place of what has one."""
         return what if 0 <= what < len(self.places) else -1
+
+
+def _line_of_def(source: list[str], line: int, function: str) -> int:
+    """Where a function begins for a reader: for the interpreter it begins with its decorators."""
+    begins = re.compile(rf"\s*(?:async )?def {re.escape(function.rpartition('.')[2])}\b")
+    for number, text in enumerate(source[line - 1 :], line):
+        if begins.match(text):
+            return number
+    return line
 
 
 class Events:

@@ -19,14 +19,17 @@ nothing can be said, and the report says that.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import (
     AsyncGeneratorType,
     BuiltinMethodType,
     GeneratorType,
+    MemberDescriptorType,
     MethodType,
     WrapperDescriptorType,
 )
@@ -63,6 +66,22 @@ class Hold:
         """What one holds by that: the manager, and a lock or such that it has for an attribute."""
         attributes = list(attributes_of(self.manager).values())
         return [self.manager, *(one for one in attributes if hasattr(type(one), "release"))]
+
+    def deadline(self) -> float | None:
+        """When it gives up, on the loop's clock, if it is a timeout: asyncio's or a library's.
+
+        async-timeout and anyio both call it `_deadline`.
+        """
+        if type(self.manager) is asyncio.Timeout:
+            return self.manager.when()
+        deadline = attributes_of(self.manager).get("_deadline")
+        slot = vars(type(self.manager)).get("_deadline")
+        if type(slot) is MemberDescriptorType and deadline is None:
+            try:
+                deadline = slot.__get__(self.manager)
+            except AttributeError:
+                return None  # it is empty
+        return deadline if isinstance(deadline, float) and math.isfinite(deadline) else None
 
 
 def holds_of(links: list[Link]) -> list[Hold]:

@@ -10,6 +10,7 @@ attributes may be anybody's code.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from functools import partial
 from itertools import count
@@ -39,6 +40,8 @@ __all__ = ["Numbers", "describe_error", "is_task"]
 
 _STEP_ON_FOREIGN_FUTURE = Task._wakeup
 _MOST_OF_TEXT = 500
+_IN_C = ("builtins", "_asyncio")
+_CTask: Any = vars(asyncio.tasks).get("_CTask")
 
 
 class Numbers:
@@ -204,6 +207,10 @@ class Numbers:
             return self._places.of_code(called.gi_code)
         if called is None:
             return self._places.of_name("(cancelled)")
+        if kind.__module__ in _IN_C:
+            owner: Any = getattr(called, "__self__", None)
+            if type(owner) is _CTask:
+                return self.what(owner.get_coro())  # a step of a task of asyncio's own class
         if kind.__module__ == "builtins" and hasattr(called, "__qualname__"):
             return self._places.of_name(str(called.__qualname__))
         return self._places.of_name(kind.__qualname__)

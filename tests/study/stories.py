@@ -14,6 +14,7 @@ KINDS = (
 )
 NAMES = [*KINDS.partition("|")[0].split(), *KINDS.partition("|")[2].split("|")]
 MS = 1_000_000
+MANY = 100_000  # steps, of the longest story
 
 
 class Story:
@@ -255,7 +256,8 @@ def odds() -> Story:
     story.tell("turn", extra=1)
     story.begin(main, at(app, 1, "main"))
     eager = story.thing("task", "eager", at(app, 7, "eager"), main)
-    story.tell("created", eager, main, at(app, 2, "main"), story.here())
+    made = story.tell("created", eager, main, at(app, 2, "main"), story.here())
+    story.queued_by[eager] = made  # it was not queued, but its begin has this cause
     story.begin(eager, at(app, 7, "eager"))
     story.suspend(-1, at(app, 8, "eager"))
     story.running = eager

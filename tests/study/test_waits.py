@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import re
 import socket
 import sys
@@ -210,6 +211,40 @@ def test_a_timeout_breaks_a_ring(run: Run) -> None:
         waits = await settled(twice(asyncio.Lock()))
         assert waits.rings == ()
         assert "its timeout strikes in 1000 s" in str(waits)
+
+    run(main)
+
+
+class ScopeOfALibrary:
+    """As anyio has it."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class TimeoutOfALibrary(ScopeOfALibrary):
+    """As async-timeout has it."""
+
+    __slots__ = ("_deadline",)
+
+
+@pytest.mark.parametrize("kind", [ScopeOfALibrary, TimeoutOfALibrary])
+def test_timeouts_of_libraries_break_rings_too(run: Run, kind: type[ScopeOfALibrary]) -> None:
+    async def twice(lock: asyncio.Lock, deadline: float) -> None:
+        async with lock:
+            with kind(deadline):
+                async with lock:
+                    pass
+
+    async def main() -> None:
+        deadline = asyncio.get_running_loop().time() + 1000
+        waits = await settled(twice(asyncio.Lock(), deadline), twice(asyncio.Lock(), math.inf))
+        assert waits.rings == (("b",),)
+        assert state_of(waits, "a").gives_up == deadline
 
     run(main)
 

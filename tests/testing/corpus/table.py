@@ -49,7 +49,7 @@ def lines(rows: Sequence[Row], *, runs: int = RUNS) -> Iterator[str]:
     random = sum(row.stress.found for row in rows)
     quick = sum(row.in_the_same_time for row in rows)
     spent = sum(row.seconds for row in rows), sum(row.stress.seconds for row in rows)
-    yield f"Python {platform.python_version()}, {runs:,} runs for each bug and way at the most; "
+    yield f"Python {platform.python_version()}, {runs:,} runs for each bug and way at the most;"
     yield f"random sleeps of up to {LONGEST_SLEEP * 1000:g} ms."
     yield ""
     yield "| bug | kind | report | explore | random sleeps |"

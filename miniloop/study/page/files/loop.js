@@ -102,13 +102,17 @@ export class LoopPanel {
 
   // Those on which somebody waits. A recording that does not say so has those that were ready.
   _descriptors(state) {
-    if (this.app.recording.K.watched !== undefined) {
-      return [...state.watches.values()].map((watch) => ({
-        ...watch,
-        ready: state.served.get(watch.descriptor),
-      }));
+    const { recording, tasks } = this.app;
+    if (recording.K.watched === undefined) {
+      return [...state.served].reverse().map(([descriptor, ready]) => ({ descriptor, ready }));
     }
-    return [...state.served].reverse().map(([descriptor, ready]) => ({ descriptor, ready }));
+    const now = recording.end[state.step];
+    // The loop keeps a socket that a future waited for; once the future is finished, nobody waits.
+    const isOver = (who) =>
+      recording.kindOf(who) === "future" && tasks.ended[who] >= 0 && tasks.ended[who] <= now;
+    return [...state.watches.values()]
+      .filter((watch) => !isOver(watch.who))
+      .map((watch) => ({ ...watch, ready: state.served.get(watch.descriptor) }));
   }
 
   _tellDescriptor({ descriptor, mode, who, event, ready }) {
@@ -137,10 +141,15 @@ export class LoopPanel {
   }
 
   _tellThread([thread, busy]) {
+    const { recording, tasks } = this.app;
+    if (recording.kindOf(thread) === "thread") {
+      return { title: recording.name(thread), text: busy ? "at work" : "idle", look: busy ? "" : "quiet" };
+    }
+    const [task] = tasks.waitersOf(thread, recording.end[this.step]);
     return {
-      title: this.app.recording.name(thread),
-      text: busy ? "at work" : "idle",
-      look: busy ? "" : "quiet",
+      title: "a call",
+      text: task === undefined ? "at work" : `for ${recording.name(task)}`,
+      look: "",
     };
   }
 
@@ -149,7 +158,12 @@ export class LoopPanel {
     const { recording } = this.app;
     const { K, kind, extra, turn, turnStart, turnEvent } = recording;
     const first = turnStart[Math.max(turnStart.length ? findTurn(recording, step) : 0, 0)];
-    const facts = { asked: null, slept: null, ready: 0, due: 0, entries: 0, place: step - first + 1 };
+    const facts = { asked: null, slept: null, ready: 0, due: 0, entries: 0, place: 0 };
+    // An eager first step is no entry of the turn: it runs inside of one.
+    for (let s = first; s <= step; s++) {
+      const cause = recording.cause[recording.begun[s]];
+      if (s === first || cause < 0 || kind[cause] !== K.created) facts.place++;
+    }
     for (let e = recording.from[first]; e < recording.begun[first]; e++) {
       if (kind[e] === K.wait) facts.asked = extra[e];
       else if (kind[e] === K.woke) facts.slept = extra[e];

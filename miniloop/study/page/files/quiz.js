@@ -154,7 +154,9 @@ export class Quiz {
       return [{ thing: next }, ` ${place}: `, ...words.queued(e)];
     }
     const queued = recording.cause[recording.begun[step + 1]];
-    if (queued < 0) return [{ thing: next }, " began at once, inside this step"];
+    const { K, kind } = recording;
+    if (queued < 0 || kind[queued] === K.created)
+      return [{ thing: next }, " began at once, inside this step"];
     if (ready.size) return [{ thing: next }, " came in between: ", ...words.queued(queued)];
     return ["nothing was ready, so the loop looked for I/O and timers; ", ...words.queued(queued)];
   }

@@ -85,7 +85,8 @@ export class SourcePanel {
     }
     const { files, other } = app.recording;
     const by = other[queued] >= 0 ? ` by ${app.words.label(other[queued])}` : "";
-    title.textContent = `↳ queued${by}: ${files[place.file].name}:${place.line}${place.function ? `, in ${place.function}` : ""}`;
+    const how = app.recording.kind[queued] === app.recording.K.created ? "started" : "queued";
+    title.textContent = `↳ ${how}${by}: ${files[place.file].name}:${place.line}${place.function ? `, in ${place.function}` : ""}`;
     const rows = [];
     const count = this._linesOf(place.file).length;
     const first = Math.min(Math.max(place.line - 1 - AROUND, 0), Math.max(count - 2 * AROUND - 1, 0));

@@ -128,7 +128,10 @@ export class Replay {
         break;
       case K["thread busy"]:
       case K["thread idle"]:
-        state.busy.set(what, kind[e] === K["thread busy"]);
+        // A thread stays when it is idle; a call, of which only the future is known, does not.
+        if (kind[e] === K["thread busy"]) state.busy.set(what, true);
+        else if (this.recording.kindOf(what) === "thread") state.busy.set(what, false);
+        else state.busy.delete(what);
         state.atWork = extra[e];
         break;
     }
