@@ -579,6 +579,25 @@ def test_nobody_can_wake_a_reader_whose_peer_is_silent() -> None:
         Pair().run(visit)
 
 
+def test_that_nobody_can_wake_anybody_is_found_out_at_once() -> None:
+    """What was planned for the case that nobody answers is no reason to wait."""
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 7)
+        reader, writer = await asyncio.open_connection("127.0.0.1", 7)
+        try:
+            await reader.read(1)
+        finally:
+            begun.append(now())
+            await closed(writer)
+            server.close()
+
+    begun: list[float] = []
+    with pytest.raises(EverybodyWaits):
+        run(main(), network=Network(), until=5)
+    assert begun == [0.0]
+
+
 def test_unix_sockets_are_refused_by_name(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(OSError, match="no AF_UNIX sockets"):
