@@ -45,6 +45,14 @@ demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by 
 bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': print some rows)
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
+.PHONY: tour
+tour: | python ## record the programs of the tour: pages to step through, in docs/tour/pages
+	@mkdir -p docs/tour/pages
+	@set -e; for program in docs/tour/*.py; do \
+	  page=docs/tour/pages/$$(basename $$program .py).html; \
+	  $(PYTHON) -m miniloop --record $$page $$program >/dev/null; echo $$page; \
+	done
+
 ##@ To check it
 .PHONY: test lint types unit conformance soak
 test: lint types unit ## everything that CI runs, on one Python

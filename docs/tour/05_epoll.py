@@ -14,6 +14,7 @@ from collections import Counter
 from typing import Any
 
 calls: Counter[str] = Counter()
+KERNEL = {"poll": "epoll_wait"} | dict.fromkeys(("register", "modify", "unregister"), "epoll_ctl")
 
 
 class CountedEpoll:
@@ -23,11 +24,10 @@ class CountedEpoll:
         self._epoll = _epoll(sizehint)
 
     def __getattr__(self, name: str) -> Any:
-        kernel = {"poll": "epoll_wait", "register": "epoll_ctl", "modify": "epoll_ctl"}
-        method, name = getattr(self._epoll, name), kernel.get(name, name)
+        method, call = getattr(self._epoll, name), KERNEL.get(name, name)
 
         def counted(*arguments: Any) -> Any:
-            calls[name] += 1
+            calls[call] += 1
             return method(*arguments)
 
         return counted
