@@ -86,15 +86,23 @@ def _serving(solution: ModuleType) -> Iterator[_Server]:
 def _receive(server: _Server, sock: socket.socket, size: int, who: str) -> bytes:
     """So many bytes, or as many as come before the end."""
     data = bytearray()
-    try:
-        while len(data) < size and (part := sock.recv(size - len(data))):
-            data += part
-    except TimeoutError:
-        server.check_alive()
-        raise Wrong(f"{who} got {len(data)} of {size} bytes back, and then nothing") from None
-    except ConnectionError as error:
-        server.check_alive()
-        raise Wrong(f"{who} got {len(data)} of {size} bytes back, and then {error}") from None
+    until = time.monotonic() + PATIENCE
+    sock.settimeout(0.05)  # seconds; then look whether there is still a server
+    while len(data) < size:
+        try:
+            part = sock.recv(size - len(data))
+        except TimeoutError:
+            server.check_alive()
+            if time.monotonic() < until:
+                continue
+            raise Wrong(f"{who} got {len(data)} of {size} bytes back, and then nothing") from None
+        except ConnectionError as error:
+            server.check_alive()
+            raise Wrong(f"{who} got {len(data)} of {size} bytes back, and then {error}") from None
+        if not part:
+            break
+        data += part
+        until = time.monotonic() + PATIENCE
     return bytes(data)
 
 
@@ -189,6 +197,7 @@ def _stops(solution: ModuleType) -> None:
         client.sendall(b"x")
         _receive(server, client, 1, "a client")
         server.end()
+        client.settimeout(PATIENCE)
         try:
             rest = client.recv(1)
         except TimeoutError:

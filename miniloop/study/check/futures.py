@@ -41,13 +41,13 @@ async def _later(clock: Clock, seconds: float, result: Any) -> Any:
 
 def _gathers(solution: ModuleType, *pauses: float) -> tuple[list[str], float]:
     async def main(clock: Clock) -> tuple[list[str], float]:
-        with not_to_be_used(asyncio, *_READY_MADE):
-            found = await function(solution, "gather")(
-                *(_later(clock, pause, f"after {pause:g}") for pause in pauses)
-            )
+        found = await function(solution, "gather")(
+            *(_later(clock, pause, f"after {pause:g}") for pause in pauses)
+        )
         return found, clock.now
 
-    return run(main)
+    with not_to_be_used(asyncio, *_READY_MADE):
+        return run(main)
 
 
 def _one(solution: ModuleType) -> None:
@@ -84,20 +84,20 @@ def _failure(solution: ModuleType) -> None:
         ended.append(clock.now)
 
     async def main(clock: Clock) -> None:
-        with not_to_be_used(asyncio, *_READY_MADE):
-            try:
-                await function(solution, "gather")(
-                    long(clock), _later(clock, 1, OSError("the first")), _later(clock, 2, OSError())
-                )
-            except OSError as error:
-                equal("the exception", str(error), "the first")
-            else:
-                raise Wrong("one of the coroutines raised, and gather did not")
+        try:
+            await function(solution, "gather")(
+                long(clock), _later(clock, 1, OSError("the first")), _later(clock, 2, OSError())
+            )
+        except OSError as error:
+            equal("the exception", str(error), "the first")
+        else:
+            raise Wrong("one of the coroutines raised, and gather did not")
         if clock.now != 1:
             raise Wrong(f"the failure came after 1 s, and gather raised it after {clock.now:g} s")
         await asyncio.sleep(10)
 
-    run(main)
+    with not_to_be_used(asyncio, *_READY_MADE):
+        run(main)
     equal("when the one ended that had nothing to do with the failure", ended, [5])
 
 

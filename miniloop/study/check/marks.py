@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -32,12 +33,12 @@ class Sender(asyncio.Protocol):
         ...
 '''
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 5.0  # seconds
 HIGH = 32 * 1024
 CHUNK = 8 * 1024
 
 
-def _run(main: Callable[[], Any]) -> Any:
+def _run(main: Callable[[ExitStack], Any]) -> Any:
     """Run it on a loop, and raise Wrong if a callback fails."""
     reported: list[str] = []
     loop = EventLoop()
@@ -47,8 +48,9 @@ def _run(main: Callable[[], Any]) -> Any:
         reported.append(str(error) if isinstance(error, Wrong) else f"it raised {error!r}")
 
     loop.set_exception_handler(note)
+    opened = ExitStack()
     try:
-        result = loop.run_until_complete(asyncio.wait_for(main(), PATIENCE))
+        result = loop.run_until_complete(asyncio.wait_for(main(opened), PATIENCE))
     except TimeoutError:
         if reported:
             raise Wrong(reported[0]) from None
@@ -57,6 +59,8 @@ def _run(main: Callable[[], Any]) -> Any:
             "`resume_writing`, and close at the end?"
         ) from None
     finally:
+        opened.close()
+        loop.run_until_complete(asyncio.sleep(0))  # in which transports let go of their sockets
         loop.close()
     if reported:
         raise Wrong(reported[0])
@@ -64,7 +68,10 @@ def _run(main: Callable[[], Any]) -> Any:
 
 
 async def _begin(
-    solution: ModuleType, chunks: Iterable[bytes], lost: asyncio.Event | None = None
+    solution: ModuleType,
+    opened: ExitStack,
+    chunks: Iterable[bytes],
+    lost: asyncio.Event | None = None,
 ) -> tuple[Any, socket.socket]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
@@ -82,6 +89,8 @@ async def _begin(
 
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(lambda: Limited(chunks), sock=ours)
+    opened.callback(transport.abort)
+    opened.callback(theirs.close)
     return transport, theirs
 
 
@@ -101,8 +110,8 @@ def _numbered(count: int) -> list[bytes]:
 def _few(solution: ModuleType) -> None:
     """A few chunks arrive in their order, and the connection is closed behind them."""
 
-    async def main() -> bytes:
-        _, theirs = await _begin(solution, [b"one ", b"two ", b"three"])
+    async def main(opened: ExitStack) -> bytes:
+        _, theirs = await _begin(solution, opened, [b"one ", b"two ", b"three"])
         return await _read_to_end(theirs)
 
     equal("what arrived", _run(main), b"one two three")
@@ -111,8 +120,8 @@ def _few(solution: ModuleType) -> None:
 def _none(solution: ModuleType) -> None:
     """Without a chunk the connection is closed all the same."""
 
-    async def main() -> bytes:
-        _, theirs = await _begin(solution, [])
+    async def main(opened: ExitStack) -> bytes:
+        _, theirs = await _begin(solution, opened, [])
         return await _read_to_end(theirs)
 
     equal("what arrived", _run(main), b"")
@@ -121,7 +130,7 @@ def _none(solution: ModuleType) -> None:
 def _bounded(solution: ModuleType) -> None:
     """No chunk is taken while the transport has more than it wants."""
 
-    async def main() -> tuple[int, int]:
+    async def main(opened: ExitStack) -> tuple[int, int]:
         taken = 0
 
         def chunks() -> Iterator[bytes]:
@@ -130,7 +139,7 @@ def _bounded(solution: ModuleType) -> None:
                 taken += 1
                 yield chunk
 
-        transport, theirs = await _begin(solution, chunks())
+        transport, theirs = await _begin(solution, opened, chunks())
         for _ in range(20):
             await asyncio.sleep(0)  # nobody reads
         size, before = transport.get_write_buffer_size(), taken
@@ -150,8 +159,8 @@ def _bounded(solution: ModuleType) -> None:
 def _all(solution: ModuleType) -> None:
     """Many chunks arrive, all of them, once, in order."""
 
-    async def main() -> bytes:
-        _, theirs = await _begin(solution, _numbered(200))
+    async def main(opened: ExitStack) -> bytes:
+        _, theirs = await _begin(solution, opened, _numbered(200))
         return await _read_to_end(theirs)
 
     got = _run(main)
@@ -162,7 +171,7 @@ def _all(solution: ModuleType) -> None:
 def _lost(solution: ModuleType) -> None:
     """After the connection is lost no chunk is taken any more."""
 
-    async def main() -> int:
+    async def main(opened: ExitStack) -> int:
         taken = 0
 
         def chunks() -> Iterator[bytes]:
@@ -174,7 +183,7 @@ def _lost(solution: ModuleType) -> None:
                 yield bytes(CHUNK)
 
         lost = asyncio.Event()
-        _, theirs = await _begin(solution, chunks(), lost)
+        _, theirs = await _begin(solution, opened, chunks(), lost)
         await asyncio.sleep(0)
         theirs.close()  # the other side hangs up
         await lost.wait()

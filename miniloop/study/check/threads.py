@@ -49,6 +49,7 @@ def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def note(arguments: threading.ExceptHookArgs) -> None:
         died.append(f"{arguments.exc_type.__name__}: {arguments.exc_value}")
+        loop.call_soon_threadsafe(loop.stop)  # what it was to do, nobody will do now
 
     threading.excepthook = note
     try:
@@ -57,14 +58,18 @@ def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             not_to_be_used(EventLoop, "run_in_executor"),
         ):
             result = loop.run_until_complete(asyncio.wait_for(main(), PATIENCE))
-    except TimeoutError:
+    except RuntimeError:
         if died:
             raise Wrong(f"the thread died of {died[0]}") from None
+        raise
+    except TimeoutError:
         raise Wrong(
             f"the function has long ended, and nobody has woken the loop within {PATIENCE:.0f} s"
         ) from None
     finally:
         threading.excepthook = hook
+        for task in asyncio.all_tasks(loop):  # of one that has died
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # private in typeshed
         loop.close()
     if died:
         raise Wrong(f"the thread died of {died[0]}")

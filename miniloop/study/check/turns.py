@@ -69,6 +69,8 @@ def _compare(solution: ModuleType, main: Callable[[], Coroutine[Any, Any, str]])
         found = turns(main())
     finally:
         EventLoop.when_made.remove(look)
+        for loop in loops:
+            loop.close()  # whether it is closed already is another check
     if not loops:
         raise Wrong("no loop of miniloop was made: `miniloop.EventLoop()` is one")
     if not isinstance(found, tuple) or len(found) != 2:
@@ -145,6 +147,8 @@ def _closes(solution: ModuleType) -> None:
                 raise Wrong("the loop is still open: `close` it, in a `finally`")
     finally:
         EventLoop.when_made.remove(loops.append)
+        for loop in loops:
+            loop.close()
 
 
 EXERCISE = Exercise(BEGIN, (_one, _some, _crowd, _timers, _closes))

@@ -18,6 +18,8 @@ __all__ = ["Clock", "run"]
 
 T = TypeVar("T")
 
+_gather = asyncio.gather  # a check may shut it away
+
 
 class Clock:
     """The time, in seconds from the start."""
@@ -69,7 +71,7 @@ def run(main: Callable[[Clock], Coroutine[Any, Any, T]]) -> T:
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(_gather(*left, return_exceptions=True))
     finally:
         for task in asyncio.all_tasks(loop):  # of a solution that everybody waits in
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # private in typeshed
