@@ -54,7 +54,7 @@ tour: | python ## record the programs of the tour: pages to step through, in doc
 	done
 
 ##@ To check it
-.PHONY: test lint types unit conformance soak
+.PHONY: test lint types unit compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
@@ -67,10 +67,20 @@ types: $(TEST) ## mypy --strict
 unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the like)
 	$(RUN) -m pytest $(ARGS)
 
+compiled: $(TEST) ## build the compiled kernel, for this Python (needs a C compiler); "make pure" undoes it
+	$(INSTALL) --requirement requirements/compiled.in
+	MINILOOP_PURE=1 $(RUN) -m miniloop.compiled.build
+
+pure: ## remove what "make compiled" has built
+	rm -rf miniloop/compiled/built
+
 conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per module
 	$(RUN) -m tests.conformance $(ARGS)
 
-soak: $(TEST) ## the random programs, a million of them: hours
+shuffled: $(TEST) ## CPython's tests and those of libraries, each in 100 random legal orders: an hour
+	$(RUN) -m tests.shuffled $(ARGS)
+
+soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)
 
 ##@ To change it

@@ -17,27 +17,49 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 from .configuration import parse
-from .crawl import Watcher, crawl
-from .drawing import draw, report
+from .crawl import Observer, Watcher, crawl
+from .drawing import can_be_drawn, draw, report
 from .drawing import make_parser as make_report_parser
 from .fetch import fetch
 from .fetch import make_parser as make_fetch_parser
 from .files import Files, check_files
-from .frontier import Guard, Journal, State, count_urls
+from .frontier import (
+    Fenced,
+    Guard,
+    Malformed,
+    SharedFrontier,
+    SQLiteStore,
+    count_urls,
+    feed,
+)
 from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
-from .options import make_client, make_parser, manners_of, scope_of, terms_of, tls_of, urls_of
+from .options import (
+    make_client,
+    make_parser,
+    manners_of,
+    rules_of,
+    scope_of,
+    terms_of,
+    tls_of,
+    urls_of,
+)
 from .output import format_for
-from .progress import say
+from .progress import PlainProgress, say
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
 from .view import progress
+from .workers import Crew, Reports, Worker, forked
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
 MAX_THREADS = 128
@@ -67,13 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
-            files = check_files(urls_of(options), options.output, options.summary, options.report)
+            files = check_files(
+                urls_of(options), options.output, options.summary, options.report, options.state
+            )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
-            state = _state(options, files)
-            journal = None if state is None else stack.enter_context(state)
-            own_name = options.output is None and (journal is None or not journal.written)
+            store = None
+            if (state := _state(options, files, stack)) is not None:
+                store = stack.enter_context(state)
+            own_name = options.output is None and (store is None or store.is_new)
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
         except (UnknownLoop, OSError, HTTPError) as error:
@@ -83,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
         keep_freed_memory()
         try:
-            return _run(options, files, factory, tls, journal)
+            return _run(Task(options, files, tls, store), factory)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
 
@@ -96,42 +121,66 @@ def _print_completion(shell: str) -> int:
     return ALL_FETCHED
 
 
-def _state(options: argparse.Namespace, files: Files) -> State | None:
+def _state(
+    options: argparse.Namespace, files: Files, stack: contextlib.ExitStack
+) -> SQLiteStore | None:
     """The state of the crawl, if it is to have one; raises OSError for what does not go with it."""
-    if options.state is None:
+    path, option = options.state, "--state"
+    if path is None:
         if options.resume:
             raise OSError("--resume needs the --state to go on with")
-        return None
+        if options.workers == 1:
+            return None
+        option = "--workers"
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "state.db")
     if options.append:
-        raise OSError("--append and --state do not go together: --resume adds what is missing")
+        raise OSError(f"--append and {option} do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
-        raise OSError(f"with --state the output must be a file, not {files.output}")
-    return State(
-        options.state, files.output, resume=options.resume, terms=terms_of(options, files.output)
+        raise OSError(f"with {option} the output must be a file, not {files.output}")
+    drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
+    if options.workers > 1 and not drawn:
+        raise OSError("--report with --workers needs records, as -o pages.jsonl or pages.db")
+    return SQLiteStore(
+        path,
+        files.output,
+        resume=options.resume,
+        terms=terms_of(options, files.output),
+        rules=rules_of(options),
     )
 
 
-def _run(
-    options: argparse.Namespace,
-    files: Files,
-    factory: LoopFactory,
-    tls: ssl.SSLContext,
-    journal: Journal | None,
-) -> int:
+class Task(NamedTuple):
+    """A crawl as the command line asks for it."""
+
+    options: argparse.Namespace
+    files: Files
+    tls: ssl.SSLContext
+    store: SQLiteStore | None
+
+
+def _run(task: Task, factory: LoopFactory) -> int:
+    options, files = task.options, task.files
     summary = Summary()
     reporter = None if files.report is None else Reporter()
-    resumed = journal is not None and journal.written > 0
+    partly = options.workers > 1 or (task.store is not None and not task.store.is_new)
     code: int | None = None
     try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            stopped_by = runner.run(
-                _crawl_until_signal(options, files, tls, journal, summary, reporter)
-            )
-            if stopped_by is not None:
-                code = _SIGNAL_BASE + stopped_by
+        if options.workers > 1:
+            assert task.store is not None
+            work = partial(_work, task)
+            with (
+                forked(options.workers, task.store, factory, work) as workers,
+                asyncio.Runner(loop_factory=factory) as runner,
+            ):
+                stopped_by = runner.run(_lead(task, workers, summary))
+        else:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                stopped_by = runner.run(_crawl_until_signal(task, summary, reporter))
+        if stopped_by is not None:
+            code = _SIGNAL_BASE + stopped_by
     except* BrokenPipeError:
         code = _SIGNAL_BASE + signal.SIGPIPE  # as for "| head", which has read all that it wants
-    except* OSError as errors:
+    except* (OSError, Fenced) as errors:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
@@ -147,7 +196,7 @@ def _run(
     if reporter is not None:
         try:
             form = format_for(files.output, options.format)
-            draw(reporter, files, summary, form=form, resumed=resumed)
+            draw(reporter, files, summary, form=form, partly=partly)
         except OSError as error:
             say(f"crawler: cannot write the report: {error}", sys.stderr)
             code = code or BAD_FILE
@@ -157,62 +206,177 @@ def _run(
 
 
 async def _crawl_until_signal(
-    options: argparse.Namespace,
-    files: Files,
-    tls: ssl.SSLContext,
-    journal: Journal | None,
-    summary: Summary,
-    reporter: Reporter | None,
+    task: Task, summary: Summary, reporter: Reporter | None
 ) -> int | None:
-    """Crawl; returns the signal that ended it early, or None."""
-    task = asyncio.current_task()
-    assert task is not None
-    received: list[int] = []
-
-    def stop(number: int) -> None:
-        received.append(number)
-        loop.remove_signal_handler(number)  # the next one has its usual, immediate effect
-        task.cancel()
-
-    loop = asyncio.get_running_loop()
-    # Names are resolved in threads, a page's name at a time: with the usual handful of threads a
-    # list of many hosts would wait for those.
-    loop.set_default_executor(AbandonableThreads(min(options.concurrency + 2, MAX_THREADS)))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop, number)
-        except NotImplementedError:  # not POSIX: there the Runner turns Ctrl-C into cancel()
-            break
-    form = format_for(files.output, options.format)
-    guard = Guard()
+    """Crawl in this process; returns the signal that ended it early, or None."""
+    options, files = task.options, task.files
+    drain = asyncio.Event()
     total = None if options.depth else count_urls(files.urls)
     with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
         watchers: list[Watcher] = [observer] if observer.watches else []
         if reporter is not None:
             watchers.append(reporter)
+        signals = Signals(drain, observer.say)
         try:
-            timings = reporter is not None
-            async with make_client(options, tls, guard, form, timings=timings) as client:
-                await crawl(
-                    files.urls,
-                    files.found,
-                    client,
-                    observer,
-                    concurrency=options.concurrency,
-                    append=options.append,
-                    kinds=options.links,
-                    scope=scope_of(options),
-                    manners=manners_of(options),
-                    guard=guard,
-                    form=form,
-                    journal=journal,
-                    summary=summary,
-                    watchers=watchers,
-                )
+            if task.store is None:
+                await _crawl(task, observer, summary, drain, watchers)
+            else:
+                await _crawl_from_state(task, task.store, observer, summary, drain, watchers)
         except asyncio.CancelledError:
-            summary.interrupted = True
-            return received[0] if received else signal.SIGINT
-    return None
+            pass
+        finally:
+            signals.forget()
+    summary.interrupted = signals.received is not None
+    return signals.received
+
+
+async def _crawl_from_state(
+    task: Task,
+    store: SQLiteStore,
+    observer: PlainProgress,
+    summary: Summary,
+    drain: asyncio.Event,
+    watchers: Sequence[Watcher],
+) -> None:
+    def malformed(line: Malformed) -> None:
+        summary.malformed += 1
+        observer.malformed(line)
+
+    async with asyncio.TaskGroup() as group:
+        sitemaps = task.options.sitemaps
+        feeding = group.create_task(feed(store, task.files.urls, malformed, sitemaps=sitemaps))
+        await _crawl(task, observer, summary, drain, watchers, store)
+        feeding.cancel()
+
+
+async def _work(
+    task: Task, store: SQLiteStore, reports: Reports, drain: asyncio.Event, lock: int
+) -> None:
+    """What a worker does, in a process of its own."""
+    watchers = [reports] if task.options.verbose else []
+    summary = Summary()
+    await _crawl(task, reports, summary, drain, watchers, store, lock=lock, joined=reports.joined)
+
+
+async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int | None:
+    """What the first process does when there are workers; returns as _crawl_until_signal does."""
+    options, files = task.options, task.files
+    assert task.store is not None
+    _use_threads(1)
+    drain = asyncio.Event()
+    total = None if options.depth else count_urls(files.urls)
+    with progress(files.name, total, quiet=options.quiet, verbose=options.verbose) as observer:
+        crew = Crew(workers, task.store, observer)
+        signals = Signals(drain, observer.say, crew.drain)
+        try:
+            await crew.run(files.urls, summary, sitemaps=options.sitemaps, draining=drain)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            signals.forget()
+    summary.interrupted = signals.received is not None
+    return signals.received
+
+
+async def _crawl(
+    task: Task,
+    observer: Observer,
+    summary: Summary,
+    drain: asyncio.Event,
+    watchers: Sequence[Watcher],
+    store: SQLiteStore | None = None,
+    *,
+    lock: int | None = None,
+    joined: Callable[[int], None] = lambda worker: None,
+) -> None:
+    options, files = task.options, task.files
+    _use_threads(options.concurrency)
+    form = format_for(files.output, options.format)
+    guard, scope, manners = Guard(), scope_of(options), manners_of(options)
+    shared = None
+    if store is not None:
+        shared = SharedFrontier(
+            store,
+            scope,
+            per_host=manners.per_host,
+            delay=manners.delay,
+            repeats=manners.repeats,
+            lock=lock,
+            trust=guard.trust,
+            counts=summary.numbers,
+            joined=joined,
+        )
+    timings = any(watcher.records for watcher in watchers)
+    async with make_client(options, task.tls, guard, form, timings=timings) as client:
+        await crawl(
+            files.urls,
+            files.found,
+            client,
+            observer,
+            concurrency=options.concurrency,
+            append=options.append,
+            kinds=options.links,
+            scope=scope,
+            manners=manners,
+            guard=guard,
+            form=form,
+            shared=shared,
+            drain=drain,
+            summary=summary,
+            watchers=watchers,
+        )
+
+
+class Signals:
+    """What signals do to the task that makes this: SIGINT once drains, twice stops, SIGTERM stops.
+
+    ``received`` is the last one.
+    """
+
+    def __init__(
+        self,
+        drain: asyncio.Event,
+        tell: Callable[[str], None],
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._drain = drain
+        self._on_drain = on_drain
+        self._tell = tell
+        self.received: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._handled: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._loop.add_signal_handler(number, self._handle, number)
+            except NotImplementedError:  # not POSIX: the Runner turns Ctrl-C into cancel()
+                break
+            self._handled.append(number)
+
+    def forget(self) -> None:
+        """Leave signals to others again."""
+        for number in self._handled:
+            self._loop.remove_signal_handler(number)
+
+    def _handle(self, number: int) -> None:
+        self.received = number
+        if number == signal.SIGINT and not self._drain.is_set():
+            self._tell("finishing the pages in work; Ctrl-C once more stops at once")
+            self._drain.set()
+            self._on_drain()
+            return
+        self._loop.remove_signal_handler(number)  # the next one has its usual, immediate effect
+        self._handled.remove(number)
+        self._task.cancel()
+
+
+def _use_threads(concurrency: int) -> None:
+    # Names are resolved in threads, a page's name at a time: with the usual handful of threads a
+    # list of many hosts would wait for those.
+    threads = AbandonableThreads(min(concurrency + 2, MAX_THREADS))
+    asyncio.get_running_loop().set_default_executor(threads)
 
 
 def _allow_sockets(concurrency: int) -> None:

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from time import perf_counter
+from typing import Any, Protocol
 
 from .fetching import Fetcher, Moved, UnexpectedError, Visit
 from .frontier import (
@@ -20,10 +21,10 @@ from .frontier import (
     Frontier,
     Guard,
     Job,
-    Journal,
     Malformed,
     Robots,
     Scope,
+    SharedFrontier,
     Sitemap,
     read_sitemap,
 )
@@ -37,6 +38,8 @@ __all__ = ["Manners", "Observer", "Queue", "UnexpectedError", "Watcher", "crawl"
 
 # Statuses of a server that has too much to do.
 BUSY = frozenset({429, 503})
+
+AnyFrontier = Frontier | SharedFrontier
 
 
 class Observer(Protocol):
@@ -106,7 +109,8 @@ async def crawl(
     manners: Manners | None = None,
     guard: Guard | None = None,
     form: Format = FORMATS["tsv"],
-    journal: Journal | None = None,
+    shared: SharedFrontier | None = None,
+    drain: asyncio.Event | None = None,
     summary: Summary | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> Summary:
@@ -116,12 +120,14 @@ async def crawl(
     adds to a file instead of replacing it; ``form`` is what it looks like.
     ``concurrency`` is the number of pages in work at a time, ``kinds`` what is taken for a link
     (:data:`crawler.page.KINDS`), ``scope`` which links are followed (none, by default). ``guard``
-    is told the hosts that the user named; its ``permit`` is the client's. With a ``journal`` the
-    crawl goes on where an earlier one with that journal ended. The ``watchers`` are told of each
-    URL that is done with.
+    is told the hosts that the user named; its ``permit`` is the client's. ``shared`` is this
+    worker's part of a crawl that is kept in a store; ``urls``, ``scope``, ``manners`` and ``guard``
+    are its business then. The ``watchers`` are told of each URL that is done with.
 
-    To stop early, cancel the call: the pages in work are given up, all that was found until then is
-    written, and ``summary``, which counts as the crawl goes on, agrees with the file.
+    To stop early, set ``drain``: the pages in work are finished, no more is begun, and then the
+    call is cancelled. Or cancel it yourself: the pages in work are given up. Either way all that
+    was found until then is written, and ``summary``, which counts as the crawl goes on, agrees with
+    the file.
 
     Raises OSError, perhaps in an ExceptionGroup, if the list cannot be read or the file cannot be
     written.
@@ -141,16 +147,23 @@ async def crawl(
         job: Job | None = None
         while (job := await frontier.next(job)) is not None:
             visit = Visit(job)
+            in_work.begin()
             try:
                 if job.sitemap:
                     await _read_sitemaps(client, robots, frontier, job)
+                    frontier.found(job, ())
+                    await output.put(b"")
                     continue
                 if obeys and not job.named:
                     rules = await robots.rules(job.url)
                     rules.check(job.url)
                     if rules.delay:
                         frontier.space_out(job.url, rules.delay)
-                await fetcher.fetch(visit)
+                began = perf_counter()
+                try:
+                    await fetcher.fetch(visit)
+                finally:
+                    frontier.took(job, perf_counter() - began)
             except Moved as moved:
                 summary.redirected += 1
                 frontier.redirected(job, moved.there)
@@ -162,11 +175,12 @@ async def crawl(
                 ):
                     continue
                 visit.error = error
+                frontier.found(job, ())
                 if job.sitemap:
                     summary.failures[error.reason] += 1
                     observer.failure(job._replace(source=job.url.href), error)
+                    await output.put(b"")
                     continue
-                frontier.found(job, ())
                 if isinstance(error, Disallowed):
                     summary.disallowed += 1
                 else:
@@ -182,6 +196,8 @@ async def crawl(
                 summary.links += len(links)
                 summary.received += response.wire_bytes
                 observer.page(job, response, len(links))
+            finally:
+                in_work.end()
             for watcher in watchers:
                 watcher.over(visit, frontier.depth(job))
             if form.records:
@@ -189,19 +205,31 @@ async def crawl(
             else:
                 await output.add(job.source, visit.links)
 
+    async def drain_when_told(told: asyncio.Event, crawling: asyncio.Task[Any]) -> None:
+        await told.wait()
+        own.drain()
+        await in_work.wait_for_none()
+        crawling.cancel()  # what it still waits for may never come: a quiet pipe, for one
+
+    in_work = InWork()
+    own = shared or Frontier(
+        urls,
+        malformed,
+        scope=scope,
+        per_host=manners.per_host,
+        delay=manners.delay,
+        repeats=manners.repeats,
+        on_named=None if guard is None else lambda url: guard.trust(url.server_name),
+    )
+    draining: asyncio.Task[None] | None = None
+    if drain is not None:
+        crawling = asyncio.current_task()
+        assert crawling is not None
+        draining = asyncio.create_task(drain_when_told(drain, crawling))
     try:
         async with (
-            Frontier(
-                urls,
-                malformed,
-                scope=scope,
-                per_host=manners.per_host,
-                delay=manners.delay,
-                repeats=manners.repeats,
-                journal=journal,
-                on_named=None if guard is None else lambda url: guard.trust(url.server_name),
-            ) as frontier,
-            Output(found, append=append, form=form, journal=journal) as output,
+            own as frontier,
+            Output(found, append=append, form=form, journal=shared) as output,
             asyncio.TaskGroup() as workers,
         ):
             for watcher in watchers:
@@ -209,11 +237,38 @@ async def crawl(
             for _ in range(concurrency):
                 workers.create_task(work())
     finally:
+        if draining is not None:
+            draining.cancel()
         summary.stop_clock()
     return summary
 
 
-async def _read_sitemaps(client: Client, robots: Robots, frontier: Frontier, job: Job) -> None:
+class InWork:
+    """How many pages are in work."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def begin(self) -> None:
+        """Count a page."""
+        self._count += 1
+        if self._count == 1:
+            self._none.clear()
+
+    def end(self) -> None:
+        """Count it off."""
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def wait_for_none(self) -> None:
+        """Until there is none."""
+        await self._none.wait()
+
+
+async def _read_sitemaps(client: Client, robots: Robots, frontier: AnyFrontier, job: Job) -> None:
     """Find the sitemaps of an origin, or read one of them."""
     if job.sitemap == 1:
         for text in (await robots.rules(job.url)).sitemaps:

@@ -141,6 +141,12 @@ class LiveView(PlainProgress):
         self._links += links
         self._received += response.wire_bytes
 
+    def pages(self, count: int, links: int, received: int) -> None:
+        """Count pages that workers have fetched."""
+        self._done += count
+        self._links += links
+        self._received += received
+
     def failure(self, job: Job, error: HTTPError) -> None:
         """Count a failure, and have it printed."""
         self._failures[error.reason] += 1

@@ -3,7 +3,7 @@
 import argparse
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from .arguments import Collect, Parser, Switch
 from .crawl import Manners
 from .fetching import keep_timings
 from .files import DEFAULT_OUTPUT
-from .frontier import PER_HOST, Guard, Scope
+from .frontier import PER_HOST, Guard, Rules, Scope
+from .frontier.hosts import site_of
 from .http import Client, Limits, Retry, tls_context
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
@@ -94,6 +95,16 @@ def scope_of(options: argparse.Namespace) -> Scope:
         max_per_host=options.max_per_host,
         sitemaps=options.sitemaps,
     )
+
+
+def rules_of(options: argparse.Namespace) -> Rules:
+    """What of that is for the state to see to."""
+    place: Callable[[str], str] | None = None
+    if options.same_host:
+        place = str
+    elif options.same_site:
+        place = site_of
+    return Rules(options.depth, options.max_pages, options.max_per_host, place)
 
 
 def terms_of(options: argparse.Namespace, output: Path) -> str:
@@ -314,6 +325,14 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         help="pages in work at a time (default: %(default)s)",
     )
     group.add_argument(
+        "--workers",
+        type=_whole_number,
+        default=1,
+        metavar="N",
+        help="processes that share the hosts among them; each has --concurrency pages in work"
+        " (default: %(default)s)",
+    )
+    group.add_argument(
         "--timeout",
         type=_seconds,
         default=30.0,
@@ -362,8 +381,8 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--proxy",
         metavar="URL",
-        help="http://… or socks5://… (default: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
-        " say)",
+        help="http://…, https://… or socks5://… (default: what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY"
+        " and NO_PROXY say)",
     )
     group.add_argument(
         "--cookies", action=Switch, help="keep the cookies that sites set, and send them"

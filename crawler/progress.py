@@ -65,8 +65,8 @@ class PlainProgress:
         self._links += links
         self._count()
 
-    def pages(self, count: int, links: int) -> None:
-        """Count pages that others have fetched."""
+    def pages(self, count: int, links: int, received: int) -> None:
+        """Count pages that workers have fetched, and their bytes."""
         self._links += links
         self._count(count)
 
@@ -93,7 +93,7 @@ class PlainProgress:
     def over(self, visit: "Visit", depth: int) -> None:
         """Say what came of a URL, if that is wanted; failures are said in any case."""
         if self._verbose and visit.error is None:
-            self.say(_visit_text(visit))
+            self.say(visit_text(visit))
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -137,7 +137,8 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def _visit_text(visit: "Visit") -> str:
+def visit_text(visit: "Visit") -> str:
+    """What came of a URL, in a line."""
     reply = visit.response or visit.reply
     status = "-" if reply is None else str(reply.status)
     size = 0 if reply is None else reply.wire_bytes

@@ -3,7 +3,10 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+
+_FAILURE = "failure: "
 
 
 @dataclass(slots=True)
@@ -34,6 +37,20 @@ class Summary:
     def done(self) -> int:
         """URLs that are over with, one way or the other."""
         return self.pages + self.failed
+
+    def numbers(self) -> dict[str, int]:
+        """All that grows page by page, by name: what a store keeps of it."""
+        names = ("pages", "links", "received", "redirected", "disallowed")
+        numbers = {name: getattr(self, name) for name in names}
+        return numbers | {_FAILURE + reason: n for reason, n in self.failures.items()}
+
+    def add(self, numbers: Mapping[str, int]) -> None:
+        """Add what others have counted, by the same names."""
+        for name, n in numbers.items():
+            if name.startswith(_FAILURE):
+                self.failures[name.removeprefix(_FAILURE)] += n
+            else:
+                setattr(self, name, getattr(self, name) + n)
 
     def stop_clock(self) -> None:
         """Fix ``seconds`` at the time since the summary was made."""

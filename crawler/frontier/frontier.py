@@ -2,11 +2,11 @@
 
 It puts the parts of this room together. The list of URLs is read while there is little to do
 (:mod:`.reading`); links that the scope takes (:mod:`.scope`) and that are new (:mod:`.known`) join
-the queue of their host (:mod:`.order`); and if the crawl is to survive its process, all of it is
-noted in a journal (:mod:`.journal`).
+the queue of their host (:mod:`.order`).
 
-A crawl of a list alone, without a state, looks at none of that but the queues: nothing grows with
-the length of the list.
+A crawl of a list alone looks at none of that but the queues: nothing grows with the length of the
+list. A crawl that is to survive its process, or that several processes share, has another frontier,
+of the same use: :mod:`.shared`.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from types import TracebackType
 from crawler.http import URL
 
 from .hosts import host_of
-from .journal import Journal
 from .known import Known
 from .order import Order
 from .parsing import Job, Malformed
@@ -49,7 +48,6 @@ class Frontier:
         per_host: int = PER_HOST,
         delay: float = 0.0,
         repeats: int = 0,
-        journal: Journal | None = None,
         on_named: Callable[[URL], None] | None = None,
     ) -> None:
         self._list = URLList(urls, on_malformed)
@@ -57,23 +55,20 @@ class Frontier:
         self._bounds = Bounds(scope or Scope())
         self._depth = self._bounds.scope.depth
         self._repeats = repeats
-        self._journal = journal
         self._on_named = on_named
-        # Whether a URL is remembered: not if there is nothing to follow and nothing to come back
-        # to.
+        # Whether a URL is remembered: not if there is nothing to follow.
         self._known: Known | None = None
-        if self._depth or journal is not None or self._bounds.scope.sitemaps:
+        if self._depth or self._bounds.scope.sitemaps:
             self._known = Known(self._depth)
         self._reading: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._draining = False
         # Pages whose server was busy, and whether they have been put back.
         self._busy: dict[str, bool] = {}
         # Sitemaps that have been asked for, by origin.
         self._sitemaps: dict[str, set[str]] = {}
 
     async def __aenter__(self) -> "Frontier":
-        if self._journal is not None:
-            self._resume(self._journal)
         await self._list.__aenter__()
         return self
 
@@ -114,6 +109,8 @@ class Frontier:
         while True:
             if self._failure is not None:
                 raise self._failure
+            if self._draining:
+                return None
             taken = order.take()
             if self._reading is None and not self._list.exhausted:
                 enough = LOW_WATER if taken is not None else HIGH_WATER
@@ -127,6 +124,11 @@ class Frontier:
                 return None
             await order.wait()
 
+    def drain(self) -> None:
+        """Hand out nothing more: what is in work is finished, and that is all."""
+        self._draining = True
+        self._order.wake_all()
+
     # ---- what a worker tells ---------------------------------------------------------------------
 
     def found(self, job: Job, links: Iterable[str]) -> None:
@@ -135,7 +137,7 @@ class Frontier:
         For a page that could not be fetched there are none.
         """
         known = self._known
-        if known is None:
+        if known is None or job.sitemap:
             return
         key = job.key
         taken: list[str] = []
@@ -146,9 +148,7 @@ class Frontier:
                     link = link.partition("#")[0]
                 if takes(link):
                     taken.append(link)
-        kept = known.close(key, taken)
-        if self._journal is not None:
-            self._journal.done(key, kept)
+        known.close(key, taken)
         depth = known.depth(key) + 1
         for link in taken:
             self._reach(known, link, depth)
@@ -162,8 +162,6 @@ class Frontier:
         if key not in self._known:
             depth = self._known.depth(job.key)
             self._known.add_closed(key, depth)
-            if self._journal is not None:
-                self._journal.closed(key, depth)
 
     def redirected(self, job: Job, there: URL) -> None:
         """Follow a redirect of a page that a link led to; it takes the page's place."""
@@ -173,9 +171,7 @@ class Frontier:
         link = there.href.partition("#")[0]
         taken = [link] if self._bounds.takes(link) else []
         depth = known.depth(key)
-        kept = known.close(key, taken, redirect=True)
-        if self._journal is not None:
-            self._journal.done(key, kept)
+        known.close(key, taken, redirect=True)
         for link in taken:
             self._reach(known, link, depth, job.redirects + 1)
 
@@ -210,6 +206,10 @@ class Frontier:
         there = URL(url)
         self._order.add(there.host, job._replace(url=there, sitemap=job.sitemap + 1))
 
+    def took(self, job: Job, seconds: float) -> None:
+        """Note how long a page took: whoever gets slower has too much to do."""
+        self._order.took(job.url.host, seconds)
+
     def space_out(self, url: URL, delay: float) -> None:
         """Keep at least ``delay`` seconds between two requests to the host of ``url``."""
         self._order.space_out(url.host, delay)
@@ -233,13 +233,9 @@ class Frontier:
         """Queue a link if it is new, and whatever is nearer than was thought because of it."""
         for url, at in known.nearer(link, depth):
             if url in known:
-                if self._journal is not None:
-                    self._journal.nearer(url, at)
                 continue
             host = host_of(url)
             if self._bounds.count(host) and known.add(url, at):
-                if self._journal is not None:
-                    self._journal.add(url, "", at)
                 if redirects and url == link:
                     self._order.add(host, Job(url, URL(url), named=False, redirects=redirects))
                 else:
@@ -281,24 +277,4 @@ class Frontier:
             self._reach(known, key, 0)
         elif self._bounds.count(host):
             known.add(key, 0)
-            if self._journal is not None:
-                self._journal.add(key, job.source, 0)
             self._order.add(host, job)
-
-    def _resume(self, journal: Journal) -> None:
-        """Take up what an earlier process left."""
-        known = self._known
-        assert known is not None
-        for page in journal.pages():
-            host = host_of(page.url)
-            if page.depth == 0:
-                self._bounds.begin_at(host)
-            if page.source and self._on_named is not None:
-                self._on_named(URL(page.url))
-            self._bounds.count(host)
-            if page.done:
-                known.add_closed(page.url, page.depth, page.kept)
-            else:
-                known.add(page.url, page.depth)
-                item = Job(page.source, URL(page.url)) if page.source else page.url
-                self._order.add(host, item)

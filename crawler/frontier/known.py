@@ -36,6 +36,11 @@ class Known:
     def __contains__(self, url: str) -> bool:
         return url in self._depth
 
+    @property
+    def least(self) -> int:
+        """The smallest depth of a page that waits or is in work; above that nothing changes."""
+        return self._least
+
     def depth(self, url: str) -> int:
         """How deep a known URL lies, as far as is known."""
         return self._depth[url]

@@ -15,6 +15,10 @@ for a while, holds nobody up.
 A server that says that it has too much to do (429, 503) is left alone for as long as it asks, or
 for a time that doubles with each such reply, and gets half as much at once. Each good reply gives
 it one more, up to what it had.
+
+One that does not say so gets slower. Where pages take several times as long as the fastest of this
+host did, they wait for each other there: it gets less at once, down to one page, and no more again
+until they come faster.
 """
 
 import asyncio
@@ -30,13 +34,23 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 # What a server may ask for with Retry-After, in seconds.
 LONGEST_ASKED = 600.0
+# A host is slow when its pages usually take this many times as long as the best of them, and so
+# many seconds more; it is at ease again below half of that.
+SLOW = 3.0
+SLOW_BESIDE = 0.2
+# How much of the usual time each page makes up, and by how much the best is forgotten with each.
+_WEIGHT = 1 / 8
+_FORGOTTEN = 1.01
 _PLACES = itertools.count()
 
 
 class Host(Generic[T]):
     """What is known of one host while there is something to know."""
 
-    __slots__ = ("delay", "limit", "listed", "name", "pause", "ready_at", "running", "waiting")
+    __slots__ = (
+        "best", "delay", "limit", "listed", "name", "pause", "ready_at", "running", "since", "slow",
+        "usual", "waiting",
+    )  # fmt: skip
 
     def __init__(self, name: str, limit: int, delay: float) -> None:
         self.name = name
@@ -47,6 +61,11 @@ class Host(Generic[T]):
         self.ready_at = 0.0
         self.pause = 0.0
         self.listed = False
+        # How long its pages take, in seconds, and how many there were since it was slowed down.
+        self.best = 0.0
+        self.usual = 0.0
+        self.slow = False
+        self.since = 0
 
 
 class Order(Generic[T]):
@@ -119,7 +138,7 @@ class Order(Generic[T]):
         host = self._hosts[name]
         host.running -= 1
         self.running -= 1
-        if good and host.limit < self._limit:
+        if good and host.limit < self._limit and not host.slow:
             host.limit += 1
         if good and host.pause:
             host.pause = 0.0
@@ -131,6 +150,25 @@ class Order(Generic[T]):
                 self._list(host)  # to be forgotten when it is due, unless there is more by then
             else:
                 del self._hosts[name]
+
+    def took(self, name: str, seconds: float) -> None:
+        """Note how long a page of a host was in work, before :meth:`done`."""
+        host = self._hosts[name]
+        if not host.best:
+            host.best = host.usual = seconds
+            return
+        host.best = min(host.best * _FORGOTTEN, seconds)
+        # One page that takes for ever says nothing of the others.
+        host.usual += (min(seconds, 2 * host.usual + SLOW_BESIDE) - host.usual) * _WEIGHT
+        host.since += 1
+        limit = SLOW * host.best + SLOW_BESIDE
+        if host.usual > limit:
+            host.slow = True
+            if host.since >= host.limit:  # what was in work before does not show the change yet
+                host.since = 0
+                host.limit = max(1, host.limit * 3 // 4)
+        elif host.slow and host.usual < limit / 2:
+            host.slow = False
 
     def leave_alone(self, name: str, asked: float | None) -> None:
         """Let a host that is busy have a rest, for ``asked`` seconds if it said how long."""
@@ -147,6 +185,40 @@ class Order(Generic[T]):
         if delay > host.delay:
             host.delay = delay
             host.ready_at = max(host.ready_at, self._loop.time() + delay)
+
+    def rest(self, name: str) -> float:
+        """For how many seconds a host is still to be left alone."""
+        host = self._hosts.get(name)
+        if host is None or not host.ready_at:
+            return 0.0
+        return max(0.0, host.ready_at - self._loop.time())
+
+    def runs(self, name: str) -> bool:
+        """Whether anything of a host is in work."""
+        host = self._hosts.get(name)
+        return host is not None and host.running > 0
+
+    def with_work(self) -> list[str]:
+        """The hosts of which something waits, those with the least in work first."""
+        hosts = sorted(self._hosts.values(), key=lambda host: host.running)
+        return [host.name for host in hosts if host.waiting]
+
+    def well_filled(self, enough: int) -> list[str]:
+        """The hosts of which so much waits."""
+        return [host.name for host in self._hosts.values() if len(host.waiting) >= enough]
+
+    def withdraw(self, name: str) -> list[T]:
+        """Take back all that waits for a host."""
+        host = self._hosts[name]
+        taken = list(host.waiting)
+        self.waiting -= len(taken)
+        host.waiting.clear()
+        if host.listed and host in self._ready:
+            self._ready.remove(host)
+            host.listed = False
+        if not host.listed and not host.running:
+            del self._hosts[name]
+        return taken
 
     async def wait(self) -> None:
         """Until something may be ready, or :meth:`wake_all` is called."""

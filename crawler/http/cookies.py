@@ -1,6 +1,7 @@
 """Cookies: the standard library's jar, told about our requests and replies, and kept small.
 
 ``http.cookiejar`` has the rules of RFC 6265 that matter here: domains, paths, ``Secure``, expiry. A
+site does not set cookies for its neighbours under a public suffix (section 5.3, step 5), and a
 server that sets cookies without end is stopped at the numbers of section 6.1.
 """
 
@@ -10,6 +11,7 @@ from collections import Counter
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 
 from .headers import Headers
+from .suffixes import is_public_suffix
 from .url import URL
 
 PER_DOMAIN = 50
@@ -57,6 +59,11 @@ class _Reply:
         return self._message
 
 
+def _is_for_strangers(cookie: Cookie) -> bool:
+    """Whether a cookie would go to all who share a public suffix; the suffix's own is its own."""
+    return cookie.domain_specified and is_public_suffix(cookie.domain.removeprefix("."))
+
+
 class _Bounded(DefaultCookiePolicy):
     """The usual policy, and no more cookies than a browser would keep."""
 
@@ -67,7 +74,7 @@ class _Bounded(DefaultCookiePolicy):
         self._per_domain: Counter[str] = Counter()
 
     def set_ok(self, cookie: Cookie, request: urllib.request.Request) -> bool:
-        if not super().set_ok(cookie, request):
+        if not super().set_ok(cookie, request) or _is_for_strangers(cookie):
             return False
         key = cookie.domain, cookie.path, cookie.name
         if key in self._known:

@@ -1,6 +1,7 @@
 """From a URL to a stream that speaks to its server: name, TCP, proxy, TLS."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from .errors import ConnectError, ConnectionLost, ConnectTimeout, TLSError, TLST
 from .limits import Limits
 from .proxy import Proxy, open_tunnel, through_socks
 from .resolver import Resolver
-from .stream import PlainStream, Stream, TLSStream
+from .stream import PlainStream, Stream, TLSStream, TunnelledStream
 from .tls import Sessions
 from .trace import Trace, span
 from .url import URL
@@ -73,19 +74,43 @@ class Opener:
             with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
                 sock = await through_socks(url, proxy)
         try:
+            stream: Stream = PlainStream(sock)
+            through_tls = proxy is not None and proxy.scheme == "https"
+            if proxy is not None and through_tls:
+                stream = await self._start_tls(url, sock, proxy.host, limits.tls)
             if url.scheme == "http":
-                return PlainStream(sock)
+                return stream
             if proxy is not None and proxy.forwards:
                 with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
-                    await open_tunnel(url, proxy, sock)
-            session = self._sessions.take(url.origin)
-            stream = TLSStream(sock, self._tls_context(), url.tls_name, session)
-            with span(trace, "start_tls", server_name=url.tls_name):
-                await self._handshake(url, stream, limits.tls)
-            return stream
+                    await open_tunnel(url, proxy, stream)
+            inner = stream if through_tls else None
+            return await self._start_tls(url, sock, url.tls_name, limits.tls, inner, url.origin)
         except BaseException:
             sock.close()
             raise
+
+    async def _start_tls(
+        self,
+        url: URL,
+        sock: socket.socket,
+        name: str,
+        seconds: float,
+        inner: Stream | None = None,
+        origin: str | None = None,
+    ) -> TLSStream:
+        """TLS with the server of that name, within ``inner`` if there is one.
+
+        A session of ``origin`` is resumed, if there is one.
+        """
+        session = None if origin is None else self._sessions.take(origin)
+        context = self._tls_context()
+        if inner is None:
+            stream = TLSStream(sock, context, name, session)
+        else:
+            stream = TunnelledStream(inner, sock, context, name, session)
+        with span(self._trace, "start_tls", server_name=name):
+            await self._handshake(url, stream, name, seconds)
+        return stream
 
     def _check_literal(self, url: URL) -> None:
         """Ask for leave to have a proxy connect to an address; names are the proxy's to resolve."""
@@ -95,7 +120,7 @@ class Opener:
         if not self._permit(host, host):
             raise ConnectError(url.href, f"{host} must not be connected to")
 
-    async def _handshake(self, url: URL, stream: TLSStream, seconds: float) -> None:
+    async def _handshake(self, url: URL, stream: TLSStream, name: str, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds) as limit:
                 await stream.handshake()
@@ -104,7 +129,7 @@ class Opener:
                 raise
             raise TLSTimeout(url.href, f"no TLS handshake within {seconds:g} seconds") from error
         except ssl.SSLCertVerificationError as error:
-            text = f"the certificate of {url.tls_name} is not valid: {error.verify_message}"
+            text = f"the certificate of {name} is not valid: {error.verify_message}"
             raise TLSError(url.href, text) from error
         except ssl.SSLError as error:
             raise TLSError(url.href, error.reason or str(error)) from error

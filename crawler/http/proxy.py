@@ -2,12 +2,12 @@
 
     http://user:password@proxy:3128     plain requests are sent to it whole; for https it is asked
                                         for a tunnel (CONNECT, RFC 9110, section 9.3.6)
+    https://user:password@proxy         the same, and what is said to the proxy goes through TLS
     socks5://user:password@proxy:1080   for both; the host's name is resolved by the proxy
 
 The handshake of SOCKS is python-socks'; that of CONNECT is h11's.
 """
 
-import asyncio
 import base64
 import contextlib
 import ipaddress
@@ -18,9 +18,10 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from .errors import InvalidURL, ProxyError
+from .stream import Stream
 from .url import URL
 
-_PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _MAX_HEAD = 64 * 1024
 
 
@@ -32,7 +33,7 @@ class Proxy:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS:
-            text = f"the scheme of a proxy must be http or socks5, got {parts.scheme!r}"
+            text = f"the scheme of a proxy must be http, https or socks5, got {parts.scheme!r}"
             raise InvalidURL(url, text)
         try:
             port = parts.port
@@ -54,7 +55,7 @@ class Proxy:
     @property
     def forwards(self) -> bool:
         """Whether plain http requests are sent to the proxy itself."""
-        return self.scheme == "http"
+        return self.scheme in ("http", "https")
 
 
 class Proxies:
@@ -115,9 +116,8 @@ def _covers(exempt: str, url: URL) -> bool:
     return host == exempt or host.endswith("." + exempt)
 
 
-async def open_tunnel(url: URL, proxy: Proxy, sock: socket.socket) -> None:
-    """Have the HTTP proxy at the other end of ``sock`` connect it to the host of ``url``."""
-    loop = asyncio.get_running_loop()
+async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
+    """Have the HTTP proxy at the other end of ``stream`` connect it to the host of ``url``."""
     target = f"{url.host}:{url.port}".encode("ascii")
     headers = [(b"Host", target)]
     if proxy.authorization is not None:
@@ -126,12 +126,12 @@ async def open_tunnel(url: URL, proxy: Proxy, sock: socket.socket) -> None:
     head = http.send(h11.Request(method=b"CONNECT", target=target, headers=headers))
     assert head is not None
     try:
-        await loop.sock_sendall(sock, head)
+        await stream.send_all(head)
         while (event := http.next_event()) is h11.NEED_DATA or isinstance(
             event, h11.InformationalResponse
         ):
             if event is h11.NEED_DATA:
-                http.receive_data(await loop.sock_recv(sock, 65536))
+                http.receive_data(await stream.recv())
     except (OSError, h11.RemoteProtocolError) as error:
         text = f"{proxy.key} did not answer CONNECT: {error}"
         raise ProxyError(url.href, text) from error

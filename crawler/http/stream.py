@@ -87,7 +87,7 @@ class PlainStream:
 
     def close(self) -> None:
         """Close; see :class:`Stream`."""
-        self._sock.close()
+        _close(self._sock)
 
 
 class TLSStream:
@@ -213,7 +213,7 @@ class TLSStream:
         if farewell := self._outgoing.read():
             with contextlib.suppress(OSError):
                 self._sock.send(farewell)
-        self._sock.close()
+        _close(self._sock)
 
     async def _fill(self) -> None:
         data = await self._loop.sock_recv(self._sock, READ_SIZE)
@@ -231,6 +231,48 @@ class TLSStream:
         try:
             while self._outgoing.pending:
                 await self._loop.sock_sendall(self._sock, self._outgoing.read())
+        finally:
+            self._flushing = False
+
+
+class TunnelledStream(TLSStream):
+    """TLS within a stream, which may be one through TLS itself: what a tunnel of a proxy holds."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(
+        self,
+        inner: Stream,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server_name: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        super().__init__(sock, context, server_name, session)
+        self._inner = inner
+
+    def readable(self) -> bool:
+        """Look; see :class:`Stream`."""
+        return bool(self._incoming.pending or self._tls.pending()) or self._inner.readable()
+
+    def close(self) -> None:
+        """Close; see :class:`Stream`."""
+        self._inner.close()
+
+    async def _fill(self) -> None:
+        data = await self._inner.recv()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def _flush(self) -> None:
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self._outgoing.pending:
+                await self._inner.send_all(self._outgoing.read())
         finally:
             self._flushing = False
 
@@ -254,6 +296,18 @@ def _peer_of(sock: socket.socket) -> str:
     except OSError:  # it has gone
         return ""
     return address
+
+
+def _close(sock: socket.socket) -> None:
+    """Give the descriptor back: it is gone even if the system says that something failed.
+
+    What was received is known, and what was sent nobody would ask for any more. An error here would
+    only keep the others of a pool from being closed.
+    """
+    try:
+        sock.close()
+    except OSError:
+        pass
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -25,6 +25,8 @@ from .formats import FORMATS, Format
 # gather until there are this many bytes or this many seconds have passed.
 GATHER_BYTES = 64 * 1024
 GATHER_SECONDS = 0.1
+# With a journal each write is a commit as well, which is worth more pages.
+GATHER_BYTES_TO_COMMIT = 256 * 1024
 # The most that may be waiting for the disk before those who produce it have to wait as well.
 HIGH_WATER = 1024 * 1024
 # Seconds that a pipe gets to take the rest, once the crawl has been told to end.
@@ -49,6 +51,7 @@ class Output:
     ) -> None:
         self.path = path
         self._journal = journal
+        self._enough = GATHER_BYTES if journal is None else GATHER_BYTES_TO_COMMIT
         self._append = append
         self._target = form.target(path)
         self._gathered: list[Sized] = []
@@ -65,7 +68,8 @@ class Output:
         await self._target.open(append=self._append, journaled=journal is not None)
         if journal is not None:
             try:
-                await self._target.go_on_at(journal.written)
+                async with journal.turn() as end:
+                    await self._target.go_on_at(end)
             except BaseException:
                 await self._target.close()
                 raise
@@ -98,8 +102,7 @@ class Output:
         """Take one page's links; waits while the disk is behind. Raises OSError if it is full."""
         separator = f"\n{source}\t"
         lines = separator.join(links)
-        if lines:
-            await self.put(f"{source}\t{lines}\n".encode())
+        await self.put(f"{source}\t{lines}\n".encode() if lines else b"")
 
     async def put(self, block: Sized) -> None:
         """Take what the format made of a page, as long as it is large in bytes.
@@ -112,7 +115,8 @@ class Output:
             self._size += len(block)
         elif self._journal is None:
             return
-        if self._size >= GATHER_BYTES:
+        urgent = self._journal is not None and self._journal.urgent
+        if self._size >= self._enough or urgent:
             self._wanted.set()
         elif self._linger is None:
             loop = asyncio.get_running_loop()
@@ -137,12 +141,10 @@ class Output:
                     self._linger = None
                 journal = self._journal
                 if self._gathered or (journal is not None and journal.pending):
-                    blocks, self._gathered, self._size = self._gathered, [], 0
-                    # What these blocks are about, and nothing else, is in the same commit.
-                    notes = () if journal is None else journal.take()
-                    await self._target.write(blocks)
-                    if journal is not None:
-                        await journal.commit(notes, self._target.written)
+                    if journal is None:
+                        await self._target.write(self._take())
+                    else:
+                        await self._write_and_commit(journal)
                     self._room.set()
                 elif self._closing:
                     return
@@ -150,3 +152,17 @@ class Output:
                     self._wanted.set()
         finally:
             self._room.set()
+
+    async def _write_and_commit(self, journal: Journal) -> None:
+        target = self._target
+        async with journal.turn() as end:
+            if journal.shared:  # whoever wrote there last may have died before the commit
+                await target.go_on_at(end)
+            # What these blocks are about, and nothing else, is in the same commit.
+            notes = journal.take()
+            await target.write(self._take())
+            await journal.commit(notes, target.written)
+
+    def _take(self) -> list[Sized]:
+        blocks, self._gathered, self._size = self._gathered, [], 0
+        return blocks

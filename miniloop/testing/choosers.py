@@ -51,6 +51,7 @@ class Following:
         observe: bool = False,
     ) -> None:
         self.schedule = schedule
+        self.world = schedule.world
         self._holds: dict[tuple[str, int], int] = {}
         self._late: dict[tuple[str, int], int] = {}
         self._cancels: dict[tuple[str, int], str] = {}
@@ -82,7 +83,7 @@ class Following:
         if self._late:
             deadlines = self._late.get(key) or self._late.get(("", queue.steps))
             if deadlines:
-                queue.let_time_pass(deadlines)
+                self._lateness -= queue.let_time_pass(deadlines)
         if self._cancels and self._cancels.get(key) == CANCEL_WAITING:
             self._cancel(queue, CANCEL_WAITING, last, entry)
 
@@ -126,7 +127,7 @@ class Following:
             self.sites.append(Departure(CANCEL_READY, who.label, who.runs))
 
     def _note_sites(self, queue: ScheduledQueue, last: Who, entry: Any) -> None:
-        if self._lateness:
+        if self._lateness > 0:
             moments = queue.moments_within(self._lateness)
             for number in range(1, min(len(moments), MOST_DEADLINES) + 1):
                 self.sites.append(Departure(LATE, last.label, last.runs, number))
@@ -158,8 +159,13 @@ class _Deciding:
     """What those have in common that decide by themselves: they note their holds."""
 
     def __init__(
-        self, generator: random.Random, lateness: float, cancels: Cancelling | None
+        self,
+        generator: random.Random,
+        lateness: float,
+        cancels: Cancelling | None,
+        world: int = 0,
     ) -> None:
+        self.world = world
         self._random = generator
         self._lateness = lateness
         self._may_cancel = cancels
@@ -169,12 +175,12 @@ class _Deciding:
 
     def after_step(self, queue: ScheduledQueue) -> None:
         last, entry = queue.last, queue.last_entry
-        if self._lateness and self.wants_lateness(queue):
+        if self._lateness > 0 and self.wants_lateness(queue):
             moments = queue.moments_within(self._lateness)[:MOST_DEADLINES]
             if moments:
                 number = 1 + int(self._random.random() * len(moments))
                 self.departures.append(Departure(LATE, last.label, last.runs, number))
-                queue.let_time_pass(number)
+                self._lateness -= queue.let_time_pass(number)
         if self._wants_to_cancel(last, entry) and not entry.done():
             self.departures.append(Departure(CANCEL_WAITING, last.label, last.runs))
             self.has_cancelled = True
@@ -212,7 +218,7 @@ class _Deciding:
     @property
     def schedule(self) -> Schedule:
         """The schedule of the run, as far as it has come."""
-        return Schedule(self.departures)
+        return Schedule(self.departures, self.world)
 
 
 class RandomWalk(_Deciding):
@@ -266,8 +272,9 @@ class Priorities(_Deciding):
         *,
         depth: int,
         steps: int,
+        world: int = 0,
     ) -> None:
-        super().__init__(generator, lateness, cancels)
+        super().__init__(generator, lateness, cancels, world)
         self._priorities: dict[str, float] = {}
         steps = max(steps, depth)
         self._changes = {generator.randrange(1, steps + 1): -n for n in range(1, depth)}

@@ -60,9 +60,14 @@ def write_list(directory: Path, *lines: str) -> Path:
     return path
 
 
+# What the first Ctrl-C is answered with.
+FINISHING = "finishing the pages in work; Ctrl-C once more stops at once\n"
+
+
 def complaints(stderr: str) -> str:
     """What the command said before it summed up, without how far it had come meanwhile."""
     said = re.split(r"^(?:interrupted: |pages  )", stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    said = said.removeprefix(FINISHING)
     return re.sub(r"^[\d,]+(?: of [\d,]+)? done, .*\n", "", said, flags=re.MULTILINE)
 
 
@@ -149,7 +154,7 @@ def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -
         (["--ca-file", "no-such-file"], "cannot read certificates from no-such-file"),
         (["--ca-file", "urls.txt"], "cannot read certificates from urls.txt"),
         (["--cert", "no-such-file"], "cannot use the client certificate no-such-file"),
-        (["--proxy", "ftp://h"], "the scheme of a proxy must be http or socks5, got 'ftp'"),
+        (["--proxy", "ftp://h"], "the scheme of a proxy must be http, https or socks5, got 'ftp'"),
         (["--user-agent", "a\r\nb"], "must be printable ASCII"),
         (["--retries", "-1"], "must be a whole number from 1, got '-1'"),
         (["--summary", "no/such/directory"], "cannot write no/such/directory: No such file"),
@@ -365,7 +370,8 @@ def test_an_interrupted_crawl_finishes_its_file_and_says_what_it_did(
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == code
     assert stdout == ""
-    assert stderr.startswith("interrupted: ")
+    assert "interrupted: " in stderr
+    assert stderr.startswith(FINISHING if number == signal.SIGINT else "interrupted: ")
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["interrupted"] is True
     assert f"pages      {summary['pages']:,}\n" in stderr
@@ -382,7 +388,7 @@ def every_page_over_http(site: Site, at: Addresses) -> set[tuple[str, str]]:
     }
 
 
-def test_ctrl_c_while_every_page_hangs_does_not_wait_for_them(
+def test_a_second_ctrl_c_does_not_wait_for_pages_that_hang(
     loop: str, tmp_path: Path, at: Addresses
 ) -> None:
     urls = write_list(tmp_path, f"{at.http}/page/0", *[f"{at.http}/silent"] * 50)
@@ -395,6 +401,9 @@ def test_ctrl_c_while_every_page_hangs_does_not_wait_for_them(
         text=True,
     )
     wait_until(lambda: size(tmp_path / "foundurls.txt") > 100, process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == FINISHING
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
 from crawler.fetching import keep_timings
-from crawler.frontier import Scope, State
-from crawler.http import Client, Limits
+from crawler.frontier import Scope, SharedFrontier
+from crawler.http import Client
 from crawler.http.trace import STEPS
 from crawler.output import FORMATS, Output, Record
 from tests.crawler.scripted import anchors, pages, serving
 from tests.crawler.test_cli import run_command
-from tests.crawler.test_crawl import Notes
 from tests.crawler.test_following import follow
 from tests.crawler.test_output import small_disk  # noqa: F401 - a fixture
-from tests.crawler.test_state import Dying, Killed
+from tests.crawler.test_state import Killed, go_on, state_in
 
 Run = Callable[..., Any]
 SQLITE = FORMATS["sqlite"]
@@ -105,6 +104,21 @@ def test_an_earlier_crawl_is_replaced_or_added_to(run: Run, tmp_path: Path) -> N
     assert sorted(each.name for each in tmp_path.iterdir()) == ["crawl.db"]
 
 
+def test_it_is_one_file_afterwards_for_those_who_read_it_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "crawl.db"
+
+    async def main() -> None:
+        async with Output(path, form=SQLITE) as output:
+            await output.put(SQLITE.write(Record("http://a/")))
+
+    run(main)
+    reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    assert reader.execute("select url from pages").fetchall() == [("http://a/",)]
+    assert [each.name for each in tmp_path.iterdir()] == ["crawl.db"]
+    reader.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["crawl.db"]
+
+
 def test_others_may_read_while_the_crawl_goes_on(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "crawl.db"
 
@@ -130,26 +144,19 @@ def test_the_end_at_any_commit_loses_nothing_and_writes_nothing_twice(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("crawler.output.gathering.GATHER_SECONDS", 0.005)
+    monkeypatch.setattr("crawler.output.gathering.GATHER_BYTES_TO_COMMIT", 5_000)
     expected = site.within(at, 3)
-    found, path = tmp_path / "found.db", tmp_path / "crawl.db"
+    found, urls = tmp_path / "found.db", [f"{at.http}/page/0"]
     scope = Scope(depth=3, allow=(re.compile(f"^{at.http}/"),))
-
-    async def go_on(state: State) -> None:
-        async with Client(limits=Limits(total=5)) as client:
-            with state:
-                await crawl(
-                    [f"{at.http}/page/0"], found, client, Notes(), concurrency=5, scope=scope,
-                    journal=state, manners=Manners(robots="crawler"), form=SQLITE,
-                )  # fmt: skip
-
     for dies_at in (1, 2, 1, 3):
+        state = state_in(tmp_path, output="found.db")
+        state.dies_at, state.after = dies_at, after
         try:
-            run(go_on, Dying(path, found, at=dies_at, after=after))
+            run(go_on, found, urls, state, scope, SQLITE)
             break
         except* Killed:
             pass
-    run(go_on, State(path, found, resume=True))
+    run(go_on, found, urls, state_in(tmp_path, output="found.db"), scope, SQLITE)
     links = rows(found, "select * from found")
     assert len(links) == len(set(links))
     assert set(links) == expected.links
@@ -161,11 +168,13 @@ def test_a_database_that_is_not_what_was_written_is_told(run: Run, tmp_path: Pat
         async with Output(tmp_path / "found.db", form=SQLITE, journal=Late()):
             pass
 
-    class Late(State):
-        written = 3
-
+    class Late(SharedFrontier):
         def __init__(self) -> None:
             pass
+
+        @contextlib.asynccontextmanager
+        async def turn(self) -> AsyncIterator[int]:
+            yield 3
 
     with pytest.raises(OSError, match="has 0 pages, and the state says 3: it is not what"):
         run(main)

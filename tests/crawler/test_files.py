@@ -14,10 +14,12 @@ from typing import IO
 
 import pytest
 
+from crawler.cli import main
 from crawler.output import HEADER
 from crawler.threads import AbandonableThreads
 from tests.crawler.scripted import Server, polite, serving
 from tests.crawler.test_cli import (
+    FINISHING,
     LOOPS,
     ROOT,
     command,
@@ -132,7 +134,7 @@ def test_ctrl_c_ends_the_crawl_while_nobody_reads_its_output(
     assert (process.returncode, complaints(stderr)) == (130, "")
 
 
-def test_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> None:
     (tmp_path / "deaf.py").write_text(
         "import asyncio, pathlib, time\n"
         "def look_up():\n"
@@ -145,6 +147,9 @@ def test_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: Path) -> 
     write_list(tmp_path, "http://slow.test/")
     process = start("--loop", "deaf:Loop", cwd=tmp_path)
     wait_until((tmp_path / "asked").exists, process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == FINISHING
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     assert (process.returncode, complaints(stderr)) == (130, "")
@@ -317,3 +322,25 @@ def test_abandonable_threads_pass_errors_on_and_start_no_more_than_they_need() -
             threads.submit(int, "x").result(5)
     assert threading.active_count() - before <= 2
     threads.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-o x.db --state x.db", "the output and the state are the same file, x.db"),
+        ("-o x --report ./x", "the output and the report are the same file, x"),
+        ("--summary x --report x", "the summary and the report are the same file, x"),
+        ("--state foundurls.txt", "the output and the state are the same file, foundurls.txt"),
+    ],
+)
+def test_two_things_are_not_written_to_one_file(
+    tmp_path: Path,
+    arguments: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["http://127.0.0.1:9/", *arguments.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

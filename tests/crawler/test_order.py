@@ -251,3 +251,51 @@ def test_whatever_happens_nothing_is_lost_and_no_limit_is_passed(
             order.close()
 
     asyncio.run(main())
+
+
+def test_a_host_whose_pages_wait_for_each_other_gets_fewer_at_once(run: Run) -> None:
+    """Its server does one page after the other, 0.1 s each: eight at once take 0.8 s."""
+
+    async def main() -> None:
+        order: Order[str] = Order(8)
+        for number in range(400):
+            order.add("slow", f"s{number}")
+            order.add("fast", f"f{number}")
+        host = order._hosts["slow"]
+
+        def one(name: str, seconds: float) -> None:
+            order.took(name, seconds)
+            order.done(name)
+
+        assert len(taken(order)) == 16
+        one("slow", 0.1)  # the first page had the server to itself
+        one("fast", 0.1)
+        for _ in range(60):
+            taken(order)
+            one("slow", 0.1 * host.running)
+            one("fast", 0.1)
+        assert host.limit < 6
+        assert order._hosts["fast"].limit == 8
+        # It has become faster, so it gets more again.
+        for _ in range(60):
+            taken(order)
+            one("slow", 0.1)
+        assert host.limit == 8
+        order.close()
+
+    run(main)
+
+
+def test_one_page_that_takes_for_ever_slows_nobody_down(run: Run) -> None:
+    async def main() -> None:
+        order: Order[str] = Order(8)
+        for number in range(100):
+            order.add("h", f"{number}")
+        for number in range(50):
+            assert order.take() is not None
+            order.took("h", 30.0 if number == 20 else 0.05)
+            order.done("h")
+        assert order._hosts["h"].limit == 8
+        order.close()
+
+    run(main)

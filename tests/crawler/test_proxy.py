@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crawler.http import URL, Client, ConnectError, InvalidURL, ProxyError, Response
+from crawler.http import URL, Client, ConnectError, InvalidURL, ProxyError, Response, TLSError
 from crawler.http.proxy import Proxies, Proxy
 from tests.crawler.scripted import Peer, polite, saying, serving
 from tests.crawler.test_tls import client_context, server_context
@@ -70,6 +70,40 @@ def test_https_goes_through_a_tunnel_that_sees_nothing(run: Run) -> None:
     assert proxy.requests[0].startswith(f"CONNECT localhost:{there.port} HTTP/1.1\r\n".encode())
     assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n" in proxy.requests[0]
     assert b"Proxy-Authorization" not in there.requests[0]
+
+
+def test_what_is_said_to_an_https_proxy_goes_through_tls(run: Run) -> None:
+    with serving(polite, server_context()) as proxy:
+        url = proxy.url.replace("//", "//user:pass@")
+        response = run(fetch, "http://nowhere.test/a", url, 2)
+    assert response.body == b"hello"
+    assert proxy.connections == 1
+    assert proxy.requests[1].startswith(b"GET http://nowhere.test/a HTTP/1.1\r\n")
+    assert b"\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n" in proxy.requests[1]
+
+
+def test_tls_goes_through_the_tls_of_an_https_proxy(run: Run) -> None:
+    body = b"x" * 300_000
+
+    def there(peer: Peer) -> None:
+        polite(peer, body)
+
+    with serving(there, server_context()) as server, serving(tunnel, server_context()) as proxy:
+        assert run(fetch, server.url, proxy.url, 3).body == body
+    assert (proxy.connections, server.connections) == (1, 1)
+    assert len(server.requests) == 3
+
+
+def test_an_https_proxy_that_nobody_vouches_for_is_told_nothing(run: Run) -> None:
+    with serving(polite, server_context()) as proxy:
+
+        async def main() -> None:
+            async with Client(proxy=proxy.url) as client:
+                await client.get("http://nowhere.test/")
+
+        with pytest.raises(TLSError, match="the certificate of localhost is not valid"):
+            run(main)
+    assert not proxy.requests
 
 
 @pytest.mark.parametrize(

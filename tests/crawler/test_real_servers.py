@@ -25,7 +25,7 @@ NGINX = """
 daemon off; worker_processes 1; pid {at}/pid; error_log {at}/errors;
 events {{ worker_connections 256; }}
 http {{
-    access_log off; default_type text/html; keepalive_requests 7; keepalive_timeout 1s;
+    access_log off; default_type text/html; keepalive_requests 7; keepalive_timeout 200ms;
     client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
     uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
     gzip on; gzip_types *; gzip_min_length 1;
@@ -34,6 +34,8 @@ http {{
         ssl_certificate {at}/server.pem; ssl_certificate_key {at}/server.pem;
         root {at}/pages;
         location /moved {{ return 301 /page-1.html; }}
+        location /closed/ {{ alias {at}/pages/; chunked_transfer_encoding off; }}
+        location /alone/ {{ alias {at}/pages/; keepalive_timeout 0; gzip off; }}
     }}
 }}
 """
@@ -51,15 +53,26 @@ LoadModule mime_module {modules}/mod_mime.so
 LoadModule filter_module {modules}/mod_filter.so
 LoadModule deflate_module {modules}/mod_deflate.so
 LoadModule alias_module {modules}/mod_alias.so
+LoadModule env_module {modules}/mod_env.so
 LoadModule socache_shmcb_module {modules}/mod_socache_shmcb.so
 LoadModule ssl_module {modules}/mod_ssl.so
 TypesConfig /dev/null
 AddType text/html .html
 DocumentRoot {at}/pages
 MaxKeepAliveRequests 7
-KeepAliveTimeout 1
+KeepAliveTimeout 200ms
 AddOutputFilterByType DEFLATE text/html
 Redirect 301 /moved /page-1.html
+Alias /closed {at}/pages
+Alias /alone {at}/pages
+<Location /closed>
+    SetEnv force-response-1.0 1
+    SetEnv nokeepalive 1
+</Location>
+<Location /alone>
+    SetEnv nokeepalive 1
+    SetEnv no-gzip 1
+</Location>
 <VirtualHost 127.0.0.1:{https}>
     SSLEngine on
     SSLCertificateFile {at}/server.pem
@@ -152,7 +165,12 @@ def curl(site: Site, url: str) -> bytes:
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
 def test_every_body_is_what_curl_fetches(run: Run, site: Site, scheme: str, coding: str) -> None:
     base = site.http if scheme == "http" else site.https
-    paths = [f"/page-{number}.html" for number in range(len(SIZES))] + ["/moved"]
+    paths = [f"/page-{number}.html" for number in range(len(SIZES))] + [
+        "/moved",
+        "/closed/page-4.html",
+        "/closed/page-5.html",
+        "/alone/page-4.html",
+    ]
     expected = {path: curl(site, base + path) for path in paths}
 
     async def main() -> None:
@@ -167,7 +185,7 @@ def test_every_body_is_what_curl_fetches(run: Run, site: Site, scheme: str, codi
 
             # More than a connection is kept for, so that it ends in the middle of the crawl.
             await asyncio.gather(*(get(path) for path in paths * 8))
-            await asyncio.sleep(1.5)  # until the server has closed what is idle
+            await asyncio.sleep(0.5)  # until the server has closed what is idle
             await asyncio.gather(*(get(path) for path in paths))
             async with client.stream("GET", base + paths[-2]) as response:
                 streamed = b"".join([piece async for piece in response.pieces()])

@@ -74,6 +74,25 @@ def test_a_cookie_goes_where_it_is_meant_to_go(cookie: str, url: str, sent: str)
     assert cookies.header(URL(url)) == sent
 
 
+@pytest.mark.parametrize(
+    ("domain", "url", "other", "sent"),
+    [
+        ("example.co.uk", "https://www.example.co.uk/", "https://other.example.co.uk/", "a=1"),
+        ("co.uk", "https://www.example.co.uk/", "https://stranger.co.uk/", ""),
+        ("github.io", "https://one.github.io/", "https://two.github.io/", ""),
+        ("one.github.io", "https://x.one.github.io/", "https://one.github.io/", "a=1"),
+        ("com", "https://example.com/", "https://stranger.com/", ""),
+    ],
+)
+def test_a_site_sets_no_cookies_for_strangers_under_its_suffix(
+    domain: str, url: str, other: str, sent: str
+) -> None:
+    cookies = Cookies()
+    cookies.take(URL(url), setting(f"a=1; Domain={domain}"))
+    assert cookies.header(URL(other)) == sent
+    assert cookies.header(URL(url)) == sent
+
+
 def test_a_server_that_sets_cookies_without_end_is_stopped() -> None:
     cookies = Cookies()
     for number in range(PER_DOMAIN * 2):

@@ -17,7 +17,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.checker import Checker
 
 from crawler.demo.site import Addresses, Site
-from crawler.frontier import Scope, State
+from crawler.frontier import Scope
 from crawler.http import Client, Limits
 from crawler.output import FORMATS
 from crawler.taping import Taped, keep_exchanges
@@ -25,6 +25,7 @@ from tests.crawler.scripted import Peer, anchors, pages, serving
 from tests.crawler.test_cli import ROOT, command, run_command
 from tests.crawler.test_crawl import trusting
 from tests.crawler.test_following import follow
+from tests.crawler.test_state import NEAR, go_on, state_in
 
 Run = Callable[..., Any]
 WARC = FORMATS["warc"]
@@ -182,18 +183,17 @@ def test_each_record_is_a_gzip_member_unless_the_name_says_otherwise(tmp_path: P
 
 
 def test_a_crawl_that_is_gone_on_with_goes_on_with_its_archive(run: Run, tmp_path: Path) -> None:
-    path, found = tmp_path / "crawl.db", tmp_path / "found.txt"
+    found = tmp_path / "found.txt"
     answers = {"/": anchors("/a", "/b"), "/a": anchors(), "/b": anchors()}
 
-    async def main(url: str, resume: bool) -> None:
-        with State(path, found, resume=resume) as state:
-            await follow(tmp_path, url, client=client_for(), form=WARC, journal=state)
+    def once(url: str) -> None:
+        run(go_on, found, [url], state_in(tmp_path), NEAR, WARC, client_for())
 
     with serving(pages(answers)) as server:
-        run(main, server.url, False)
+        once(server.url)
         whole = found.read_bytes()
         found.write_bytes(whole + gzip.compress(b"WARC/1.1\r\n")[:9])
-        run(main, server.url, True)
+        once(server.url)
     assert found.read_bytes() == whole
     check(found)
 

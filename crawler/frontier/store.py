@@ -1,0 +1,127 @@
+"""What several workers share of a crawl: one small interface, and what every store promises.
+
+The rules:
+
+1. A URL is known once, and is *waiting*, *claimed* or *done*. It is done when what it came to is in
+   the output and its links are in the store: one commit says both.
+2. The pages of a host are fetched by one worker at a time, who *holds* the host. So a host's delay
+   and its robots.txt are the business of one process.
+3. A worker holds what it holds as long as it is heard of: every call that it makes counts. One that
+   has been silent for `LEASE` seconds, or is known to have died, loses its hosts, and what it had
+   claimed waits again. Should it only have been slow, its next commit is refused as a whole, with
+   :class:`Fenced`: nothing of it becomes so.
+4. A page is as deep as the shortest way to it, in whatever order pages come; see :mod:`.known`.
+5. The crawl is over when its list has been read to the end and every known URL is done.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+# Seconds of silence after which a worker counts as dead. It speaks up several times in that time.
+LEASE = 30.0
+# What a claim gives of one host at a time.
+SHARE = 64
+
+
+class Fenced(Exception):
+    """The worker was taken for dead, and others have what it held."""
+
+
+class Page(NamedTuple):
+    """A URL to be fetched.
+
+    ``source`` is its line of the list, or empty. ``named`` says that the list names its host,
+    ``redirects`` how many redirects led to it.
+    """
+
+    url: str
+    source: str
+    depth: int
+    redirects: int = 0
+    named: bool = False
+
+
+class Done(NamedTuple):
+    """A page that is over with.
+
+    ``links`` are what it leads to, ``step`` links away: 0 where it redirects, and ``redirects`` is
+    then how many did on the way. ``moved`` is a URL that need not be fetched any more, as its page
+    is this one. ``rest`` is for how many seconds the host is to be left alone. Without a ``url``
+    only the links count, as the list's do.
+    """
+
+    url: str
+    links: Sequence[str]
+    step: int = 1
+    redirects: int = 0
+    moved: str = ""
+    rest: float = 0.0
+
+
+class Claimed(NamedTuple):
+    """What a worker gets.
+
+    ``least`` is the smallest depth of a page that is not done, below which nothing changes any
+    more. ``over`` says that the crawl is; ``give`` is how many hosts others would like to have.
+    """
+
+    pages: list[Page]
+    least: int
+    over: bool = False
+    give: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a store has to know of the scope. ``place`` is where the crawl has to stay, if it has.
+
+    ``place`` makes a host or site of a host. The list's are taken, and those that its pages
+    redirect to.
+    """
+
+    depth: int = 0
+    max_pages: int | None = None
+    max_per_host: int | None = None
+    place: Callable[[str], str] | None = None
+
+
+class Store(Protocol):
+    """Where a crawl keeps what is known; every method may be awaited by many at once."""
+
+    async def add(self, listed: Sequence[tuple[str, str]]) -> None:
+        """Take URLs of the list, each with its line; those that are known are no matter."""
+
+    async def end_list(self) -> None:
+        """Note that there are no more of them."""
+
+    async def join(self) -> int:
+        """The number of a new worker; no other ever has it."""
+
+    async def claim(
+        self, worker: int, most: int, full: Sequence[str] = (), *, more: bool = True
+    ) -> Claimed:
+        """Up to ``most`` pages: of hosts that the worker holds, less the ``full``, and of others.
+
+        Without ``more`` no further host is taken. Raises :class:`Fenced`.
+        """
+
+    async def commit(
+        self, worker: int, done: Sequence[Done], written: int, counts: Mapping[str, int]
+    ) -> None:
+        """Make all of this so, or nothing. ``written`` is how long the output is now.
+
+        ``counts`` is added to :meth:`counted`. Raises :class:`Fenced`, and OSError.
+        """
+
+    async def release(self, worker: int, hosts: Mapping[str, float]) -> None:
+        """Give hosts back, each to be left alone for so many seconds."""
+
+    async def leave(self, worker: int) -> None:
+        """Give everything back: for a worker that ends, or that has died."""
+
+    async def written(self) -> int:
+        """How long the output was at the last commit."""
+
+    async def counted(self) -> dict[str, int]:
+        """What all commits have counted."""
