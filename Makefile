@@ -46,12 +46,8 @@ bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': pr
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
 .PHONY: tour
-tour: | python ## record the programs of the tour: pages to step through, in docs/tour/pages
-	@mkdir -p docs/tour/pages
-	@set -e; for program in docs/tour/*.py; do \
-	  page=docs/tour/pages/$$(basename $$program .py).html; \
-	  $(PYTHON) -m miniloop --record $$page $$program >/dev/null; echo $$page; \
-	done
+tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
+	$(PYTHON) -m docs.tour.build
 
 ##@ To check it
 .PHONY: test lint types unit compiled pure conformance shuffled soak
