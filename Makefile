@@ -45,6 +45,10 @@ demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by 
 bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': print some rows)
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
+.PHONY: tour
+tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
+	$(PYTHON) -m docs.tour.build
+
 ##@ To check it
 .PHONY: test lint types unit compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
