@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from docs.tour.build.markdown import anchor, render
+
 from tests.browser import Browser
 
 ROOT = Path(__file__).parent.parent
