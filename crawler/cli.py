@@ -34,6 +34,7 @@ from .frontier import (
     Fenced,
     Guard,
     Malformed,
+    RedisStore,
     SharedFrontier,
     SQLiteStore,
     count_urls,
@@ -44,6 +45,7 @@ from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
 from .options import (
+    is_redis,
     make_client,
     make_parser,
     manners_of,
@@ -55,11 +57,12 @@ from .options import (
 )
 from .output import format_for
 from .progress import PlainProgress, say
+from .remote import REMOTE, connected, part_of, remote
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
 from .view import progress
-from .workers import Crew, Reports, Worker, forked
+from .workers import AnyStore, Crew, Reports, Worker, forked
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
 MAX_THREADS = 128
@@ -78,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fetch(arguments[1:])
     if arguments[:1] == ["report"]:
         return report(arguments[1:])
+    if arguments and arguments[0] in REMOTE and any(map(is_redis, arguments[1:])):
+        return remote(arguments)
     parser = make_parser()
     options = parse(parser, arguments)
     if options.print_completion:
@@ -93,9 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
-            store = None
-            if (state := _state(options, files, stack)) is not None:
-                store = stack.enter_context(state)
+            store = _state(options, files, stack)
+            if isinstance(store, SQLiteStore):
+                stack.enter_context(store)
             own_name = options.output is None and (store is None or store.is_new)
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
@@ -121,7 +126,7 @@ def _print_completion(shell: str) -> int:
 
 def _state(
     options: argparse.Namespace, files: Files, stack: contextlib.ExitStack
-) -> SQLiteStore | None:
+) -> AnyStore | None:
     """The state of the crawl, if it is to have one; raises OSError for what does not go with it."""
     path, option = options.state, "--state"
     if path is None:
@@ -138,6 +143,9 @@ def _state(
     if options.report is not None and options.workers > 1:
         text = "write records, as -o pages.jsonl, and then draw them: crawler report pages.jsonl"
         raise OSError(f"--report and --workers do not go together: {text}")
+    if isinstance(path, str):
+        terms, rules = terms_of(options, files.output), rules_of(options)
+        return RedisStore(path, resume=options.resume, terms=terms, rules=rules)
     return SQLiteStore(
         path,
         files.output,
@@ -153,7 +161,7 @@ class Task(NamedTuple):
     options: argparse.Namespace
     files: Files
     tls: ssl.SSLContext
-    store: SQLiteStore | None
+    store: AnyStore | None
 
 
 def _run(task: Task, factory: LoopFactory) -> int:
@@ -230,7 +238,7 @@ async def _crawl_until_signal(
 
 async def _crawl_from_state(
     task: Task,
-    store: SQLiteStore,
+    store: AnyStore,
     observer: PlainProgress,
     summary: Summary,
     drain: asyncio.Event,
@@ -240,7 +248,7 @@ async def _crawl_from_state(
         summary.malformed += 1
         observer.malformed(line)
 
-    async with asyncio.TaskGroup() as group:
+    async with connected(store, warns=True), asyncio.TaskGroup() as group:
         sitemaps = task.options.sitemaps
         feeding = group.create_task(feed(store, task.files.urls, malformed, sitemaps=sitemaps))
         await _crawl(task, observer, summary, drain, watchers, store)
@@ -248,12 +256,17 @@ async def _crawl_from_state(
 
 
 async def _work(
-    task: Task, store: SQLiteStore, reports: Reports, drain: asyncio.Event, lock: int
+    task: Task, store: AnyStore, reports: Reports, drain: asyncio.Event, lock: int
 ) -> None:
     """What a worker does, in a process of its own."""
     watchers = [reports] if task.options.verbose else []
     summary = Summary()
-    await _crawl(task, reports, summary, drain, watchers, store, lock=lock, joined=reports.joined)
+    own_part = isinstance(store, RedisStore)
+    async with connected(store):
+        await _crawl(
+            task, reports, summary, drain, watchers, store,
+            lock=None if own_part else lock, joined=reports.joined,
+        )  # fmt: skip
 
 
 async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int | None:
@@ -267,7 +280,8 @@ async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int 
         crew = Crew(workers, task.store, observer)
         signals = Signals(drain, observer.say, crew.drain)
         try:
-            await crew.run(files.urls, summary, sitemaps=options.sitemaps, draining=drain)
+            async with connected(task.store, warns=True):
+                await crew.run(files.urls, summary, sitemaps=options.sitemaps, draining=drain)
         except asyncio.CancelledError:
             pass
         finally:
@@ -282,7 +296,7 @@ async def _crawl(
     summary: Summary,
     drain: asyncio.Event,
     watchers: Sequence[Watcher],
-    store: SQLiteStore | None = None,
+    store: AnyStore | None = None,
     *,
     lock: int | None = None,
     joined: Callable[[int], None] = lambda worker: None,
@@ -292,6 +306,10 @@ async def _crawl(
     form = format_for(files.output, options.format)
     guard, scope, manners = Guard(), scope_of(options), manners_of(options)
     shared = None
+    found = files.found
+    if isinstance(store, RedisStore):  # its workers may be anywhere: each has a file of its own
+        found = part_of(files.output)
+        store.part = str(found)
     if store is not None:
         shared = SharedFrontier(
             store,
@@ -308,7 +326,7 @@ async def _crawl(
     async with make_client(options, task.tls, guard, form, timings=timings) as client:
         await crawl(
             files.urls,
-            files.found,
+            found,
             client,
             observer,
             concurrency=options.concurrency,

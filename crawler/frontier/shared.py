@@ -130,7 +130,7 @@ class SharedFrontier:
     async def __aenter__(self) -> "SharedFrontier":
         self.worker = await self._store.join()
         self._joined(self.worker)
-        self._written = await self._store.written()
+        self._written = await self._store.written(self.worker)
         self._looking = asyncio.create_task(self._look())
         return self
 
@@ -295,7 +295,7 @@ class SharedFrontier:
                 yield self._written
                 return
             async with _locked(self._lock):
-                yield await self._store.written()
+                yield await self._store.written(self.worker)
         except BaseException as error:
             # Those who wait for more would wait for ever: nothing will be committed any more.
             self._failure = error
@@ -338,6 +338,8 @@ class SharedFrontier:
                 if claimed.over and not claimed.pages:
                     self.over = True
                     return
+                if claimed.stop:
+                    self.drain()
                 if claimed.give and not self._draining:
                     self._give(claimed.give)
                 await self._release()

@@ -266,7 +266,7 @@ class SQLiteStore:
         """Give everything back."""
         await self._run(self._bury, worker)
 
-    async def written(self) -> int:
+    async def written(self, worker: int) -> int:
         """How long the output was at the last commit."""
         # No transaction, and no thread: what was committed can be read while others write.
         (written,) = self._reader.execute("select written from crawl").fetchone()
