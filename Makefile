@@ -46,7 +46,7 @@ bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': pr
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
 ##@ To check it
-.PHONY: test lint types unit conformance soak
+.PHONY: test lint types unit conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
@@ -62,7 +62,10 @@ unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the l
 conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per module
 	$(RUN) -m tests.conformance $(ARGS)
 
-soak: $(TEST) ## the random programs, a million of them: hours
+shuffled: $(TEST) ## CPython's tests and those of libraries, each in 100 random legal orders: an hour
+	$(RUN) -m tests.shuffled $(ARGS)
+
+soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)
 
 ##@ To change it

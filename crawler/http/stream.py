@@ -87,7 +87,7 @@ class PlainStream:
 
     def close(self) -> None:
         """Close; see :class:`Stream`."""
-        self._sock.close()
+        _close(self._sock)
 
 
 class TLSStream:
@@ -213,7 +213,7 @@ class TLSStream:
         if farewell := self._outgoing.read():
             with contextlib.suppress(OSError):
                 self._sock.send(farewell)
-        self._sock.close()
+        _close(self._sock)
 
     async def _fill(self) -> None:
         data = await self._loop.sock_recv(self._sock, READ_SIZE)
@@ -296,6 +296,18 @@ def _peer_of(sock: socket.socket) -> str:
     except OSError:  # it has gone
         return ""
     return address
+
+
+def _close(sock: socket.socket) -> None:
+    """Give the descriptor back: it is gone even if the system says that something failed.
+
+    What was received is known, and what was sent nobody would ask for any more. An error here would
+    only keep the others of a pool from being closed.
+    """
+    try:
+        sock.close()
+    except OSError:
+        pass
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -108,7 +108,12 @@ def attach(
         shutdown_timeout=tls.shutdown_timeout,
     )
     transport: asyncio.Transport = between.transport
-    StreamTransport(loop, sock, between, None, extra, server)
+    # Whoever waits for the handshake is told of what fails below; the loop's handler need not be.
+    told = None
+    if waiter is not None:
+        told = loop.create_future()
+        told.add_done_callback(lambda future: future.exception())
+    StreamTransport(loop, sock, between, told, extra, server)
     return transport
 
 

@@ -55,6 +55,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         "_below_eof",
         "_below_full",
         "_below_paused",
+        "_caught_up_late",
         "_failure",
         "_handshake_timeout",
         "_inbox",
@@ -112,6 +113,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._below_eof = False  # it has received all it ever will
         self._below_full = False  # it is not to be written to
         self._below_paused = False  # we have paused it
+        self._caught_up_late = False  # the application read on when it was closing already
         # What has come from there, what is to go there, and the application above.
         self._inbox = Inbox(loop, self.ssl_object, incoming)
         self.outbox = Outbox()
@@ -255,6 +257,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def _catch_up(self) -> None:
         if self.transport is None:
             return  # it was lost meanwhile
+        # The end of what is below may be queued behind us: see `connection_lost`.
+        self._caught_up_late = self.below is not None and self.below.is_closing()
         if self._state is OPEN and not self.transport.reading_paused:
             self._deliver()
         if not self.transport.reading_paused:
@@ -501,4 +505,9 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._finish_waiter(
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
-        transport.tell_lost(failure)
+        if self._caught_up_late:
+            # Who was woken by the last data shall take them before the end is told: a StreamReader
+            # forgets whoever is on the way, and would let him wait for ever.
+            self._loop.call_soon(transport.tell_lost, failure)
+        else:
+            transport.tell_lost(failure)

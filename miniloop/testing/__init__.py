@@ -9,7 +9,8 @@ next and what is late, is decided by a schedule, which can be minimised and repl
 
 Read in this order: `clock`, `poller`, `threads`, `loop` and `running`, virtual time; `who`,
 `queue`, `schedule` and `choosers`, what runs next; `execution`, `strategies`, `minimise`, `trace`,
-`story` and `exploration`, the search; `replay_file` and `rerun`. `network` is a network in memory.
+`story` and `exploration`, the search; `replay_file` and `rerun`. `network` is a network in memory;
+`both_loops` compares a program on asyncio and on miniloop.
 
 What is here is loaded when somebody asks for it: pytest loads the plugin for every project.
 """
@@ -21,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from miniloop.study.waits import EverybodyWaits
+    from miniloop.testing.both_loops import compare_loops
     from miniloop.testing.determinism import check_determinism
     from miniloop.testing.errors import NotDeterministic, OutsideWorld, TooLong, UnseenError
     from miniloop.testing.exploration import Exploration, explore, find_failure
     from miniloop.testing.failure import Failure
     from miniloop.testing.loop import virtual_event_loop
-    from miniloop.testing.network import Network
+    from miniloop.testing.network import Faults, Host, Link, Network
     from miniloop.testing.rerun import Replay, replay, run_schedule
     from miniloop.testing.running import run
     from miniloop.testing.schedule import Departure, Schedule
@@ -37,6 +39,9 @@ __all__ = [
     "EverybodyWaits",
     "Exploration",
     "Failure",
+    "Faults",
+    "Host",
+    "Link",
     "Network",
     "NotDeterministic",
     "OutsideWorld",
@@ -45,6 +50,7 @@ __all__ = [
     "TooLong",
     "UnseenError",
     "check_determinism",
+    "compare_loops",
     "explore",
     "find_failure",
     "replay",
@@ -56,12 +62,13 @@ __all__ = [
 
 _WHERE = {
     "miniloop.study.waits": ["EverybodyWaits"],
+    "miniloop.testing.both_loops": ["compare_loops"],
     "miniloop.testing.determinism": ["check_determinism"],
     "miniloop.testing.errors": ["NotDeterministic", "OutsideWorld", "TooLong", "UnseenError"],
     "miniloop.testing.exploration": ["Exploration", "explore", "find_failure"],
     "miniloop.testing.failure": ["Failure"],
     "miniloop.testing.loop": ["virtual_event_loop"],
-    "miniloop.testing.network": ["Network"],
+    "miniloop.testing.network": ["Faults", "Host", "Link", "Network"],
     "miniloop.testing.rerun": ["Replay", "replay", "run_schedule"],
     "miniloop.testing.running": ["run"],
     "miniloop.testing.schedule": ["Departure", "Schedule"],

@@ -82,7 +82,7 @@ class Following:
         if self._late:
             deadlines = self._late.get(key) or self._late.get(("", queue.steps))
             if deadlines:
-                queue.let_time_pass(deadlines)
+                self._lateness -= queue.let_time_pass(deadlines)
         if self._cancels and self._cancels.get(key) == CANCEL_WAITING:
             self._cancel(queue, CANCEL_WAITING, last, entry)
 
@@ -126,7 +126,7 @@ class Following:
             self.sites.append(Departure(CANCEL_READY, who.label, who.runs))
 
     def _note_sites(self, queue: ScheduledQueue, last: Who, entry: Any) -> None:
-        if self._lateness:
+        if self._lateness > 0:
             moments = queue.moments_within(self._lateness)
             for number in range(1, min(len(moments), MOST_DEADLINES) + 1):
                 self.sites.append(Departure(LATE, last.label, last.runs, number))
@@ -169,12 +169,12 @@ class _Deciding:
 
     def after_step(self, queue: ScheduledQueue) -> None:
         last, entry = queue.last, queue.last_entry
-        if self._lateness and self.wants_lateness(queue):
+        if self._lateness > 0 and self.wants_lateness(queue):
             moments = queue.moments_within(self._lateness)[:MOST_DEADLINES]
             if moments:
                 number = 1 + int(self._random.random() * len(moments))
                 self.departures.append(Departure(LATE, last.label, last.runs, number))
-                queue.let_time_pass(number)
+                self._lateness -= queue.let_time_pass(number)
         if self._wants_to_cancel(last, entry) and not entry.done():
             self.departures.append(Departure(CANCEL_WAITING, last.label, last.runs))
             self.has_cancelled = True

@@ -96,8 +96,9 @@ def explore(
     ("anywhere"), of the tasks with a name that matches a pattern, or of those that a function
     chooses. What comes out of the test as a CancelledError then is no failure.
 
-    `lateness` is by how many seconds a step may be slow; with `inf`, timeouts strike at each
-    possible point. `network`, `real_io`, `patch_time` are those of `run`, and each run is as new.
+    `lateness` is by how many seconds the steps of a run may be slow, in all; with `inf`, timeouts
+    strike at each possible point. `network`, `real_io`, `patch_time` are those of `run`, and each
+    run is as new.
 
     With `save`, the replay file of a failure is written into the folder `save_to`. `name` is what
     the test is called there.

@@ -162,13 +162,20 @@ class ScheduledQueue(deque[Any]):
             moments.add(moment)
         return sorted(moments)
 
-    def let_time_pass(self, deadlines: int) -> None:
-        """The step that has just been taken was slow: so many deadlines have passed meanwhile."""
+    def let_time_pass(self, deadlines: int) -> float:
+        """The step that has just been taken was slow: so many deadlines have passed meanwhile.
+
+        Gives how many seconds that were.
+        """
         moments = self.moments_within(inf)[:deadlines]
-        if moments:
-            self.loop.virtual_clock.now = moments[-1]
-            # They were due as this turn began, so they join it.
-            self.loop.timers.pop_due(moments[-1], self.loop.enqueue)
+        if not moments:
+            return 0.0
+        clock = self.loop.virtual_clock
+        passed: float = moments[-1] - clock.now
+        clock.now = moments[-1]
+        # They were due as this turn began, so they join it.
+        self.loop.timers.pop_due(clock.now, self.loop.enqueue)
+        return passed
 
     def _welcome(self, size: int) -> None:
         """Give labels to those who are new, while it is known who has made them."""

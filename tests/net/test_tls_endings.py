@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import re
@@ -327,6 +328,40 @@ def test_a_reset_is_noticed_while_reading_is_paused(run: Run, count: int) -> Non
 
     with serving(send_and_reset) as address:
         run(main, address)
+
+
+def test_who_reads_on_in_the_turn_of_a_reset_is_told_of_it() -> None:
+    """The last data and the reset come in one turn, and the reader is woken by the data."""
+
+    def send(sock: ssl.SSLSocket) -> None:
+        sock.sendall(bytes(5000))
+        assert sock.recv(1) == b"x"
+        sock.sendall(bytes(100))
+        with contextlib.suppress(OSError):
+            read_to_the_end(sock)
+
+    async def main(address: tuple[str, int]) -> None:
+        reader, writer = await asyncio.open_connection(
+            *address, ssl=certificates.client_context(), server_hostname="localhost", limit=1000
+        )
+        while not reader._paused:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.001)
+        tls: Any = writer.transport._tls  # type: ignore[attr-defined]
+        writer.write(b"x")
+        while not tls._inbox.holds_something():
+            await asyncio.sleep(0.001)
+        reading = asyncio.create_task(reader.readexactly(10_000))
+        await asyncio.sleep(0)
+        # It reads on, which takes a turn, as does the end of what is below.
+        tls.below._drop(ConnectionResetError())
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reading, 2)
+        writer.close()
+        with pytest.raises(ConnectionResetError):
+            await writer.wait_closed()
+
+    with serving(send) as address:
+        miniloop.run(main(address))
 
 
 def corrupting(sock: socket.socket) -> None:

@@ -14,6 +14,7 @@ KINDS = (
 )
 NAMES = [*KINDS.partition("|")[0].split(), *KINDS.partition("|")[2].split("|")]
 MS = 1_000_000
+MANY = 100_000  # steps, of the longest story
 
 
 class Story:

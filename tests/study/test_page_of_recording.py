@@ -21,6 +21,11 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "docs" / "images" / "kitchen.py"
 
 
+def line_of(text: str) -> int:
+    lines = PROGRAM.read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("recording") / "kitchen.miniloop"
@@ -74,6 +79,21 @@ def test_the_queue_of_each_turn_is_as_long_as_the_loop_counted(opened: Browser) 
     assert [shown for shown, _ in counted] == [recorded for _, recorded in counted]
 
 
+def test_nobody_waits_on_a_descriptor_for_a_future_that_is_finished(opened: Browser) -> None:
+    waiting = opened.run(
+        """const waiting = [];
+        for (let step = 0; step < study.recording.steps; step++) {
+          study.go(step);
+          waiting.push([...document.querySelectorAll("#descriptors .sub")]
+            .map((e) => e.textContent).filter((text) => text.startsWith("write: ")));
+        }
+        return waiting"""
+    )
+    # The guests connect, and have all connected before the last of them is served.
+    assert any(waiting)
+    assert waiting[-1] == []
+
+
 def test_the_chain_of_causes_is_the_one_that_the_terminal_tells(
     opened: Browser, model: dict[str, Any]
 ) -> None:
@@ -103,12 +123,23 @@ def test_the_chain_of_causes_is_the_one_that_the_terminal_tells(
         assert list(dict.fromkeys(links)) == merged
 
 
-def test_the_step_that_held_the_loop_is_named_with_its_line(opened: Browser) -> None:
-    line = next(
-        number
-        for number, text in enumerate(PROGRAM.read_text("utf-8").splitlines(), 1)
-        if "order = (await" in text
+def test_a_call_in_a_thread_is_told_with_who_made_it_and_where(opened: Browser) -> None:
+    line = line_of("asyncio.to_thread")
+    roots = opened.run(
+        """study.details.open("why");
+        const roots = [];
+        for (let step = 0; step < study.recording.steps; step++) {
+          study.go(step);
+          roots.push(study.words.plain(study.details.links.at(-1).parts));
+        }
+        return roots"""
     )
+    made = f"serve 2 had given the call to a thread at kitchen.py:{line}"
+    assert any("was handed over from thread" in root and made in root for root in roots), roots
+
+
+def test_the_step_that_held_the_loop_is_named_with_its_line(opened: Browser) -> None:
+    line = line_of("order = (await")
     hints = opened.run("return study.hints.map((hint) => study.words.plain(hint.parts))")
     assert any(
         "serve 3 held the loop for 1" in hint and f"from kitchen.py:{line}" in hint

@@ -13,8 +13,8 @@ import pytest
 from miniloop.study import page, read
 from miniloop.study.causes import ROOTS, Story, chain
 from tests.browser import Browser
+from tests.study.opening import open_recording
 from tests.study.recorded import Recorded
-from tests.study.test_page import wait_until_open
 from tests.swap.launch import PATIENCE, ROOT, environment
 
 pytestmark = pytest.mark.timeout(120)
@@ -136,10 +136,7 @@ def test_a_program_is_recorded_opens_and_steps(name: str, tmp_path: Path, browse
     assert any(task in told.about(step)[0] for step in told.steps)
 
     page.write(read(path), tmp_path / "page.html")
-    browser.open("about:blank")
-    browser.complaints()
-    browser.open(tmp_path / "page.html", "#step=1")
-    wait_until_open(browser)
+    open_recording(browser, tmp_path / "page.html", 1)
     for _ in range(5):
         browser.press("ArrowRight")
     browser.press("ArrowLeft")

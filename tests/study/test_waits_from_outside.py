@@ -144,3 +144,15 @@ def test_a_report_that_fails_does_not_touch_the_program(
     said = capfd.readouterr().err
     assert "no report could be made" in said
     assert "some fault of ours" in said
+
+
+def test_a_program_that_is_not_watched_loads_nothing_of_it(tmp_path: Path) -> None:
+    source = """
+import asyncio, sys
+async def main():
+    print(asyncio.get_running_loop()._observers)
+asyncio.run(main())
+print([name for name in sys.modules if name.startswith("miniloop.study")])
+"""
+    done = launch("-c", source, cwd=tmp_path)
+    assert done.stdout == "()\n[]\n"

@@ -141,6 +141,7 @@ def test_httpx_over_tls_finds_a_wrong_name() -> None:
             text = (await client.get("https://web/")).text
             with pytest.raises(httpx.ConnectError, match="certificate"):
                 await client.get("https://other/")
+            await asyncio.sleep(1)  # the server hears of it
             return text
 
     assert run(main(), network=network) == "ok"
@@ -173,6 +174,7 @@ def test_websockets_notice_a_partition_by_their_own_pings() -> None:
         async with served(chat, start):
             seconds = await visitor.run(talk())
             network.heal()
+            await asyncio.sleep(120)  # the server finds out as well
         return seconds
 
     seconds = run(main(), network=network, until=3600)

@@ -191,7 +191,9 @@ class App {
     const { recording, step, visited } = this;
     const of = `of ${(recording.about.dropped + recording.steps).toLocaleString("en")}`;
     const among = visited ? ` · ${visited.length.toLocaleString("en")} shown` : "";
-    return `${of} · turn ${recording.turn[step].toLocaleString("en")} · ${duration(recording.beginTime(step))}${among}`;
+    const began = recording.beginTime(step);
+    const ran = duration(recording.endTime(step) - began);
+    return `${of} · turn ${recording.turn[step].toLocaleString("en")} · at ${duration(began)} for ${ran}${among}`;
   }
 
   // Tell a screen reader what is not in the headline.

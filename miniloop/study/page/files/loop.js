@@ -102,13 +102,17 @@ export class LoopPanel {
 
   // Those on which somebody waits. A recording that does not say so has those that were ready.
   _descriptors(state) {
-    if (this.app.recording.K.watched !== undefined) {
-      return [...state.watches.values()].map((watch) => ({
-        ...watch,
-        ready: state.served.get(watch.descriptor),
-      }));
+    const { recording, tasks } = this.app;
+    if (recording.K.watched === undefined) {
+      return [...state.served].reverse().map(([descriptor, ready]) => ({ descriptor, ready }));
     }
-    return [...state.served].reverse().map(([descriptor, ready]) => ({ descriptor, ready }));
+    const now = recording.end[state.step];
+    // The loop keeps a socket that a future waited for; once the future is finished, nobody waits.
+    const isOver = (who) =>
+      recording.kindOf(who) === "future" && tasks.ended[who] >= 0 && tasks.ended[who] <= now;
+    return [...state.watches.values()]
+      .filter((watch) => !isOver(watch.who))
+      .map((watch) => ({ ...watch, ready: state.served.get(watch.descriptor) }));
   }
 
   _tellDescriptor({ descriptor, mode, who, event, ready }) {

@@ -30,11 +30,12 @@ function linkAt(recording, words, e, root) {
   return { event: e, parts, place, step, root };
 }
 
+// What is to be said where a chain ends that nothing from outside began.
 function startOf(recording, last) {
-  const { dropped } = recording.about;
-  const early = dropped > 0 && recording.cause[last] < 0;
-  const text = early
-    ? "what came before was not kept"
-    : "that was the start: no event of the loop came before";
+  const { K, kind, place, other } = recording;
+  let text = "that was the start: no event of the loop came before";
+  if (recording.about.dropped > 0) text = "what came before was not kept";
+  else if (kind[last] === K.begun) text = "why it was queued was not recorded";
+  else if (place[last] < 0 && other[last] < 0) text = "that was so when the recording began";
   return { event: last, parts: [text], place: -1, step: recording.stepOf(last), root: true };
 }

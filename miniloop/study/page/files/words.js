@@ -156,6 +156,7 @@ export class Words {
     const by = other[e] >= 0 && other[e] !== thing[e] ? [" by ", { thing: other[e] }] : [];
     const at = this.at(place[e]);
     const what = { thing: thing[e] };
+    const atWork = ` (${extra[e]} at work)`;
     switch (kind[e]) {
       case K.turn:
         return [`a turn began, with ${many(extra[e], "entry", "entries")} to run`];
@@ -203,18 +204,19 @@ export class Words {
       }
       case K.cancel:
         return ["the cancellation of ", what, " was requested", ...by, ...at];
-      case K.handed:
-        return [what, " was handed over", ...(other[e] >= 0 ? [" from ", { thing: other[e] }] : []), ...at];
+      case K.handed: {
+        const from = other[e] >= 0 ? [" from ", { thing: other[e] }] : [];
+        return [what, " was handed over", ...from, ...at, ...this._whoAsked(cause[e])];
+      }
       case K["thread busy"]:
         return [
-          ...this._inThread(thing[e], e, " went to work", " went to a thread"),
-          ` (${extra[e]} at work)`,
+          ...this._workOf(e),
+          recording.kindOf(thing[e]) === "thread" ? " went to work" : " went to a thread",
+          ...at,
+          atWork,
         ];
       case K["thread idle"]:
-        return [
-          ...this._inThread(thing[e], e, " was done with its work", " was done in its thread"),
-          ` (${extra[e]} at work)`,
-        ];
+        return [...this._workOf(e), " was done", atWork];
       case K.created:
         return [what, " was created", ...by, ...at];
       case K.failed:
@@ -258,11 +260,25 @@ export class Words {
     ];
   }
 
-  // A recording names the thread, or the future of the call that a thread has.
-  _inThread(thing, e, ofThread, ofCall) {
-    if (this.recording.kindOf(thing) === "thread") return [{ thing }, ofThread];
-    const [task] = this.tasks.waitersOf(thing, e);
-    return ["a call", ...(task === undefined ? [] : [" for ", { thing: task }]), ofCall];
+  // A recording names the thread that is at work, or the future of the call that a thread has.
+  _workOf(e) {
+    const { recording, tasks } = this;
+    const what = recording.thing[e];
+    if (recording.kindOf(what) === "thread") return [{ thing: what }];
+    const caller = recording.other[e] >= 0 ? recording.other[e] : tasks.waitersOf(what, e)[0];
+    return caller === undefined ? ["a call"] : ["a call of ", { thing: caller }];
+  }
+
+  // Who gave a call to a thread, where the recording has it.
+  _whoAsked(busy) {
+    const { recording } = this;
+    if (busy < 0 || recording.other[busy] < 0) return [];
+    return [
+      "; ",
+      { thing: recording.other[busy] },
+      " had given the call to a thread",
+      ...this.at(recording.place[busy]),
+    ];
   }
 
   // Since which line somebody waits on a descriptor that is ready.

@@ -1,0 +1,188 @@
+"""`python -m tests.shuffled`: CPython's asyncio tests under random legal orders, and the table.
+
+Each test that fails in some order is tried on stock asyncio, in as many random orders. If it fails
+there too, or is in `relies_on_fifo.toml`, it relies on FIFO, and not on this loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tests.conformance import runner
+
+LEDGER = Path(__file__).with_name("relies_on_fifo.toml")
+
+# Modules that make no loop, or only mocked ones: an order changes nothing there.
+WITHOUT_A_LOOP = {"test_selector_events", "test_proactor_events", "test_windows_events"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A test that fails in some order; `order` is None if it hung or took its process down."""
+
+    test: str
+    order: int | None
+    error: str
+
+
+@dataclass
+class ModuleResult:
+    module: str
+    passed: int
+    runs: int
+    failing_in_fifo: list[str]
+    found: list[Found]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = _parse(arguments)
+    names = [
+        name
+        for name in runner.modules()
+        if name not in WITHOUT_A_LOOP and (not chosen.modules or name in chosen.modules)
+    ]
+    began = time.monotonic()
+    ledger = load_ledger()
+    unexplained: list[Found] = []
+    pool = ThreadPoolExecutor(chosen.jobs)
+    running = [pool.submit(run_module, name, chosen, "miniloop") for name in names]
+    pool.shutdown(wait=False)
+    results = []
+    for done in as_completed(running):
+        result = done.result()
+        results.append(result)
+        unproved = [found for found in result.found if not _is_known(found.test, ledger)]
+        if unproved and not chosen.no_control:
+            tests = {found.test for found in unproved}
+            control = run_module(result.module, chosen, "asyncio", tests)
+            proved = {found.test: found for found in control.found}
+            for found in list(unproved):
+                if found.test in proved:
+                    print(f"relies on FIFO, as on asyncio: {found.test}: {found.error}")
+                    unproved.remove(found)
+        unexplained += unproved
+        print(
+            f"{result.module:24} {result.passed:5} pass under {chosen.orders} orders "
+            f"({result.runs} runs), "
+            f"{len(result.found):4} do not, {len(unproved):3} unexplained"
+            + (f", {len(result.failing_in_fifo)} fail in FIFO" if result.failing_in_fifo else ""),
+            flush=True,
+        )
+    for found in unexplained:
+        print(f"UNEXPLAINED {found.test} (order {found.order}): {found.error}")
+    if chosen.json:
+        chosen.json.write_text(
+            json.dumps({r.module: [vars(found) for found in r.found] for r in results}, indent=1)
+        )
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if unexplained else 0
+
+
+def run_module(
+    module: str, chosen: argparse.Namespace, loop: str, only: set[str] | None = None
+) -> ModuleResult:
+    """Run a module on a loop, in as many processes as that takes."""
+    result = ModuleResult(module, 0, 0, [], [])
+    done: set[str] = set()
+    for _ in range(200):
+        job = {
+            "module": module,
+            "factory": f"{loop}:new_event_loop",
+            "orders": chosen.orders,
+            "first": chosen.first,
+            "limit": chosen.limit,
+            "seconds": chosen.seconds,
+            "only": chosen.only,
+            "done": sorted(done),
+            "verbose": chosen.verbose,
+            "fifo": loop == "miniloop",
+        }
+        if only is not None and len(only) <= 400:
+            remaining = sorted(only - done)
+            if not remaining:
+                return result
+            job["only"] = remaining[0]
+        current = _one_process(job, result, done)
+        if current is None:
+            if only is None:
+                return result
+            done.add(str(job["only"]))
+        else:
+            done.add(current)
+            result.found.append(Found(current, None, "hung, or ended its process"))
+    return result
+
+
+def _one_process(job: dict[str, object], result: ModuleResult, done: set[str]) -> str | None:
+    """Run a worker; gives the test in which it ended before its time, or None."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.shuffled.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if job["verbose"] else subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(job))
+    process.stdin.close()
+    current: str | None = None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "start":
+            current = event["test"]
+            continue
+        current = None
+        done.add(event["test"])
+        if event["error"] is None:
+            result.passed += 1
+            result.runs += event["ran"]
+        elif event["order"] is None:
+            result.failing_in_fifo.append(event["test"])
+        else:
+            result.found.append(Found(event["test"], event["order"], event["error"]))
+    process.wait()
+    process.stdout.close()
+    return current
+
+
+def load_ledger() -> dict[str, list[str]]:
+    """Reasons, and the patterns of the tests that rely on FIFO for that reason."""
+    if not LEDGER.exists():
+        return {}
+    entries = tomllib.loads(LEDGER.read_text(encoding="utf-8")).get("relies_on_fifo", [])
+    return {entry["reason"]: list(entry["tests"]) for entry in entries}
+
+
+def _is_known(test: str, ledger: dict[str, list[str]]) -> bool:
+    patterns: Iterable[str] = (pattern for tests in ledger.values() for pattern in tests)
+    return any(fnmatchcase(test, pattern) for pattern in patterns)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.shuffled", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="test modules, such as test_locks (all)")
+    parser.add_argument("--orders", type=int, default=100, help="how many for each test (100)")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one (0)")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds for one run (20)")
+    parser.add_argument("--seconds", type=float, help="for all orders of one test (no limit)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many processes at once (2)")
+    parser.add_argument("--only", help="only the tests that match this pattern")
+    parser.add_argument("--no-control", action="store_true", help="do not try on stock asyncio")
+    parser.add_argument("--verbose", action="store_true", help="show what the tests write")
+    parser.add_argument("--json", type=Path, help="write what fails in some order into this file")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
