@@ -344,15 +344,15 @@ class RedisStore:
                 head, *links = entry.split(_LINES)
                 depth, step, redirects = map(int, head.split())
                 reached += [(link, depth + step, redirects, "") for link in links]
-            others = await self._reach(reached)
+            grown = await self._reach(reached)
             await self._step(shard, "sent", *entries)
-            for other in others - {shard}:
+            for other in grown - {shard}:
                 await self._deliver(other)
 
     async def _reach(
         self, reached: Sequence[tuple[str, int, int, str]], *, named: bool = False
     ) -> set[int]:
-        """Tell the shards of URLs; returns which were told."""
+        """Tell the shards of URLs; returns those whose outboxes have more for it."""
         rules = self._rules
         by_shard: dict[int, list[Any]] = {}
         for url, depth, redirects, source in await self._in_place(reached):
@@ -362,12 +362,17 @@ class RedisStore:
                 item = [_print(url), text, host, depth, named]
                 by_shard.setdefault(self._shard(host), []).append(item)
         most = -1 if rules.max_per_host is None else rules.max_per_host
-        for shard, items in by_shard.items():
-            if rules.max_pages is None:
-                await self._step(shard, "add", json.dumps(items), most)
-            else:
+        if rules.max_pages is not None:
+            for shard, items in by_shard.items():
                 await self._add_some(shard, items, most, rules.max_pages)
-        return set(by_shard)
+            return set(by_shard)
+        added = await asyncio.gather(
+            *(
+                self._step(shard, "add", json.dumps(items), most)
+                for shard, items in by_shard.items()
+            )
+        )
+        return {shard for shard, (_, grown) in zip(by_shard, added, strict=True) if grown}
 
     async def _add_some(self, shard: int, items: list[Any], most: int, in_all: int) -> None:
         """Add as many as may still be asked for: each is counted before, and given back if old."""
@@ -375,9 +380,10 @@ class RedisStore:
         for item in items:
             if await self._redis.incr(asked) > in_all:
                 await self._redis.decr(asked)
-                known = await self._step(shard, "add", json.dumps([item]), 0)  # nearer, perhaps
-                assert not known
-            elif not await self._step(shard, "add", json.dumps([item]), most):
+                await self._step(shard, "add", json.dumps([item]), 0)  # it may be nearer, not new
+                continue
+            new, _ = await self._step(shard, "add", json.dumps([item]), most)
+            if not new:
                 await self._redis.decr(asked)
 
     async def _in_place(

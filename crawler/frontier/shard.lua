@@ -114,13 +114,13 @@ local function take(host, most, share, pages)
   return #taken / 2
 end
 
-if step == 'add' then
-  local new = 0
+if step == 'add' then -- returns how many were new, and whether there is more in the outbox now
+  local new, sent = 0, call('GET', p .. 'sent')
   for _, item in ipairs(cjson.decode(ARGV[2])) do
     new = new + add(item[1], item[2], item[3], item[4], item[5], tonumber(ARGV[3]))
   end
   call('INCR', p .. 'steps')
-  return new
+  return { new, call('GET', p .. 'sent') == sent and 0 or 1 }
 end
 
 if step == 'close' then -- a URL that need not be fetched

@@ -58,7 +58,9 @@ create table pages (
     redirects integer not null,
     state integer not null     -- 0 waiting, 1 claimed, 2 done
 ) without rowid;
-create index open_pages on pages (host, state, depth) where state < 2;
+-- SQLite uses these for queries that say the same in as many words, and for no others.
+create index waiting_pages on pages (host, depth) where state = 0;
+create index claimed_pages on pages (host) where state = 1;
 create table kept (            -- the links of pages that are done and may turn out to be nearer
     depth integer not null,
     url text not null,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -348,3 +349,33 @@ def test_workers_that_come_and_die_find_what_a_search_level_by_level_does(
 
     asyncio.run(main())
     assert sorted(fetched) == sorted(map(url, breadth_first(graph, roots, limit)))
+
+
+def test_no_step_of_the_file_looks_through_all_pages_or_hosts(tmp_path: Path) -> None:
+    """What SQLite says of how it would do each statement that a crawl makes."""
+    statements: list[str] = []
+
+    async def main() -> None:
+        path, rules = tmp_path / "store.db", Rules(depth=3, place=str)
+        with SQLiteStore(path, path, resume=True, rules=rules, lease=1e9) as store:
+            store._database.set_trace_callback(statements.append)
+            one = await listing(store, A, B)
+            two = await store.join()
+            (page,) = (await store.claim(one, 9)).pages
+            links = [page.url + "1", page.url + "2"]
+            await commit(store, one, Done(page.url, links, moved=C, rest=1.0))
+            await store.claim(one, 9, ["a"])
+            await store.release(one, {"a": 0.0, "b": 0.0})
+            await store.leave(one)
+            await store.claim(two, 9)
+            store._database.set_trace_callback(None)
+            for statement in set(statements):
+                verb = statement.split(maxsplit=1)[0]
+                if verb not in ("select", "insert", "update", "delete") or " lines" in statement:
+                    continue  # "lines" is a table for as long as a list is added
+                for *_, how in store._database.execute(f"explain query plan {statement}"):
+                    assert not re.match(r"SCAN (p|pages|hosts|h|kept)\b(?!.*INDEX)", how), statement
+                    assert "TEMP B-TREE FOR ORDER BY" not in how or "found" in statement, statement
+
+    asyncio.run(main())
+    assert len(set(statements)) > 30
