@@ -46,7 +46,7 @@ bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': pr
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
 ##@ To check it
-.PHONY: test lint types unit conformance shuffled soak
+.PHONY: test lint types unit compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
@@ -58,6 +58,13 @@ types: $(TEST) ## mypy --strict
 
 unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the like)
 	$(RUN) -m pytest $(ARGS)
+
+compiled: $(TEST) ## build the compiled kernel, for this Python (needs a C compiler); "make pure" undoes it
+	$(INSTALL) --requirement requirements/compiled.in
+	MINILOOP_PURE=1 $(RUN) -m miniloop.compiled.build
+
+pure: ## remove what "make compiled" has built
+	rm -rf miniloop/compiled/built
 
 conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per module
 	$(RUN) -m tests.conformance $(ARGS)

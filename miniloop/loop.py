@@ -22,7 +22,7 @@ from contextvars import Context
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
-from miniloop.kernel import debug
+from miniloop.kernel import COMPILED, debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.contract import Network
@@ -117,7 +117,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} "
-            f"debug={self.get_debug()}>"
+            f"debug={self.get_debug()}{' compiled' if COMPILED else ''}>"
         )
 
     def __del__(self) -> None:

@@ -32,7 +32,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
-from miniloop.kernel.future import PENDING, Future
+from miniloop.kernel.future import AWAIT_CODE, PENDING, Future
 from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
@@ -195,7 +195,7 @@ def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:
 def _stands_on(awaiting: Any) -> Any:
     """The future for which a suspended coroutine waits; None if it only let others go first."""
     while awaiting is not None:
-        if isinstance(awaiting, GeneratorType) and awaiting.gi_code is Future.__await__.__code__:
+        if isinstance(awaiting, GeneratorType) and awaiting.gi_code is AWAIT_CODE:
             frame = awaiting.gi_frame
             return None if frame is None else frame.f_locals["self"]
         name = _AWAITED.get(type(awaiting))

@@ -13,11 +13,12 @@ import pytest
 from miniloop.study import page, read
 from miniloop.study.causes import ROOTS, Story, chain
 from tests.browser import Browser
+from tests.builds import pure_only
 from tests.study.opening import open_recording
 from tests.study.recorded import Recorded
 from tests.swap.launch import PATIENCE, ROOT, environment
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pure_only, pytest.mark.timeout(120)]
 
 SERVER_UNDER_LOAD = """
     import asyncio

@@ -17,7 +17,10 @@ import pytest
 import miniloop
 from miniloop.kernel.contract import Joints
 from miniloop.study import recording
+from tests.builds import pure_only
 from tests.study.recorded import Recorded, recorded
+
+pytestmark = pure_only
 
 
 def test_a_task_that_gives_way_is_queued_again_by_itself() -> None:

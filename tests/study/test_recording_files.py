@@ -13,7 +13,10 @@ import miniloop
 from miniloop.study import read, recording
 from miniloop.study.file import NoRecording, blocks_in, numbers_of, pack_records
 from miniloop.study.records import text_of, text_to_numbers
+from tests.builds import pure_only
 from tests.study.recorded import Recorded, recorded
+
+pytestmark = pure_only
 
 
 async def give_way(times: int) -> None:

@@ -18,7 +18,10 @@ from miniloop.testing import (
     explore,
     find_failure,
 )
+from tests.builds import pure_only
 from tests.testing import programs
+
+pytestmark = pure_only
 
 
 def find(test: Any, **options: Any) -> Failure | None:

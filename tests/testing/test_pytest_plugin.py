@@ -18,6 +18,9 @@ import asyncio
 import random
 import pytest
 import pytest_asyncio
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 made = []
 

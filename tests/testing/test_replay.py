@@ -100,6 +100,9 @@ def test_what_was_saved_is_loaded(failure: Failure) -> None:
 SCRIPT = """
 import asyncio, sys
 from miniloop.testing import explore
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 async def main():
     n = 0
