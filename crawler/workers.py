@@ -25,7 +25,7 @@ from typing import Any
 
 from .crawl import Queue
 from .fetching import Visit
-from .frontier import Job, Malformed, RedisStore, SQLiteStore, feed
+from .frontier import Fenced, Job, Malformed, RedisStore, SQLiteStore, feed
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
 from .progress import PlainProgress, say, visit_text
@@ -185,7 +185,7 @@ def _run_worker(
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_obey(store, work, reports, sock, lock))
-    except* OSError as errors:
+    except* (OSError, Fenced) as errors:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]

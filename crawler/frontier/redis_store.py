@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from redis.commands.core import AsyncScript
 
 SHARDS = 16
+CONNECTIONS = 8
 # Raised when the keys change.
 VERSION = 1
 _LINES = "\n"
@@ -78,9 +79,13 @@ class RedisStore:
 
     async def __aenter__(self) -> "RedisStore":
         from redis import RedisError
-        from redis.asyncio import Redis
+        from redis.asyncio import BlockingConnectionPool, Redis
 
-        self._redis = Redis.from_url(self._url, decode_responses=True)
+        # Many steps are made at once, each on a connection of its own; more of them wait.
+        pool = BlockingConnectionPool.from_url(
+            self._url, decode_responses=True, max_connections=CONNECTIONS, timeout=None
+        )
+        self._redis = Redis.from_pool(pool)
         try:
             await self._open()
         except RedisError as error:

@@ -33,6 +33,8 @@ LAST_LOOK = 0.5
 # What one claim may give, and how much of a host waits here before no more is asked for.
 MOST = 256
 ENOUGH_OF_A_HOST = 32
+# How much of the list the store is told at a time.
+LISTED_AT_ONCE = 250
 # How many links are remembered as told to the store.
 TOLD = 200_000
 # Seconds between two attempts at the lock of the output.
@@ -57,8 +59,10 @@ async def feed(
                 new = {job.url.origin for job in jobs} - origins
                 origins |= new
                 await store.add([(f"1{_LEVEL}{origin}/", "") for origin in sorted(new)])
-            if jobs:
-                await store.add([(job.key, job.source) for job in jobs])
+            # In small steps: workers wait for the store meanwhile, and a list may be long.
+            for start in range(0, len(jobs), LISTED_AT_ONCE):
+                some = jobs[start : start + LISTED_AT_ONCE]
+                await store.add([(job.key, job.source) for job in some])
     await store.end_list()
 
 
