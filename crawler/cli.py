@@ -94,8 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
+            state_file = options.state if isinstance(options.state, Path) else None
             files = check_files(
-                urls_of(options), options.output, options.summary, options.report, options.state
+                urls_of(options), options.output, options.summary, options.report, state_file
             )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)

@@ -46,6 +46,7 @@ def test_two_commands_crawl_one_site_together(
     for process in both:
         _, stderr = process.communicate(timeout=60)
         assert process.returncode in (0, 1), stderr
+        assert "Traceback" not in stderr
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
