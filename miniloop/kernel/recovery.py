@@ -63,11 +63,14 @@ def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) 
         pass  # no step was under way
     _put_back(loop, entry, error.__traceback__)
     loop.timers.repair(loop._ready)
-    loop.poller.rearm()
+    failures = loop.poller.rearm()
     _take_off(loop._ready, loop.poller.level_entries())
     _read_signals_again(loop)
     _place_tasks(loop, entry, error)
     loop.needs_recovery = False
+    for failure in failures:
+        message = "a descriptor could not be watched anew after an interrupt"
+        loop.call_exception_handler({"message": message, "exception": failure})
 
 
 def _put_back(loop: Loop, entry: Handle | Task[Any] | None, trace: TracebackType | None) -> None:

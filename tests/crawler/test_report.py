@@ -34,6 +34,15 @@ def data_in(page: str) -> dict[str, Any]:
     return data
 
 
+def rounded(data: Any) -> Any:
+    """Numbers to the microsecond: a sum depends a little on the order of what is added."""
+    if isinstance(data, dict):
+        return {name: rounded(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [rounded(value) for value in data]
+    return round(data, 6) if isinstance(data, float) else data
+
+
 def page_of(*records: Record, what: str = "h") -> str:
     tally = Tally()
     for record in records:
@@ -117,6 +126,7 @@ def test_a_tree_of_too_many_parts_still_counts_each_page() -> None:
 def test_a_hostile_site_takes_no_more_memory_than_there_is_room_for(kind: str) -> None:
     long = "x" * 30_000
     tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
     tally = Tally()
     for number in range(400):
         record = Record(f"http://h/{number}", 0, number, 200, seconds=1.0)
@@ -136,7 +146,7 @@ def test_a_hostile_site_takes_no_more_memory_than_there_is_room_for(kind: str) -
         tally.add(record)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size < 3_000_000
+    assert size - before < 3_000_000
     assert len(json.dumps(tally.data())) < 500_000
 
 
@@ -245,7 +255,7 @@ def test_records_can_be_drawn_later_and_show_the_same(
     for each in (now, then):
         del each["took"], each["timeline"]
         each["slowest"].sort()
-    assert now == then
+    assert rounded(now) == rounded(then)
 
 
 @pytest.mark.parametrize(
