@@ -75,17 +75,17 @@ class RedisStore:
         self.part = part
         self.is_new = False
         self._redis: Redis
+        self._room: asyncio.Semaphore
         self._script: AsyncScript
 
     async def __aenter__(self) -> "RedisStore":
         from redis import RedisError
-        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio import Redis
 
-        # Many steps are made at once, each on a connection of its own; more of them wait.
-        pool = BlockingConnectionPool.from_url(
-            self._url, decode_responses=True, max_connections=CONNECTIONS, timeout=None
-        )
-        self._redis = Redis.from_pool(pool)
+        # Many steps are made at once, each on a connection of its own; more of them wait here. The
+        # client's own blocking pool may wait for ever once somebody who waits was cancelled.
+        self._room = asyncio.Semaphore(CONNECTIONS)
+        self._redis = Redis.from_url(self._url, decode_responses=True)
         try:
             await self._open()
         except RedisError as error:
@@ -299,7 +299,8 @@ class RedisStore:
 
         key = f"{{{self._name}:{shard}}}:"
         try:
-            return await self._script(keys=[key], args=[step, *arguments])
+            async with self._room:
+                return await self._script(keys=[key], args=[step, *arguments])
         except RedisError as error:
             raise OSError(f"cannot use the state {self._name!r}: {error}") from None
 

@@ -113,6 +113,7 @@ class SharedFrontier:
         self.over = False
         self._failure: BaseException | None = None
         self._draining = False
+        self._closing = False
         self._looking: asyncio.Task[None] | None = None
         # What has the store asked for more: so few wait, or something has been committed.
         self._wanted = asyncio.Event()
@@ -146,8 +147,13 @@ class SharedFrontier:
     ) -> None:
         self._order.close()
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+            # Asked first, and cancelled more than once: a client of an engine may swallow that.
+            self._closing = True
+            self._wanted.set()
+            _, left = await asyncio.wait({self._looking}, timeout=LAST_LOOK)
+            while left:
+                self._looking.cancel()
+                _, left = await asyncio.wait({self._looking}, timeout=FIRST_LOOK)
         await self._store.leave(self.worker)
 
     @property
@@ -330,7 +336,7 @@ class SharedFrontier:
     async def _look(self) -> None:
         order, pause = self._order, FIRST_LOOK
         try:
-            while True:
+            while not self._closing:
                 self._wanted.clear()
                 hungry = order.waiting < MOST // 2 and not self._draining
                 full = order.well_filled(ENOUGH_OF_A_HOST) if hungry else ()
@@ -352,9 +358,11 @@ class SharedFrontier:
                 self._low = order.waiting // 2 if order.waiting else -1
                 pause = FIRST_LOOK if claimed.pages or self._committed else 2 * pause
                 self._committed = False
+                # Not wait_for, which on Python 3.11 may take being cancelled for being woken.
+                limit = LAST_LOOK if order.waiting else min(pause, LAST_LOOK)
                 with contextlib.suppress(TimeoutError):
-                    limit = LAST_LOOK if order.waiting else min(pause, LAST_LOOK)
-                    await asyncio.wait_for(self._wanted.wait(), limit)
+                    async with asyncio.timeout(limit):
+                        await self._wanted.wait()
         except Exception as error:  # noqa: BLE001  (whoever asks for the next URL gets it)
             self._failure = error
         finally:
