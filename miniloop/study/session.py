@@ -228,6 +228,8 @@ def recording(
         loop = asyncio._get_running_loop()  # type: ignore[assignment]  # told apart below
     if loop is not None and not isinstance(loop, EventLoop):
         raise TypeError(f"only loops of miniloop can be recorded, got {loop!r}")
+    if loop is not None and loop.is_closed():
+        raise RuntimeError("a loop that is closed cannot be recorded")
     session = Session(path, last=last)
     if loop is None:
         session.record_new_loops()
