@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.tour.build.markdown import anchor, render
+from docs.tour.site.markdown import anchor, render
 from tests.browser import Browser
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +21,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the page of one step, and the first page."""
     folder = tmp_path_factory.mktemp("tour")
     for name in "03", "README":
-        command = [sys.executable, "-m", "docs.tour.build", str(folder), name]
+        command = [sys.executable, "-m", "docs.tour.site", str(folder), name]
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return folder
 

@@ -22,7 +22,7 @@ block comes TimeoutError. But if somebody else has cancelled the task, Cancelled
 as if there were no timeout at all. Behind the block no timer is left, and no request to cancel of
 your own (`task.cancelling()`). The ready-made ones (asyncio.timeout, wait_for) are shut away.
 
-    python -m miniloop.study check 7
+    python3 -m miniloop.study check 7
 """
 
 import asyncio

@@ -29,7 +29,7 @@ def add_command(commands: Any) -> None:
 def _check(chosen: argparse.Namespace) -> int:
     number: int = chosen.number
     path: Path = chosen.file or Path(f"exercise_{number:02}.py")
-    again = f"python -m miniloop.study check {number}"
+    again = f"python3 -m miniloop.study check {number}"
     if chosen.file:
         again += f" {path}"
     if chosen.begin:
