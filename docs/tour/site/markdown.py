@@ -1,7 +1,7 @@
 """As much of Markdown as the texts of the tour use, made into HTML.
 
-Headings, paragraphs, lists of one level, tables, fenced code, rules; in a line: code, links, bold, italic.
-A text that uses more than that is refused, and not shown wrongly.
+Headings, paragraphs, lists of one level, tables, fenced code, rules; in a line: code, links, bold,
+italic. A text that uses more than that is refused, and not shown wrongly.
 """
 
 from __future__ import annotations

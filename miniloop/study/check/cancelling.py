@@ -57,7 +57,7 @@ def _clean(what: str) -> None:
             "timeout around it would take it for theirs. Task.uncancel takes one back"
         )
     loop: Any = asyncio.get_running_loop()
-    if any(handle._callback is not None for _, _, handle in loop.timers.entries):
+    if not all(timer.cancelled() for timer in loop._scheduled):
         raise Wrong(f"{what}: the timer is still there, and will strike whoever runs then")
 
 
