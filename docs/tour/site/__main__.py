@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import partial
 from html import escape
+from os.path import relpath
 from pathlib import Path
 
 from docs.tour.site.markdown import render
@@ -65,7 +67,7 @@ def main(folder: Path, only: str = "") -> None:
     (folder / "recordings").mkdir(parents=True, exist_ok=True)
     for path in sorted(TOUR.glob(f"{only}*.md")):
         text = path.read_text(encoding="utf-8")
-        html = render(text, _link, _code)
+        html = render(text, partial(_link, folder), partial(_code, folder))
         if found := PROGRAM.search(text):
             html = _with_program(html, TOUR / found[1], folder)
         title = escape(text.partition("\n")[0].strip("# ").replace("`", ""))
@@ -80,21 +82,21 @@ def _page_of(name: str) -> str:
     return "index.html" if name == FIRST else name.removesuffix(".md") + ".html"
 
 
-def _link(target: str) -> str:
+def _link(folder: Path, target: str) -> str:
     """A link from a text, as it is to be from its page."""
     name, mark, heading = target.partition("#")
     if not name or "://" in name:
         return target
     if (TOUR / name).parent == TOUR and name.endswith(".md"):
         return _page_of(name) + mark + heading
-    return (TOUR / name).resolve().as_uri() + mark + heading
+    return relpath((TOUR / name).resolve(), folder) + mark + heading
 
 
-def _code(text: str) -> str:
+def _code(folder: Path, text: str) -> str:
     """Code in a line; the name of a file of ours becomes a link to it."""
     html = f"<code>{escape(text, quote=False)}</code>"
     if found := OURS.match(text):
-        return f'<a href="{(ROOT / "miniloop" / found[1]).as_uri()}">{html}</a>'
+        return f'<a href="{relpath(ROOT / "miniloop" / found[1], folder)}">{html}</a>'
     return html
 
 
