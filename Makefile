@@ -74,7 +74,7 @@ conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per mo
 	$(RUN) -m tests.conformance $(ARGS)
 
 shuffled: $(TEST) ## CPython's tests and those of libraries, each in 100 random legal orders: an hour
-	$(RUN) -m tests.shuffled $(ARGS)
+	$(RUN) -m tests.shuffled --libraries 100 $(ARGS)
 
 soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)
