@@ -91,7 +91,8 @@ def test_a_step_has_its_recording_in_it(pages: Path, browser: Browser) -> None:
 
 def test_links_of_the_pages_lead_somewhere(pages: Path) -> None:
     for page in pages.glob("*.html"):
-        for target in re.findall(r'(?:href|src)="(?!data:)([^"#]+)', page.read_text(encoding="utf-8")):
+        html = page.read_text(encoding="utf-8")
+        for target in re.findall(r'(?:href|src)="(?!data:)([^"#]+)', html):
             assert (pages / target).exists(), f"{page.name}: {target}"
 
 
