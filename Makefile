@@ -47,7 +47,7 @@ bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': pr
 
 .PHONY: tour
 tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
-	$(PYTHON) -m docs.tour.build
+	$(PYTHON) -m docs.tour.site
 
 ##@ To check it
 .PHONY: test lint types unit compiled pure conformance shuffled soak
