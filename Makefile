@@ -85,7 +85,8 @@ format: $(TEST) ## let ruff rewrite what lint would complain of
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: $(TEST) ## draw those in the README that are made in a browser (Python 3.13, chromium)
+pictures: $(TEST) ## draw docs/images from the code, and from a browser (Python 3.13, chromium)
+	$(RUN) -m website.pictures
 	$(RUN) -m tests.study.picture
 
 env: $(TEST) ## make the environment, and say where it is

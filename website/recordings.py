@@ -86,8 +86,9 @@ def recorded(program: Path, step: int | None = None) -> str:
 def frame(found: re.Match[str], up: str) -> str:
     """The frame that shows a recording; `up` leads from the page that has it to the root."""
     address, about = up + page_of(found), escape(found["about"])
+    said = f"{about[:1].upper()}{about[1:]}. Click into it, then step with the arrow keys"
     return (
-        f'<figure class="recording">\n<iframe src="{address}" title="Recording: {about}" '
-        f'loading="lazy"></iframe>\n<figcaption>{about[:1].upper()}{about[1:]}. Click into it, then '
-        f'step with the arrow keys; <a href="{address}">open it alone</a>.</figcaption>\n</figure>'
+        '<figure class="recording">\n'
+        f'<iframe src="{address}" title="Recording: {about}" loading="lazy"></iframe>\n'
+        f'<figcaption>{said}; or <a href="{address}">open it alone</a>.</figcaption>\n</figure>'
     )

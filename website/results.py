@@ -6,7 +6,7 @@ its head that sorts by it (docs/style/sorting.js); without JavaScript the table 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from math import log
@@ -133,10 +133,3 @@ def _drawn(cell: _Cell | None, widest: float) -> str:
         f'<path d="M{place(figure.low)} {_HEIGHT / 2}H{place(figure.high)}"/>'
         f'<path class="one" d="M{middle} 0V{_HEIGHT}"/></svg></td>'
     )
-
-
-def means(stems: Sequence[str]) -> list[tuple[str, float, int]]:
-    """The geometric mean of miniloop's ratios in each of these results, and of how many rows."""
-    from benchmarks.page import mean_of
-
-    return [(stem, *mean_of(Run.load(RESULTS / f"{stem}.json"), "miniloop")) for stem in stems]

@@ -56,11 +56,9 @@ def draw(machine: Machine) -> str:
     arrows = machine.arrows()
     places, width = _places(machine, arrows)
     number = {state: index for index, state in enumerate(machine.states)}
-    back = max(
-        (0.6 + 0.5 * (number[a] - number[b]) for a, b in arrows if number[b] <= number[a]),
-        default=0.0,
-    )
-    ahead = max((number[b] - number[a] for a, b in arrows if number[b] > number[a] + 1), default=0)
+    steps = [number[end] - number[start] for start, end in arrows]
+    back = max((_height(step) for step in steps if step <= 0), default=0.0)
+    ahead = max((step for step in steps if step > 1), default=0)
     row = _MARGIN + back * _STEP + (20 if back else 0) + _BOX / 2
     for (start, end), why in arrows.items():
         (x, half), (to, other) = places[start], places[end]
@@ -71,7 +69,7 @@ def draw(machine: Machine) -> str:
             deep = (number[end] - number[start]) * _STEP
             _arc(drawing, x + half / 3, to - other / 3, row + _BOX / 2, deep, why)
         else:
-            high = (0.6 + 0.5 * (number[start] - number[end])) * _STEP
+            high = _height(number[end] - number[start]) * _STEP
             _arc(drawing, x - half / 2, to + half / 2 * (start != end), row - _BOX / 2, -high, why)
     for state, (x, half) in places.items():
         drawing.box(x, row, 2 * half, _BOX)
@@ -81,6 +79,11 @@ def draw(machine: Machine) -> str:
         drawing.text(x, row + _BOX / 2 + 18, note, "small")
     height = row + _BOX / 2 + (24 if machine.notes else 0) + ahead * _STEP + _MARGIN
     return drawing.svg(width, round(height), machine.title, machine.in_words())
+
+
+def _height(step: int) -> float:
+    """How high an arc is that leads back so many states, in steps."""
+    return 0.6 - 0.5 * step
 
 
 def _arc(drawing: Drawing, x: float, to: float, y: float, far: float, why: str) -> None:

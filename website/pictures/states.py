@@ -13,6 +13,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def turn() -> Machine:
     phases = [name for name, _ in _PHASE.findall(scheduler.__doc__ or "")]
     if len(phases) != 4:
         raise ValueError(f"the docstring of the scheduler has these phases: {phases}")
-    ways = [Way(one, "", other) for one, other in zip(phases, phases[1:], strict=False)]
+    ways = [Way(one, "", other) for one, other in pairwise(phases)]
     again = Way(phases[-1], "the next turn; what was added meanwhile runs in it", phases[0])
     notes = ["for the kernel", "queue readers, writers", "queue what is due", "what was ready"]
     return Machine("The four phases of a turn", phases, [*ways, again], notes)
@@ -51,7 +52,7 @@ def tls() -> Machine:
 
 # ---- a task ----------------------------------------------------------------------------------
 async def _lives() -> None:
-    """Tasks that return, raise, give way, wait, and are cancelled: waiting, and before they begin."""
+    """Tasks that return, raise, give way, wait, and are cancelled, early and while they wait."""
 
     async def fail() -> None:
         raise LookupError

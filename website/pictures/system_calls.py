@@ -1,10 +1,10 @@
 """What an echo asks of the kernel, on this loop and on asyncio: counted by strace.
 
-A server on the loop echoes messages to a client, which is another process and not counted. It is run
-with few messages and with more; the difference is what the messages cost, without start and end.
-The client waits for a moment before each message, so that the server sleeps when it comes.
-`python -m website.pictures.system_calls` counts, and writes docs/images/system-calls.json, from which
-the picture is drawn.
+A server on the loop echoes messages to a client, which is another process and not counted. It is
+run with few messages and with more; the difference is what the messages cost, without start and
+end. The client waits for a moment before each message, so that the server sleeps when it comes.
+`python -m website.pictures.system_calls` counts, and writes docs/images/system-calls.json, from
+which the picture is drawn.
 """
 
 from __future__ import annotations
