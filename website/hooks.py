@@ -54,11 +54,14 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     return filled(relinked(markdown, path, name, _pages.by_path), name, _pages)
 
 
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Drop the roles of reStructuredText, which some docstrings have."""
+    return re.sub(r":(?:attr|class|exc|func|meth|mod):<code>", "<code>", html)
+
+
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
-    """Give each block of code that may be scrolled a name, and a place among what Tab reaches."""
-    return re.sub(
-        r"<pre(?=>| id)", '<pre tabindex="0"', re.sub(r"<table>", '<table tabindex="0">', output)
-    )
+    """Let Tab reach each block of code, as one may have to be scrolled."""
+    return re.sub(r"<pre(?=>| id)", '<pre tabindex="0"', output)
 
 
 def _named_in(nav: Any) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Fills in what a page asks for by a comment on a line of its own.
 
-    <!-- recording: PROGRAM: WHAT IT SHOWS -->    a recording to step through: see `recordings`
-    <!-- results: callbacks-3.13 -->              a committed result, as a table: see `results`
-    <!-- pages: decisions -->                     the pages of a folder, each with its first line
+    <!-- results: callbacks-3.13 -->    a committed result, as a table: see `results`
+    <!-- pages: decisions -->           the pages of a folder, each with its heading
 
 Where the page is read in a checkout, the comment is not seen, so the text should do without.
 """
@@ -13,14 +12,14 @@ import re
 from collections.abc import Iterator
 
 from website.pages import Pages
-from website.recordings import MARKER, frame
+from website.recordings import with_frames
 from website.results import table
 
 __all__ = ["filled", "title_of"]
 
 _RESULTS = re.compile(r"^<!-- results: (?P<stem>[\w.-]+) -->$", re.M)
 _PAGES = re.compile(r"^<!-- pages: (?P<folder>[\w/-]+) -->$", re.M)
-_LEFT = re.compile(r"^<!-- (?:recording|results|pages)\b.*", re.M)
+_LEFT = re.compile(r"^<!-- (?:results|pages)\b.*", re.M)
 
 
 def filled(text: str, page: str, pages: Pages) -> str:
@@ -28,7 +27,7 @@ def filled(text: str, page: str, pages: Pages) -> str:
     up = "../" * page.count("/")
     if page.startswith("results/") and page != "results/README.md":
         text = _result_page(text, page)
-    text = MARKER.sub(lambda found: frame(found, up), text)
+    text = with_frames(text, up)
     text = _RESULTS.sub(lambda found: table(found["stem"]), text)
     text = _PAGES.sub(lambda found: "\n".join(_listed(found["folder"], page, pages)), text)
     if left := _LEFT.search(text):

@@ -1,16 +1,15 @@
 """Recordings of programs in docs/, made while the site is built, as pages to step through.
 
-A page asks for one by a comment on a line of its own, with the program, as seen from the root of
-the repository, what it shows, and, if it should open there, a step:
+Where a page prints the command that records a program of docs/ into a page,
 
-    <!-- recording: docs/images/kitchen.py, step 40: a restaurant with a cook who holds all up -->
+    python -m miniloop --record kitchen.html docs/images/kitchen.py
 
-Where the page is read in a checkout, the comment is not seen, so the text should say how to make
-the recording by hand.
+in a block of code, the site runs it, and shows below the block what it made.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -21,13 +20,21 @@ from pathlib import Path
 
 from website.pages import ROOT
 
-__all__ = ["MARKER", "Recordings", "frame", "recorded"]
+__all__ = ["Recordings", "page_of", "programs_in", "recorded", "with_frames"]
 
-MARKER = re.compile(
-    r"^<!-- recording: (?P<program>[\w./-]+)(?:, step (?P<step>\d+))?: (?P<about>.+?) -->$", re.M
+_BLOCK = re.compile(r"^(`{3,})(?:sh|console)\n(?P<body>.*?)^\1$\n?", re.M | re.S)
+_COMMAND = re.compile(
+    r"^(?:\$ )?python3? -m miniloop --record \S+\.html (?P<program>docs/[\w./-]+\.py)$", re.M
 )
-# Far more than any program of the docs runs for, on a machine that does much else.
+# Seconds; far more than any program of the docs runs for, on a machine that does much else.
 LONGEST = 120.0
+
+
+def programs_in(text: str) -> Iterator[str]:
+    """The programs that the commands in a page record, as seen from the root of the repository."""
+    for block in _BLOCK.finditer(text):
+        for command in _COMMAND.finditer(block["body"]):
+            yield command["program"]
 
 
 class Recordings:
@@ -37,28 +44,22 @@ class Recordings:
         self._made: dict[str, tuple[bytes, str]] = {}
 
     def asked_for(self, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """The name and the text of each page that a marker in one of these texts asks for."""
-        wanted = {
-            page_of(found): (found["program"], found["step"])
-            for text in texts
-            for found in MARKER.finditer(text)
-        }
-        for page, (program, step) in sorted(wanted.items()):
+        """The name and the text of each page that a command in one of these texts makes."""
+        for program in sorted({program for text in texts for program in programs_in(text)}):
             source = (ROOT / program).read_bytes()
-            known, content = self._made.get(page, (None, ""))
+            known, content = self._made.get(program, (None, ""))
             if known != source:
-                content = recorded(ROOT / program, int(step) if step else None)
-                self._made[page] = (source, content)
-            yield page, content
+                content = recorded(ROOT / program)
+                self._made[program] = (source, content)
+            yield page_of(program), content
 
 
-def page_of(found: re.Match[str]) -> str:
-    """The page that a marker asks for, in the site."""
-    step = f"-{found['step']}" if found["step"] else ""
-    return f"recordings/{found['program'].removesuffix('.py').replace('/', '-')}{step}.html"
+def page_of(program: str) -> str:
+    """The page of a program's recording, in the site."""
+    return f"recordings/{program.removeprefix('docs/').removesuffix('.py').replace('/', '-')}.html"
 
 
-def recorded(program: Path, step: int | None = None) -> str:
+def recorded(program: Path) -> str:
     """Run a program under the recorder, and return the embedded page of what it did.
 
     Raises RuntimeError, with what it wrote, if the program fails.
@@ -67,7 +68,6 @@ def recorded(program: Path, step: int | None = None) -> str:
     from miniloop.study.page import html
 
     with tempfile.TemporaryDirectory() as folder:
-        # A name of its own, so that the page does not show where this checkout lies.
         file = Path(folder) / "recording"
         command = [sys.executable, "-m", "miniloop", "--record", str(file)]
         done = subprocess.run(
@@ -80,15 +80,34 @@ def recorded(program: Path, step: int | None = None) -> str:
         )
         if done.returncode:
             raise RuntimeError(f"{program} cannot be recorded:\n{done.stdout}{done.stderr}")
-        return html(read(file), step=step, embedded=True)
+        return html(read(file), embedded=True)
 
 
-def frame(found: re.Match[str], up: str) -> str:
-    """The frame that shows a recording; `up` leads from the page that has it to the root."""
-    address, about = up + page_of(found), escape(found["about"])
-    said = f"{about[:1].upper()}{about[1:]}. Click into it, then step with the arrow keys"
+def with_frames(text: str, up: str) -> str:
+    """Return the text with a frame below each block that records a program.
+
+    `up` leads from the page to the root of the site.
+    """
+
+    def framed(block: re.Match[str]) -> str:
+        programs = dict.fromkeys(programs_in(block[0]))
+        return "\n".join([block[0], *(_frame(program, up) for program in programs)])
+
+    return _BLOCK.sub(framed, text)
+
+
+def _frame(program: str, up: str) -> str:
+    address, name = up + page_of(program), escape(program.rpartition("/")[2])
+    about = escape(_first_line(ROOT / program))
     return (
         '<figure class="recording">\n'
-        f'<iframe src="{address}" title="Recording: {about}" loading="lazy"></iframe>\n'
-        f'<figcaption>{said}; or <a href="{address}">open it alone</a>.</figcaption>\n</figure>'
+        f'<iframe src="{address}" title="Recording of {name}: {about}" loading="lazy"></iframe>\n'
+        f"<figcaption>What this command makes, of <code>{name}</code>. Click into it, and step with "
+        f'the arrow keys; or <a href="{address}">open it alone</a>.</figcaption>\n</figure>\n'
     )
+
+
+def _first_line(program: Path) -> str:
+    """What a program says of itself."""
+    said = ast.get_docstring(ast.parse(program.read_text("utf-8"))) or program.name
+    return said.partition("\n")[0]
