@@ -98,12 +98,13 @@ def with_frames(text: str, up: str) -> str:
 
 def _frame(program: str, up: str) -> str:
     address, name = up + page_of(program), escape(program.rpartition("/")[2])
-    about = escape(_first_line(ROOT / program))
+    title = escape(f"Recording of {name}: {_first_line(ROOT / program)}")
     return (
         '<figure class="recording">\n'
-        f'<iframe src="{address}" title="Recording of {name}: {about}" loading="lazy"></iframe>\n'
-        f"<figcaption>What this command makes, of <code>{name}</code>. Click into it, and step with "
-        f'the arrow keys; or <a href="{address}">open it alone</a>.</figcaption>\n</figure>\n'
+        f'<iframe src="{address}" title="{title}" loading="lazy"></iframe>\n'
+        f"<figcaption>What this command makes, of <code>{name}</code>. Click into it, and step "
+        f'with the arrow keys; or <a href="{address}">open it alone</a>.</figcaption>\n'
+        "</figure>\n"
     )
 
 

@@ -20,6 +20,7 @@ __all__ = ["RESULTS", "table", "title"]
 
 RESULTS = ROOT / "benchmarks" / "results"
 
+LONGEST_BAR = log(4)
 # Of the picture in a cell, in pixels.
 _WIDTH, _HEIGHT = 96, 14
 
@@ -58,9 +59,9 @@ def table(stem: str) -> str:
         note = f"A bar to the right: {good} than {run.rows[0].reference}. Grey: within the spread."
     machine = run.machine
     note += (
-        f" The line is the 95 % interval, the scale is logarithmic. Medians of {run.rounds} "
-        f"interleaved rounds, {machine['python']}, {machine['processor']}, {machine['system']}, "
-        f"{machine['date'][:10]}."
+        " The line is the 95 % interval, the scale is logarithmic, and bars end at four times. "
+        f"Medians of {run.rounds} interleaved rounds, {machine['python']}, "
+        f"{machine['processor']}, {machine['system']}, {machine['date'][:10]}."
     )
     heads = "".join(_head(column) for column in [corner, *columns])
     widest = _widest(cell for _, cells in rows for cell in cells if cell is not None)
@@ -71,8 +72,9 @@ def table(stem: str) -> str:
         for name, cells in rows
     )
     return (
+        f"<p>{escape(note)}</p>\n"
         f'<div class="results" tabindex="0" role="region" aria-label="{escape(title(stem))}">\n'
-        f"<table>\n<caption>{escape(title(stem))}: {escape(what)}. {escape(note)}</caption>\n"
+        f'<table class="figures">\n<caption>{escape(title(stem))}: {escape(what)}</caption>\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
     )
 
@@ -99,15 +101,15 @@ def _ablation(run: Run) -> tuple[list[str], list[tuple[str, list[_Cell | None]]]
         cells: list[_Cell | None] = []
         for row in run.rows:
             longer = row.ratio(row.reference, to=idea)
-            text = "" if longer is None else f"{100 * (longer.median - 1):+.0f} %"
+            text = "" if longer is None else f"{round(100 * (longer.median - 1)):+d} %"
             cells.append(None if longer is None else _Cell(longer, text, longer.holds(1.0)))
         rows.append((idea.removeprefix("without "), cells))
     return columns, rows
 
 
 def _widest(cells: Iterable[_Cell]) -> float:
-    """The logarithm that the longest bar shows."""
-    return max(abs(log(cell.figure.median)) for cell in cells) or 1.0
+    """The logarithm that the longest bar shows: some bars are cut, so that others can be seen."""
+    return min(LONGEST_BAR, max(abs(log(cell.figure.median)) for cell in cells)) or 1.0
 
 
 def _head(column: str) -> str:

@@ -1,0 +1,1 @@
+"""What the site in docs/ says: it can be built, it leads somewhere, and what it says is so."""
