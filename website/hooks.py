@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
+_NAMELESS = re.compile(
+    r'aria-labelledby="__nav_(\w+)_label"'
+    r'([^>]*>\s*<label class="md-nav__title" for="__nav_\1">\s*<span[^>]*></span>\s*)([^<]*[^<\s])'
+)
+
 _pages = Pages()
 _recordings = Recordings()
 
@@ -55,13 +60,20 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Drop the roles of reStructuredText, which some docstrings have."""
+    """Mend what Markdown and docstrings give, and what not everybody can use.
+
+    An empty head of a column is no head. A block of code can be reached by Tab, as one may have to
+    scroll it. Some docstrings have roles of reStructuredText, which say nothing here.
+    """
+    html = re.sub(r"<th(?: [^>]*)?></th>", "<td></td>", html)
+    html = re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', html)
     return re.sub(r":(?:attr|class|exc|func|meth|mod):<code>", "<code>", html)
 
 
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
-    """Let Tab reach each block of code, as one may have to be scrolled."""
-    return re.sub(r"<pre(?=>| id)", '<pre tabindex="0"', output)
+    """Name what the theme leaves without a name: the search, and lists that have a page."""
+    output = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return _NAMELESS.sub(r'aria-label="\3"\2\3', output)
 
 
 def _named_in(nav: Any) -> Iterator[str]:
