@@ -56,8 +56,12 @@ docs-serve: export NO_MKDOCS_2_WARNING = 1
 docs-serve: $(DOCS) ## show the site, and build it anew whenever a page changes (ARGS='-a :8000')
 	$(RUN) -m mkdocs serve $(ARGS)
 
+.PHONY: tour
+tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
+	$(PYTHON) -m docs.tour.build
+
 ##@ To check it
-.PHONY: test lint types unit conformance shuffled soak
+.PHONY: test lint types unit compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
@@ -70,11 +74,18 @@ types: $(TEST) ## mypy --strict
 unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the like)
 	$(RUN) -m pytest $(ARGS)
 
+compiled: $(TEST) ## build the compiled kernel, for this Python (needs a C compiler); "make pure" undoes it
+	$(INSTALL) --requirement requirements/compiled.in
+	MINILOOP_PURE=1 $(RUN) -m miniloop.compiled.build
+
+pure: ## remove what "make compiled" has built
+	rm -rf miniloop/compiled/built
+
 conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per module
 	$(RUN) -m tests.conformance $(ARGS)
 
 shuffled: $(TEST) ## CPython's tests and those of libraries, each in 100 random legal orders: an hour
-	$(RUN) -m tests.shuffled $(ARGS)
+	$(RUN) -m tests.shuffled --libraries 100 $(ARGS)
 
 soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)

@@ -32,11 +32,15 @@ class Loop:
     factory: str
     distribution: str = ""  # the name under which its version is on record
     limit: bool = False  # a bare server of benchmarks.limits, in the place of a loop
+    # Of the process in which it runs, beside what all processes have.
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def available(self) -> bool:
         """Whether its module can be found."""
         try:
+            if self.name == _COMPILED:
+                return miniloop_is_built()
             spec = importlib.util.find_spec(self.module)
         except ModuleNotFoundError:  # a parent package is missing
             return False
@@ -75,9 +79,14 @@ class Loop:
         return factory
 
 
+_COMPILED = "miniloop-compiled"
+_PURE = (("MINILOOP_PURE", "1"),)
+
 _KNOWN = (
     Loop("asyncio", "asyncio", "new_event_loop"),
-    Loop("miniloop", "miniloop", "new_event_loop"),
+    # The files that people read, also where a compiled build of them lies beside.
+    Loop("miniloop", "miniloop", "new_event_loop", environment=_PURE),
+    Loop(_COMPILED, "miniloop", "new_event_loop"),
     Loop("uvloop", "uvloop", "new_event_loop"),
     Loop("rloop", "rloop", "new_event_loop"),
     Loop("zuvloop", "zuvloop", "new_event_loop"),
@@ -89,7 +98,14 @@ _KNOWN = (
 
 def without(trick: Trick) -> Loop:
     """Miniloop with one of its tricks taken out."""
-    return Loop(f"{_WITHOUT}{trick.name}", trick.module, trick.factory)
+    return Loop(f"{_WITHOUT}{trick.name}", trick.module, trick.factory, environment=_PURE)
+
+
+def miniloop_is_built() -> bool:
+    """Whether there is a compiled build of miniloop for this Python."""
+    from miniloop.kernel import built
+
+    return bool(built("kernel"))
 
 
 def installed() -> list[Loop]:
@@ -120,7 +136,8 @@ def find(name: str) -> Loop:
             if not loop.available:
                 if loop.limit:
                     raise UnknownLoopError(f"{name!r} needs a C compiler: install cc or set CC")
-                raise UnknownLoopError(f"loop {name!r} is not installed: pip install {name}")
+                how = "make compiled" if name == _COMPILED else f"pip install {name}"
+                raise UnknownLoopError(f"loop {name!r} is not installed: {how}")
             return loop
     module, colon, factory = name.partition(":")
     if not (colon and module and factory):

@@ -30,6 +30,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import select
 import subprocess
 import sys
@@ -115,6 +116,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **dict(contestant.loop.environment)},
         )
 
     def sample(self, n: int, patience: float) -> Sample:

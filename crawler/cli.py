@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from .configuration import parse
 from .crawl import Observer, Watcher, crawl
-from .drawing import draw, report
+from .drawing import can_be_drawn, draw, report
 from .drawing import make_parser as make_report_parser
 from .fetch import fetch
 from .fetch import make_parser as make_fetch_parser
@@ -89,7 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
-            files = check_files(urls_of(options), options.output, options.summary, options.report)
+            files = check_files(
+                urls_of(options), options.output, options.summary, options.report, options.state
+            )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
@@ -135,9 +137,9 @@ def _state(
         raise OSError(f"--append and {option} do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with {option} the output must be a file, not {files.output}")
-    if options.report is not None and options.workers > 1:
-        text = "write records, as -o pages.jsonl, and then draw them: crawler report pages.jsonl"
-        raise OSError(f"--report and --workers do not go together: {text}")
+    drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
+    if options.workers > 1 and not drawn:
+        raise OSError("--report with --workers needs records, as -o pages.jsonl or pages.db")
     return SQLiteStore(
         path,
         files.output,
@@ -160,7 +162,7 @@ def _run(task: Task, factory: LoopFactory) -> int:
     options, files = task.options, task.files
     summary = Summary()
     reporter = None if files.report is None else Reporter()
-    resumed = task.store is not None and not task.store.is_new
+    partly = options.workers > 1 or (task.store is not None and not task.store.is_new)
     code: int | None = None
     try:
         if options.workers > 1:
@@ -194,7 +196,7 @@ def _run(task: Task, factory: LoopFactory) -> int:
     if reporter is not None:
         try:
             form = format_for(files.output, options.format)
-            draw(reporter, files, summary, form=form, resumed=resumed)
+            draw(reporter, files, summary, form=form, partly=partly)
         except OSError as error:
             say(f"crawler: cannot write the report: {error}", sys.stderr)
             code = code or BAD_FILE

@@ -23,18 +23,17 @@ from .summary import Summary
 DRAWN, BAD_USAGE, NOT_WRITTEN = 0, 2, 3
 
 
-def draw(
-    reporter: Reporter, files: Files, summary: Summary, *, form: Format, resumed: bool
-) -> None:
+def draw(reporter: Reporter, files: Files, summary: Summary, *, form: Format, partly: bool) -> None:
     """Write the report of a crawl that has just ended; raises OSError.
 
-    A crawl that was gone on with is drawn as a whole if what it wrote are records that can be read.
+    ``partly`` says that the reporter knows a part of it only: it was gone on with, or others were
+    at it as well. It is drawn as a whole then if what it wrote are records that can be read.
     """
     tally = reporter.tally
-    if resumed and form.name in _READABLE and isinstance(files.found, Path):
+    if partly and can_be_drawn(form) and isinstance(files.found, Path):
         try:
             tally = _tally(files.found, form.name)
-            resumed = False
+            partly = False
         except (ValueError, sqlite3.Error) as error:
             raise OSError(f"{files.output} cannot be read again: {error}") from error
     urls = files.urls
@@ -42,11 +41,16 @@ def draw(
         what = f"the URLs in {files.name}"
     else:
         what = without_secret(urls[0]) + (f" and {len(urls) - 1} more" if len(urls) > 1 else "")
-    notes = ["Only what was done since the crawl was gone on with."] * resumed
+    notes = ["Only what was done since the crawl was gone on with."] * partly
     notes += ["The crawl was interrupted."] * summary.interrupted
     command = shlex.join(["crawler", *map(without_secret, sys.argv[1:])])
     about = About(what, command, summary.seconds, " ".join(notes))
     files.write_report(render(tally, about))
+
+
+def can_be_drawn(form: Format) -> bool:
+    """Whether a crawl can be drawn from what it wrote in this format."""
+    return form.name in _READABLE
 
 
 def report(arguments: Sequence[str]) -> int:
@@ -54,10 +58,10 @@ def report(arguments: Sequence[str]) -> int:
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        form = format_for(options.records).name
-        if form not in _READABLE:
+        form = format_for(options.records)
+        if not can_be_drawn(form):
             raise ValueError("its name must end in .jsonl, .json, .db or .sqlite")
-        tally = _tally(options.records, form)
+        tally = _tally(options.records, form.name)
     except (OSError, ValueError, sqlite3.Error) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         say(f"{parser.prog}: error: cannot read {options.records}: {text}", sys.stderr)

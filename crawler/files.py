@@ -88,8 +88,12 @@ def check_files(
     output: Path | None,
     summary: Path | None,
     report: Path | None = None,
+    state: Path | None = None,
 ) -> Files:
     """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
+    _check_different(
+        {"output": output or DEFAULT_OUTPUT, "summary": summary, "report": report, "state": state}
+    )
     if urls == Path("-"):
         urls = _STANDARD_INPUT
     output = output or DEFAULT_OUTPUT
@@ -127,6 +131,17 @@ def check_files(
         except OSError as error:
             raise OSError(f"cannot write {shown}: {error.strerror}") from error
     return Files(urls, output, found, summed, drawn)
+
+
+def _check_different(files: dict[str, Path | None]) -> None:
+    """No two of them are one file: each would destroy what the other says."""
+    names: dict[Path, str] = {}
+    for name, path in files.items():
+        if path is None or path in _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
+            continue
+        other = names.setdefault(path.resolve(), name)
+        if other != name:
+            raise OSError(f"the {other} and the {name} are the same file, {path}")
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

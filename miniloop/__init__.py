@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from miniloop.kernel import COMPILED
 from miniloop.kernel.eager import eager_task_factory
 from miniloop.kernel.future import Future
 from miniloop.kernel.handle import Handle, TimerHandle
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from miniloop.policy import EventLoopPolicy, install
 
 __all__ = [
+    "COMPILED",
     "EventLoop",
     "EventLoopPolicy",
     "Future",

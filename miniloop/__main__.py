@@ -76,7 +76,8 @@ def main(arguments: list[str]) -> None:
             return
         elif option == "--version":
             sys.stdout.write(
-                f"miniloop {miniloop.__version__} on Python {sys.version.split()[0]}\n"
+                f"miniloop {miniloop.__version__}{' (compiled)' if miniloop.COMPILED else ''} "
+                f"on Python {sys.version.split()[0]}\n"
             )
             return
         elif option.partition("=")[0] == "--record":
@@ -140,7 +141,7 @@ def _recording(
 
     try:
         return record_program(path, last=last, program=shlex.join(words))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         _refuse(f"cannot record: {error}")
 
 

@@ -3,7 +3,8 @@
 Everything that `asyncio.AbstractEventLoop` promises is here, and next to nothing is done here. The
 hot verbs (`call_soon`, `call_later`, `create_future`, the running itself) are inherited from the
 `Scheduler`; every other method names the part that does its work. To learn how something is done,
-find its method, and open the file that it names.
+find its method, and open the file that it names. Some methods are functions of that file, such as
+`create_server = listen.create_server`: their first parameter is the loop.
 
 Source: the CPython documentation, "Event Loop".
 """
@@ -22,7 +23,7 @@ from contextvars import Context
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
-from miniloop.kernel import debug
+from miniloop.kernel import COMPILED, debug
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
 from miniloop.kernel.contract import Network
@@ -36,13 +37,11 @@ from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import Timer
-from miniloop.net import connect, datagram_endpoint, listen, sendfile
+from miniloop.net import attach, connect, datagram_endpoint, descriptors, listen
 from miniloop.net import pipe as net_pipe
+from miniloop.net import sendfile as net_sendfile
 from miniloop.net.network import SystemNetwork
-from miniloop.net.ownership import refuse_owned
-from miniloop.net.server import Server
 from miniloop.net.sock import Sockets
-from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.system import process
 from miniloop.system.executor import DefaultExecutor
 from miniloop.system.signals import SignalHandlers
@@ -117,7 +116,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} running={self.is_running()} closed={self.is_closed()} "
-            f"debug={self.get_debug()}>"
+            f"debug={self.get_debug()}{' compiled' if COMPILED else ''}>"
         )
 
     def __del__(self) -> None:
@@ -355,47 +354,12 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Go back to the signal's default action. False if there was no handler."""
         return not self._closed and self._signals.remove(sig)
 
-    # File descriptors: kernel/poller.py.
+    # File descriptors: net/descriptors.py.
 
-    def add_reader(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Call `callback(*args)` on every turn on which the file is readable."""
-        self.watch_reader(self._free_fileno(fd), callback, *args)
-        self._remember(fd)
-
-    def remove_reader(self, fd: Any) -> bool:
-        """Stop doing so. False if it was not being done."""
-        return self.unwatch_reader(self._known_fileno(fd))
-
-    def add_writer(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Call `callback(*args)` on every turn on which the file is writable."""
-        self.watch_writer(self._free_fileno(fd), callback, *args)
-        self._remember(fd)
-
-    def remove_writer(self, fd: Any) -> bool:
-        """Stop doing so. False if it was not being done."""
-        return self.unwatch_writer(self._known_fileno(fd))
-
-    def _remember(self, file: Any) -> None:
-        """Programs close a file and stop watching it after, when it has no number any more."""
-        if not isinstance(file, int):
-            self.poller.watches[_fileno(file)].file = file
-
-    def _known_fileno(self, file: Any) -> int:
-        """The descriptor of a file that no transport owns, or that it had when it was watched."""
-        try:
-            return self._free_fileno(file)
-        except ValueError:
-            for watch in self.poller.watches.values():
-                # None is what the watches of bare numbers have there.
-                if watch.file is file and file is not None:
-                    return watch.fd
-            raise
-
-    def _free_fileno(self, file: Any) -> int:
-        """The descriptor of a file that no transport owns."""
-        fd = _fileno(file)
-        refuse_owned(self, fd, file)
-        return fd
+    add_reader = descriptors.add_reader
+    remove_reader = descriptors.remove_reader
+    add_writer = descriptors.add_writer
+    remove_writer = descriptors.remove_writer
 
     # Sockets, names and addresses: net/network.py, net/resolver.py.
 
@@ -471,240 +435,27 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     ) -> int:
         """Send a file over a socket."""
         # asyncio's loops fall back unless they are told not to; its abstract class says None.
-        return await sendfile.send_over_socket(
+        return await net_sendfile.send_over_socket(
             self, self._sockets, sock, file, offset, count, fallback is None or fallback
         )
 
-    # Connections and servers: net/connect.py, net/listen.py, net/server.py, net/stream.py,
-    # net/tls.py.
+    # Connections: net/connect.py, net/attach.py, net/tls.py; the transports: net/stream.py,
+    # net/tls_transport.py.
 
-    async def create_connection(
-        self,
-        protocol_factory: Callable[[], P],
-        host: Any = None,
-        port: Any = None,
-        *,
-        ssl: Any = None,
-        family: int = 0,
-        proto: int = 0,
-        flags: int = 0,
-        sock: socket.socket | None = None,
-        local_addr: Any = None,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        happy_eyeballs_delay: float | None = None,
-        interleave: int | None = None,
-        all_errors: bool = False,
-    ) -> tuple[asyncio.Transport, P]:
-        """Connect to a host by TCP."""
-        if server_hostname is not None and not ssl:
-            raise ValueError("server_hostname is only meaningful with ssl")
-        if server_hostname is None and ssl:
-            # The empty name is for those who really want no check.
-            if not host:
-                raise ValueError("You must set server_hostname when using ssl without a host")
-            server_hostname = host
-        tls = connect.tls_options(
-            ssl,
-            ssl_handshake_timeout,
-            ssl_shutdown_timeout,
-            server_side=False,
-            server_hostname=server_hostname,
-        )
-        return await connect.create_connection(
-            self,
-            protocol_factory,
-            host,
-            port,
-            tls=tls,
-            family=family,
-            proto=proto,
-            flags=flags,
-            sock=sock,
-            local_addr=local_addr,
-            happy_eyeballs_delay=happy_eyeballs_delay,
-            interleave=interleave,
-            all_errors=all_errors,
-        )
+    create_connection = connect.create_connection
+    create_unix_connection = connect.create_unix_connection
+    connect_accepted_socket = connect.connect_accepted_socket
+    start_tls = attach.start_tls
+    sendfile = net_sendfile.sendfile
 
-    async def create_server(  # type: ignore[override]  # our own Server
-        self,
-        protocol_factory: Callable[[], P],
-        host: Any = None,
-        port: Any = None,
-        *,
-        family: int = socket.AF_UNSPEC,
-        flags: int = socket.AI_PASSIVE,
-        sock: socket.socket | None = None,
-        backlog: int = 100,
-        ssl: Any = None,
-        reuse_address: bool | None = None,
-        reuse_port: bool | None = None,
-        keep_alive: bool | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        start_serving: bool = True,
-    ) -> Server:
-        """Listen for TCP connections."""
-        if isinstance(ssl, bool):
-            raise TypeError("ssl argument must be an SSLContext or None")
-        tls = connect.tls_options(
-            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
-        )
-        if sock is not None:
-            refuse_ssl_socket(sock)
-        return await listen.create_server(
-            self,
-            protocol_factory,
-            host,
-            port,
-            family=family,
-            flags=flags,
-            sock=sock,
-            backlog=backlog,
-            tls=tls,
-            reuse_address=reuse_address,
-            reuse_port=reuse_port,
-            keep_alive=keep_alive,
-            start_serving=start_serving,
-        )
+    # Servers: net/listen.py, net/server.py, net/listener.py.
 
-    async def create_unix_connection(
-        self,
-        protocol_factory: Callable[[], P],
-        path: Any = None,
-        *,
-        ssl: Any = None,
-        sock: socket.socket | None = None,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-    ) -> tuple[asyncio.Transport, P]:
-        """Connect to a Unix socket."""
-        if ssl and server_hostname is None:
-            raise ValueError("you have to pass server_hostname when using ssl")
-        if server_hostname is not None and not ssl:
-            raise ValueError("server_hostname is only meaningful with ssl")
-        tls = connect.tls_options(
-            ssl,
-            ssl_handshake_timeout,
-            ssl_shutdown_timeout,
-            server_side=False,
-            server_hostname=server_hostname,
-        )
-        return await connect.create_unix_connection(
-            self, protocol_factory, path, tls=tls, sock=sock
-        )
-
-    async def create_unix_server(  # type: ignore[override]  # our own Server
-        self,
-        protocol_factory: Callable[[], P],
-        path: Any = None,
-        *,
-        sock: socket.socket | None = None,
-        backlog: int = 100,
-        ssl: Any = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        start_serving: bool = True,
-        cleanup_socket: bool = listen.CLEANUP_SOCKET,
-    ) -> Server:
-        """Listen on a Unix socket."""
-        if isinstance(ssl, bool):
-            raise TypeError("ssl argument must be an SSLContext or None")
-        tls = connect.tls_options(
-            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
-        )
-        return await listen.create_unix_server(
-            self,
-            protocol_factory,
-            path,
-            sock=sock,
-            backlog=backlog,
-            tls=tls,
-            start_serving=start_serving,
-            cleanup_socket=cleanup_socket,
-        )
-
-    async def connect_accepted_socket(
-        self,
-        protocol_factory: Callable[[], P],
-        sock: socket.socket,
-        *,
-        ssl: Any = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-    ) -> tuple[asyncio.Transport, P]:
-        """Take over a connection that was accepted outside of the loop."""
-        tls = connect.tls_options(
-            ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_side=True
-        )
-        return await connect.connect_accepted_socket(self, protocol_factory, sock, tls=tls)
-
-    async def start_tls(
-        self,
-        transport: Any,
-        protocol: asyncio.BaseProtocol,
-        sslcontext: Any,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-    ) -> Any:
-        """Go over to TLS on an open connection."""
-        return await connect.tls_module().start_tls(
-            self,
-            transport,
-            protocol,
-            sslcontext,
-            server_side=server_side,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
-
-    async def sendfile(
-        self,
-        transport: Any,
-        file: Any,
-        offset: int = 0,
-        count: int | None = None,
-        *,
-        fallback: bool = True,
-    ) -> int:
-        """Send a file over a transport."""
-        return await sendfile.send_over_transport(self, transport, file, offset, count, fallback)
+    create_server = listen.create_server  # type: ignore[assignment]  # our own Server
+    create_unix_server = listen.create_unix_server  # type: ignore[assignment]
 
     # Datagrams: net/datagram_endpoint.py, net/datagram.py.
 
-    async def create_datagram_endpoint(  # type: ignore[override]
-        self,
-        protocol_factory: Callable[[], P],
-        local_addr: Any = None,
-        remote_addr: Any = None,
-        *,
-        family: int = 0,
-        proto: int = 0,
-        flags: int = 0,
-        reuse_port: bool | None = None,
-        allow_broadcast: bool | None = None,
-        sock: socket.socket | None = None,
-    ) -> tuple[asyncio.DatagramTransport, asyncio.BaseProtocol]:
-        """Send and receive datagrams."""
-        return await datagram_endpoint.create_datagram_endpoint(
-            self,
-            protocol_factory,
-            local_addr,
-            remote_addr,
-            family=family,
-            proto=proto,
-            flags=flags,
-            reuse_port=reuse_port,
-            allow_broadcast=allow_broadcast,
-            sock=sock,
-        )
+    create_datagram_endpoint = datagram_endpoint.create_datagram_endpoint  # type: ignore[assignment]
 
     # Pipes: net/pipe.py.
 
@@ -831,20 +582,6 @@ class _EndOfRun:
         ):
             return  # it came out of run_forever, and has stopped the loop by that
         self.loop.stop()
-
-
-def _fileno(file: Any) -> int:
-    """The descriptor of a file or socket, or the number itself. Raises ValueError."""
-    if isinstance(file, int):
-        fd = file
-    else:
-        try:
-            fd = int(file.fileno())
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"Invalid file object: {file!r}") from None
-    if fd < 0:
-        raise ValueError(f"Invalid file descriptor: {fd}")
-    return fd
 
 
 # The factory for `asyncio.run`, `Runner` and whoever else asks for one. A bound method, and not a

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from tests.builds import pure_only
 from tests.conftest import LOOPS, LoopFactory
 
 ROOT = Path(__file__).parents[1]
@@ -146,6 +147,7 @@ def test_no_child_watcher_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- from uvloop -------------------------------------------------------------------------------
 
 
+@pure_only
 @THREE
 def test_the_loop_is_python_all_the_way_down(name: str) -> None:
     async def main() -> str:

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 _BESIDES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 _BESIDES |= {"SECURITY.md": "security.md"}
 _RESULTS = "benchmarks/results"
+# What `make tour` makes of the tour, without MkDocs, and what makes it.
+_NO_PAGES = ("tour/pages/", "tour/site/")
 
 # What a file is written in, for those whose ending does not say it.
 _LANGUAGES = {"Makefile": "make", ".py": "python", ".toml": "toml", ".json": "json", ".sh": "bash"}
@@ -45,6 +47,8 @@ class Pages:
         pages = cls()
         for file in sorted((ROOT / "docs").rglob("*")):
             inside = file.relative_to(ROOT / "docs").as_posix()
+            if inside.startswith(_NO_PAGES):
+                continue
             if file.is_file() and file.suffix in (".md", ".png", ".svg"):
                 pages._add(f"docs/{inside}", inside)
         for path, page in _BESIDES.items():

@@ -84,7 +84,7 @@ class Database:
 
     async def close(self) -> None:
         """Close it; see :class:`.target.Target`."""
-        await self._in_thread(lambda: self._database.close())
+        await self._in_thread(self._close)
 
     async def _in_thread(self, do: Callable[[], T]) -> T:
         def doing() -> T:
@@ -110,6 +110,17 @@ class Database:
         except BaseException:
             self._database.close()
             raise
+
+    def _close(self) -> None:
+        try:
+            # From here on it is one file, also for those who cannot write beside it. If somebody
+            # else has it open, that is for them to do; their reading is not waited for.
+            self._database.execute("pragma busy_timeout = 0")
+            self._database.execute("pragma journal_mode = delete")
+        except sqlite3.OperationalError:
+            pass
+        finally:
+            self._database.close()
 
     def _remove_former(self) -> None:
         """Make an empty file of what was there, in its place: it may be linked to."""

@@ -1,9 +1,9 @@
 """The page itself: its modules, its style and its data, put into one file that needs nothing else.
 
-The modules in ``page/`` are plain ES modules. A page that is opened from a disk cannot load others,
-so they are joined into one, each before those that import it: each becomes a function that is
-called at once and returns what the module exports. A strict content security policy names the style
-and the script by their hashes, so nothing that a crawled site says can become either.
+The scripts in ``files/`` are plain ES modules. A page that is opened from a disk cannot load more
+of them, so they are joined into one, each before those that import it: each becomes a function that
+is called at once and returns what the module exports. A strict content security policy names the
+style and the script by their hashes, so nothing that a crawled site says can become either.
 """
 
 import base64
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .tally import Tally
 
-_SOURCES = Path(__file__).parent / "page"
+_SOURCES = Path(__file__).parent / "files"
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:const|function) (\w+))", re.MULTILINE)
 

@@ -15,10 +15,15 @@ from .tree import Tree
 
 # How many of each are kept apart while the crawl goes on, and how many the page shows.
 MOST_HOSTS, SHOWN_HOSTS = 2_000, 25
-MOST_LINKS, SHOWN_LINKS = 50_000, 20
+MOST_LINKS, SHOWN_LINKS = 10_000, 20
 MOST_TYPES, SHOWN_TYPES = 100, 10
 SLOWEST_PAGES = 20
 EXAMPLES = 6
+# Of one page, so many links are counted. Texts that are longer than these are made by nobody to be
+# read: such links are not counted, and the rest is cut.
+LINKS_OF_A_PAGE = 1_000
+LONGEST_URL = 2_000
+LONGEST_TEXT = 300
 MOST_REASONS = 200
 _SECRET = re.compile(r"(?i)((?:^|=)[a-z0-9+]+://)[^/@?#\s]*@")
 # What is no phase of the client's: the wait for the loop, finding the links.
@@ -40,7 +45,7 @@ class Failure:
 
     def __init__(self) -> None:
         self.number = 0
-        self.examples: list[Record] = []
+        self.examples: list[tuple[str, str]] = []  # URL and detail
 
 
 class Tally:
@@ -108,10 +113,13 @@ class Tally:
         self.decoded += record.decoded_size
         self._depths[record.depth] += 1
         self._flags.update(record.flags)
-        kind = self._types[record.type or "not said"]
+        kind = self._types[record.type[:LONGEST_TEXT] or "not said"]
         kind["pages"] += 1
         kind["received"] += record.size
-        self._linked.add(record.url, record.links)
+        links = record.links[:LINKS_OF_A_PAGE]
+        if sum(map(len, links)) > LONGEST_URL:
+            links = [link for link in links if len(link) <= LONGEST_URL]
+        self._linked.add(record.url[:LONGEST_URL], links)
 
     def _add_failure(self, record: Record) -> None:
         reason = record.error
@@ -124,7 +132,7 @@ class Tally:
             failure = self._failures.setdefault(reason, Failure())
         failure.number += 1
         if len(failure.examples) < EXAMPLES:
-            failure.examples.append(record)
+            failure.examples.append((record.url[:LONGEST_URL], record.detail[:LONGEST_TEXT]))
 
     def _add_times(self, record: Record) -> None:
         self._seconds.add(record.seconds)
@@ -134,7 +142,7 @@ class Tally:
             rest -= seconds
         if record.timings:
             self._phases[_REST].add(max(0.0, rest))
-        slow = (record.seconds, next(self._number), record.url)
+        slow = (record.seconds, next(self._number), record.url[:LONGEST_URL])
         if len(self._slowest) < SLOWEST_PAGES:
             heapq.heappush(self._slowest, slow)
         elif slow > self._slowest[0]:
@@ -198,11 +206,11 @@ class Tally:
             "number": failure.number,
             "examples": [
                 {
-                    "url": without_secret(record.url),
-                    "detail": record.detail,
-                    "on": without_secret(self._linked.page_with(record.url)),
+                    "url": without_secret(url),
+                    "detail": detail,
+                    "on": without_secret(self._linked.page_with(url)),
                 }
-                for record in failure.examples
+                for url, detail in failure.examples
             ],
         }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 # How many parts are told apart; what is beyond them is counted where it would have been.
 MOST_PARTS = 20_000
 DEEPEST = 8
+LONGEST_NAME = 80
 # And how many of those the page shows, of one part and in all.
 SHOWN_OF_ONE = 30
 SHOWN = 3_000
@@ -86,9 +87,10 @@ class Tree:
     @staticmethod
     def _names(origin: str, path: str) -> Iterator[str]:
         yield origin
-        names = path.split("/")[1:]
-        if len(names) > DEEPEST:
-            names = [*names[: DEEPEST - 1], "…"]
+        names = path.split("/", DEEPEST)[1:]
+        if len(names) == DEEPEST:
+            names[-1] = "…"
         last = len(names) - 1
         for at, name in enumerate(names):
+            name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
             yield f"/{name}" if at == last else f"/{name}/"

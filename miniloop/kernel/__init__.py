@@ -8,3 +8,23 @@ place of the usual ones. What these files ask of each other is in `contract`.
 The nanoseconds in the comments are those of CPython 3.11; `python docs/decisions/hot_paths.py`
 measures them on yours.
 """
+
+import os as _os
+import sys as _sys
+
+
+def built(package: str) -> list[str]:
+    """The folder of what was compiled of `package`, if there is one: see miniloop/compiled.
+
+    It comes before the package's own files in their `__path__`. With MINILOOP_PURE set, those of
+    Python are imported, whatever was built.
+    """
+    tag = _sys.implementation.cache_tag
+    here = _os.path.dirname(__file__)
+    folder = _os.path.join(here, _os.pardir, "compiled", "built", str(tag), package)
+    return [] if _os.environ.get("MINILOOP_PURE") or not _os.path.isdir(folder) else [folder]
+
+
+__path__[:0] = built("kernel")
+
+COMPILED = bool(built("kernel"))

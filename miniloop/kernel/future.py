@@ -49,7 +49,15 @@ if TYPE_CHECKING:
 else:
     _Base = Generic
 
-__all__ = ["CANCELLED", "FINISHED", "PENDING", "Future", "fill_future", "new_future"]
+__all__ = [
+    "AWAIT_CODE",
+    "CANCELLED",
+    "FINISHED",
+    "PENDING",
+    "Future",
+    "fill_future",
+    "new_future",
+]
 
 PENDING = "PENDING"
 CANCELLED = "CANCELLED"
@@ -383,6 +391,10 @@ class Future(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
+
+
+# By which the frame of an `await` of a future is known.
+AWAIT_CODE = Future.__await__.__code__
 
 
 def fill_future(future: Future[Any], loop: Loop) -> None:

@@ -32,6 +32,7 @@ modifies, and registers afresh when the kernel does not know the descriptor.
 
 from __future__ import annotations
 
+import errno
 import select
 import selectors
 import socket
@@ -57,9 +58,8 @@ NOT_READ = ~READ
 NOT_WRITE = ~WRITE
 
 
-# How many sends in a row may pass without the guess that the answer is there: see guess_reply. A
-# server that is wrong every time pays for one futile read in 64.
-MOST_SKIPPED = 63
+# What the kernel says of a descriptor that was closed, or whose number is in use again.
+_CLOSED = (errno.EBADF, errno.ENOENT)
 
 
 class Waiter(Protocol):
@@ -78,13 +78,9 @@ class Watch:
         "fd",
         "file",
         "full",
-        "guesses_skipped",
-        "guesses_to_skip",
-        "guessing",
         "mask",
         "read_waiters",
         "reader",
-        "short_read_drains",
         "socket",
         "unsure",
         "write_waiters",
@@ -103,31 +99,6 @@ class Watch:
         self.drained = False  # nothing to read until the next event
         self.full = False  # no room to write until the next event
         self.unsure = False  # a hang-up, an error or urgent data has been reported
-        self.guessing = False  # `drained` was cleared by a guess, and nobody has read since
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0
-        # True if a read that brings less than asked for has emptied the buffer, as with TCP; the
-        # owner of the socket knows.
-        self.short_read_drains = False
-
-    def guess_reply(self) -> None:
-        """Something was sent: suppose that the answer is there, if that was true lately.
-
-        A client whose server is near mostly finds the answer when it comes to read it; a server
-        that has answered never finds the next request. So each wrong guess lets twice as many
-        chances pass before the next, and a right one begins afresh.
-        """
-        if self.guesses_skipped < self.guesses_to_skip:
-            self.guesses_skipped += 1
-        else:
-            self.drained = False
-            self.guessing = True
-
-    def settle_guess(self, right: bool) -> None:
-        """The read that followed a guess found something, or found nothing."""
-        self.guessing = False
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0 if right else min(2 * self.guesses_to_skip + 1, MOST_SKIPPED)
 
     def note_drained(self) -> None:
         """A read came back short or empty-handed: wait for the next event before reading again."""
@@ -153,6 +124,9 @@ class Poller:
 
     def __init__(self) -> None:
         self.watches: dict[int, Watch] = {}
+        # Who uses sockets may have a watch note more. One class for all of them: CPython makes a
+        # line of code that sees objects of one class fast, and `deliver` sees them all.
+        self.watch_class: type[Watch] = Watch
 
     # What a subclass provides.
 
@@ -278,7 +252,7 @@ class Poller:
     def _watch_number(self, fd: int) -> Watch:
         watch = self.watches.get(fd)
         if watch is None or (watch.socket is not None and not watch.socket_is_open()):
-            return Watch(fd)  # what we knew was of a socket that is gone
+            return self.watch_class(fd)  # what we knew was of a socket that is gone
         return watch
 
     # Edge: the `sock_*` methods.
@@ -321,15 +295,23 @@ class Poller:
 
     # Recovery: see `recovery`.
 
-    def rearm(self) -> None:
-        """Have the kernel tell once more of all that is ready now, also where it tells once."""
+    def rearm(self) -> list[OSError]:
+        """Have the kernel tell once more of all that is ready now, also where it tells once.
+
+        A descriptor that was closed is forgotten. Gives the errors of others.
+        """
+        failures: list[OSError] = []
         for watch in list(self.watches.values()):
             watch.drained = watch.full = False
             try:
                 self._apply(watch)
-            except OSError:
-                # Closed without our being told: there is nothing left to hear of.
-                self._drop(watch)
+            except OSError as exc:
+                if exc.errno in _CLOSED:
+                    # Without our being told: there is nothing left to hear of.
+                    self._drop(watch)
+                else:
+                    failures.append(exc)
+        return failures
 
     def level_entries(self) -> list[Any]:
         """The entries of all readers and writers."""

@@ -32,7 +32,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
-from miniloop.kernel.future import PENDING, Future
+from miniloop.kernel.future import AWAIT_CODE, PENDING, Future
 from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
@@ -63,11 +63,14 @@ def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) 
         pass  # no step was under way
     _put_back(loop, entry, error.__traceback__)
     loop.timers.repair(loop._ready)
-    loop.poller.rearm()
+    failures = loop.poller.rearm()
     _take_off(loop._ready, loop.poller.level_entries())
     _read_signals_again(loop)
     _place_tasks(loop, entry, error)
     loop.needs_recovery = False
+    for failure in failures:
+        message = "a descriptor could not be watched anew after an interrupt"
+        loop.call_exception_handler({"message": message, "exception": failure})
 
 
 def _put_back(loop: Loop, entry: Handle | Task[Any] | None, trace: TracebackType | None) -> None:
@@ -195,7 +198,7 @@ def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:
 def _stands_on(awaiting: Any) -> Any:
     """The future for which a suspended coroutine waits; None if it only let others go first."""
     while awaiting is not None:
-        if isinstance(awaiting, GeneratorType) and awaiting.gi_code is Future.__await__.__code__:
+        if isinstance(awaiting, GeneratorType) and awaiting.gi_code is AWAIT_CODE:
             frame = awaiting.gi_frame
             return None if frame is None else frame.f_locals["self"]
         name = _AWAITED.get(type(awaiting))

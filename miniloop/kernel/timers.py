@@ -99,16 +99,19 @@ class TimerQueue:
     def _sweep_if_most(self) -> None:
         if self.cancelled * 2 <= len(self.entries):
             return
-        kept = []
+        kept, swept = [], []
         for entry in self.entries:
             handle = entry[2]
             if handle._callback is None:
-                handle._scheduled = False
+                swept.append(handle)
             else:
                 kept.append(entry)
         heapify(kept)
+        # Ctrl-C may strike before these two and after them, but not between.
         self.entries[:] = kept
         self.cancelled = 0
+        for handle in swept:
+            handle._scheduled = False
 
     def repair(self, ready: deque[Any]) -> None:
         """Finish what was interrupted: a timer is either in the heap or in the queue `ready`."""

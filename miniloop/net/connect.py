@@ -2,8 +2,7 @@
 
 `create_connection` resolves a name, tries the addresses one after the other (or staggered, "Happy
 Eyeballs", RFC 8305, so that an address that swallows packets does not hold up the others), and
-puts a transport and a protocol on the socket that connected first. `attach` is that last step, and
-servers use it as well.
+puts a transport and a protocol on the socket that connected first.
 
 Source: the CPython documentation, "Opening network connections"; RFC 8305.
 """
@@ -15,106 +14,17 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.net import happy_eyeballs, resolver
+from miniloop.net.attach import TLSOptions, attach, client_tls, server_tls
 from miniloop.net.ownership import discard, refuse_owned
-from miniloop.net.socket_kind import is_tcp, refuse_ssl_socket
-from miniloop.net.stream import StreamTransport
+from miniloop.net.socket_kind import refuse_ssl_socket
 
-# Here and not where it is used: with no descriptor to spare, a process can accept, but not import.
-_tls: Any
-try:
-    from miniloop.net import tls as _tls
-except ImportError:
-    _tls = None  # an interpreter that was built without the ssl module can do all the rest
-
-__all__ = [
-    "TLSOptions",
-    "attach",
-    "connect_accepted_socket",
-    "create_connection",
-    "create_unix_connection",
-    "set_reuse_port",
-]
+__all__ = ["connect_accepted_socket", "create_connection", "create_unix_connection"]
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-
-
-class TLSOptions(NamedTuple):
-    """How to speak TLS on a connection. Timeouts are in seconds, None for the defaults."""
-
-    context: Any
-    server_side: bool
-    server_hostname: str | None = None
-    handshake_timeout: float | None = None
-    shutdown_timeout: float | None = None
-
-
-def tls_options(
-    context: Any,
-    handshake_timeout: float | None,
-    shutdown_timeout: float | None,
-    *,
-    server_side: bool,
-    server_hostname: str | None = None,
-) -> TLSOptions | None:
-    """Check the `ssl...` arguments of a call; None if the connection is to be in the clear.
-
-    Raises ValueError for timeouts without TLS, RuntimeError if this interpreter cannot do it.
-    """
-    if not context:
-        if handshake_timeout is not None:
-            raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
-        if shutdown_timeout is not None:
-            raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
-        return None
-    tls_module()
-    return TLSOptions(context, server_side, server_hostname, handshake_timeout, shutdown_timeout)
-
-
-def tls_module() -> Any:
-    """`miniloop.net.tls`. Raises RuntimeError if this interpreter has no ssl module."""
-    if _tls is None:
-        raise RuntimeError("Python ssl module is not available")
-    return _tls
-
-
-def attach(
-    loop: CompleteLoop,
-    sock: socket.socket,
-    protocol: asyncio.BaseProtocol,
-    tls: TLSOptions | None,
-    *,
-    waiter: Any = None,
-    extra: dict[str, Any] | None = None,
-    server: Any = None,
-) -> asyncio.Transport:
-    """Put a transport on a connected non-blocking socket. `waiter` is finished when it is open."""
-    if is_tcp(sock):
-        # Without this a small write waits for the acknowledgement of the one before (RFC 896).
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if tls is None:
-        return StreamTransport(loop, sock, protocol, waiter, extra, server)
-    between = tls_module().TLSProtocol(
-        loop,
-        protocol,
-        tls.context,
-        waiter,
-        server_side=tls.server_side,
-        server_hostname=tls.server_hostname,
-        handshake_timeout=tls.handshake_timeout,
-        shutdown_timeout=tls.shutdown_timeout,
-    )
-    transport: asyncio.Transport = between.transport
-    # Whoever waits for the handshake is told of what fails below; the loop's handler need not be.
-    told = None
-    if waiter is not None:
-        told = loop.create_future()
-        told.add_done_callback(lambda future: future.exception())
-    StreamTransport(loop, sock, between, told, extra, server)
-    return transport
 
 
 async def _open(
@@ -149,24 +59,35 @@ async def _open(
 async def create_connection(
     loop: CompleteLoop,
     protocol_factory: Callable[[], P],
-    host: Any,
-    port: Any,
+    host: Any = None,
+    port: Any = None,
     *,
-    tls: TLSOptions | None,
-    family: int,
-    proto: int,
-    flags: int,
-    sock: socket.socket | None,
-    local_addr: tuple[str, int] | None,
-    happy_eyeballs_delay: float | None,
-    interleave: int | None,
-    all_errors: bool,
+    ssl: Any = None,
+    family: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+    sock: socket.socket | None = None,
+    local_addr: Any = None,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    happy_eyeballs_delay: float | None = None,
+    interleave: int | None = None,
+    all_errors: bool = False,
 ) -> tuple[asyncio.Transport, P]:
-    """Connect to `(host, port)`, or take over the connected socket `sock`.
+    """Connect by TCP to `(host, port)`, or take over the connected socket `sock`.
 
     Raises OSError if no address could be connected to: the one error there was, or one that names
     them all; with `all_errors`, an ExceptionGroup of them.
     """
+    tls = client_tls(
+        ssl,
+        server_hostname,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        if_unnamed=host,
+        missing="You must set server_hostname when using ssl without a host",
+    )
     if sock is not None:
         refuse_ssl_socket(sock)
     if host is not None or port is not None:
@@ -280,12 +201,23 @@ def _bind_local(
 async def create_unix_connection(
     loop: CompleteLoop,
     protocol_factory: Callable[[], P],
-    path: Any,
+    path: Any = None,
     *,
-    tls: TLSOptions | None,
-    sock: socket.socket | None,
+    ssl: Any = None,
+    sock: socket.socket | None = None,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
 ) -> tuple[asyncio.Transport, P]:
     """Connect to a Unix stream socket: a path, an abstract name, or a connected `sock`."""
+    tls = client_tls(
+        ssl,
+        server_hostname,
+        ssl_handshake_timeout,
+        ssl_shutdown_timeout,
+        if_unnamed=None,
+        missing="you have to pass server_hostname when using ssl",
+    )
     if path is not None:
         if sock is not None:
             raise ValueError("path and sock can not be specified at the same time")
@@ -308,25 +240,16 @@ async def connect_accepted_socket(
     protocol_factory: Callable[[], P],
     sock: socket.socket,
     *,
-    tls: TLSOptions | None,
+    ssl: Any = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
 ) -> tuple[asyncio.Transport, P]:
-    """Put a transport on a connection that was accepted elsewhere.
+    """Put a transport on a connection that was accepted outside of the loop.
 
     Raises ValueError if it is not a stream socket.
     """
+    tls = server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
     refuse_ssl_socket(sock)
     return await _open(loop, sock, protocol_factory, tls)
-
-
-def set_reuse_port(sock: socket.socket) -> None:
-    """Let several sockets listen on one port. Raises ValueError where that is unknown."""
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise ValueError("reuse_port not supported by socket module")
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    except OSError:
-        raise ValueError(
-            "reuse_port not supported by socket module, SO_REUSEPORT defined but not implemented."
-        ) from None

@@ -37,6 +37,7 @@ from typing import Any
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.burst import Burst
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import take
 from miniloop.net.socket_kind import INTERNET, family_of
 from miniloop.net.write_buffer import BYTES_LIKE, refusal
@@ -62,8 +63,6 @@ PATIENCE = 64
 # bytes more than it holds, so that many empty ones are not nothing; before, they are dropped.
 SENDS_EMPTY = sys.version_info >= (3, 13)
 HEADER_SIZE = 8 if SENDS_EMPTY else 0
-
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class DatagramTransport(
@@ -108,14 +107,12 @@ class DatagramTransport(
         for count in range(self._burst.length):
             try:
                 data, address = receive()
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 self._burst.fell_short(count)
                 return
             except OSError as exc:
                 self._protocol.error_received(exc)
                 return
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as exc:
                 self._fail(exc, "Fatal read error on datagram transport")
                 return
@@ -149,7 +146,7 @@ class DatagramTransport(
             try:
                 self._send(data, addr)
                 return
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 if self._lost:
                     return
                 self._keep(data, addr)
@@ -159,8 +156,6 @@ class DatagramTransport(
             except OSError as exc:
                 self._protocol.error_received(exc)
                 return
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as exc:
                 self._fail(exc, "Fatal write error on datagram transport")
                 return
@@ -184,25 +179,26 @@ class DatagramTransport(
             data, address = queue[0]
             try:
                 self._send(data, address)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 break
             except OSError as exc:
                 self._forget_first()
                 self._protocol.error_received(exc)  # it may abort, and so empty the queue
                 continue
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as exc:
                 self._fail(exc, "Fatal write error on datagram transport")
                 return
             self._forget_first()
         if self._lost:
             return
-        if not queue:
-            self._unwatch_writer()
         self._marks.shrunk(self._size)  # may call back, and so send
-        if self._closing and not queue:
+        if queue or self._lost:
+            return
+        # Last of all. If Ctrl-C strikes before, this is called again.
+        if self._closing:
             self._lose(None)
+        else:
+            self._unwatch_writer()
 
     def _forget_first(self) -> None:
         data, _ = self._queue.popleft()

@@ -11,9 +11,10 @@ from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
-from miniloop.net import connect, resolver, unix_path
+from miniloop.net import resolver, unix_path
 from miniloop.net.datagram import DatagramTransport
 from miniloop.net.ownership import discard, refuse_owned
+from miniloop.net.socket_options import set_reuse_port
 from miniloop.net.unix_path import SocketFile
 
 __all__ = ["create_datagram_endpoint"]
@@ -24,15 +25,15 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 async def create_datagram_endpoint(
     loop: CompleteLoop,
     protocol_factory: Callable[[], Any],
-    local_addr: Any,
-    remote_addr: Any,
+    local_addr: Any = None,
+    remote_addr: Any = None,
     *,
-    family: int,
-    proto: int,
-    flags: int,
-    reuse_port: bool | None,
-    allow_broadcast: bool | None,
-    sock: socket.socket | None,
+    family: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+    reuse_port: bool | None = None,
+    allow_broadcast: bool | None = None,
+    sock: socket.socket | None = None,
 ) -> tuple[DatagramTransport, Any]:
     """Make a datagram endpoint of two addresses, or of a socket that exists.
 
@@ -157,7 +158,7 @@ async def _open(
     file = None
     try:
         if reuse_port:
-            connect.set_reuse_port(sock)
+            set_reuse_port(sock)
         if allow_broadcast:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setblocking(False)

@@ -28,17 +28,22 @@ Source: PEP 3156; the CPython documentation, "Transports and Protocols".
 from __future__ import annotations
 
 import asyncio
+import errno
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS, raise_exit, was_told
 from miniloop.kernel.handle import is_repeatable, repeatable
 from miniloop.kernel.report import logger
 from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 
 __all__ = ["DescriptorTransport", "ReadableTransport", "WritableTransport"]
+
+
+_INTERRUPTED = "interrupted between the system and the protocol: bytes may be lost"
 
 
 class DescriptorTransport(asyncio.BaseTransport):
@@ -100,10 +105,11 @@ class DescriptorTransport(asyncio.BaseTransport):
     def _start(self, waiter: Any) -> None:
         if not self._made:
             connection_made = self._protocol.connection_made
-            self._made = not is_repeatable(connection_made)
             try:
+                self._made = not is_repeatable(connection_made)
                 connection_made(self)
-            except (SystemExit, KeyboardInterrupt):
+            except EXITS as exc:
+                self._made = self._made and was_told(exc, self._protocol)
                 raise
             except BaseException as exc:
                 self._report(exc, "protocol.connection_made() call failed.")
@@ -160,7 +166,8 @@ class DescriptorTransport(asyncio.BaseTransport):
         return protocol
 
     def _report(self, exc: BaseException, message: str) -> None:
-        """Tell the loop of an error that is nobody's everyday life."""
+        """Tell the loop of an error that is not to be expected. Exits are raised again."""
+        raise_exit(exc)
         self._loop.call_exception_handler(
             {
                 "message": message,
@@ -180,6 +187,16 @@ class DescriptorTransport(asyncio.BaseTransport):
         """Close at once, because of an error if one is given. What is not sent yet is lost."""
         self._lose(exc)
 
+    def _interrupted(self, error: BaseException) -> None:
+        """An exit struck as bytes were on their way between the system and the protocol.
+
+        What a system call has returned is lost then, be it bytes or their number. Unless it struck
+        in a method of the protocol, which has been told, there may be a gap in the stream. So the
+        connection ends, and the protocol learns why.
+        """
+        if not was_told(error, self._protocol):
+            self._drop(ConnectionAbortedError(errno.ECONNABORTED, _INTERRUPTED))
+
     def _lose(self, exc: BaseException | None) -> None:
         """Stop all watching, and tell the protocol on the next turn."""
         if self._lost:
@@ -196,17 +213,21 @@ class DescriptorTransport(asyncio.BaseTransport):
 
     @repeatable
     def _finish(self, exc: BaseException | None) -> None:
-        if self._made:
+        if self._made and self._file is not None:
             self._loop.unwatch(self._fd)  # again, as `_lose` may have been cut short
             connection_lost = self._protocol.connection_lost
-            if not is_repeatable(connection_lost):
-                try:
-                    self._made = False  # the program's is called once
-                    connection_lost(exc)
-                finally:
-                    self._release()
-                return
-            connection_lost(exc)
+            try:
+                self._made = is_repeatable(connection_lost)  # the program's is called once
+                connection_lost(exc)
+            except EXITS as error:
+                if self._made or not was_told(error, self._protocol):
+                    self._made = True
+                    raise  # and is told when this is called again
+                self._release()
+                raise
+            except BaseException:
+                self._release()
+                raise
         self._release()
 
     def _release(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.exits import EXITS, was_told
 
 __all__ = ["LOST_WRITES_TOLERATED", "WriteMarks"]
 
@@ -66,26 +67,31 @@ class WriteMarks:
     def grown(self, size: int) -> None:
         """The buffer has grown to `size` bytes."""
         if size > self.high and not self.paused:
-            self.paused = True
-            self._tell_or_report("pause_writing")
+            try:
+                self.paused = True
+                self.protocol.pause_writing()  # type: ignore[union-attr]  # see `forget`
+            except BaseException as exc:
+                self._not_told(exc, "pause_writing")
 
     def shrunk(self, size: int) -> None:
         """The buffer has shrunk to `size` bytes."""
         if self.paused and size <= self.low:
-            self.paused = False
-            self._tell_or_report("resume_writing")
+            try:
+                self.paused = False
+                self.protocol.resume_writing()  # type: ignore[union-attr]
+            except BaseException as exc:
+                self._not_told(exc, "resume_writing")
 
-    def _tell_or_report(self, method: str) -> None:
-        try:
-            getattr(self.protocol, method)()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._loop.call_exception_handler(
-                {
-                    "message": f"protocol.{method}() failed",
-                    "exception": exc,
-                    "transport": self._transport,
-                    "protocol": self.protocol,
-                }
-            )
+    def _not_told(self, exc: BaseException, method: str) -> None:
+        if isinstance(exc, EXITS):
+            if not was_told(exc, self.protocol):
+                self.paused = not self.paused  # it is told when there is more, or less
+            raise exc
+        self._loop.call_exception_handler(
+            {
+                "message": f"protocol.{method}() failed",
+                "exception": exc,
+                "transport": self._transport,
+                "protocol": self.protocol,
+            }
+        )

@@ -23,10 +23,12 @@ from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.report import logger
-from miniloop.net import connect, resolver, unix_path
-from miniloop.net.connect import TLSOptions
+from miniloop.net import resolver, unix_path
+from miniloop.net.attach import TLSOptions, server_tls
 from miniloop.net.ownership import discard
 from miniloop.net.server import Server
+from miniloop.net.socket_kind import refuse_ssl_socket
+from miniloop.net.socket_options import set_reuse_port
 
 __all__ = ["CLEANUP_SOCKET", "create_server", "create_unix_server"]
 
@@ -37,24 +39,29 @@ CLEANUP_SOCKET = sys.version_info >= (3, 13)
 async def create_server(
     loop: CompleteLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
-    host: Any,
-    port: Any,
+    host: Any = None,
+    port: Any = None,
     *,
-    family: int,
-    flags: int,
-    sock: socket.socket | None,
-    backlog: int,
-    tls: TLSOptions | None,
-    reuse_address: bool | None,
-    reuse_port: bool | None,
-    keep_alive: bool | None,
-    start_serving: bool,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+    ssl: Any = None,
+    reuse_address: bool | None = None,
+    reuse_port: bool | None = None,
+    keep_alive: bool | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    start_serving: bool = True,
 ) -> Server:
     """Listen on every address of `host` (a name, several names, or None for all), or on `sock`.
 
     Raises ValueError for contradictory arguments, TypeError if `backlog` is no integer, OSError if
     an address cannot be bound, RuntimeError if `sock` is in use already.
     """
+    tls = _server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+    if sock is not None:
+        refuse_ssl_socket(sock)
     backlog = operator.index(backlog)
     if host is not None or port is not None:
         if sock is not None:
@@ -72,6 +79,14 @@ async def create_server(
     server = Server(loop, sockets, protocol_factory, backlog, tls)
     await _begin(server, sockets, start_serving, is_ours=sock is None)
     return server
+
+
+def _server_tls(
+    ssl: Any, handshake_timeout: float | None, shutdown_timeout: float | None
+) -> TLSOptions | None:
+    if isinstance(ssl, bool):
+        raise TypeError("ssl argument must be an SSLContext or None")
+    return server_tls(ssl, handshake_timeout, shutdown_timeout)
 
 
 async def _begin(
@@ -136,7 +151,7 @@ def _bind_all(
             if reuse_address:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             if reuse_port:
-                connect.set_reuse_port(sock)
+                set_reuse_port(sock)
             if keep_alive:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, True)
             if family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
@@ -164,19 +179,22 @@ def _bind_all(
 async def create_unix_server(
     loop: CompleteLoop,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
-    path: Any,
+    path: Any = None,
     *,
-    sock: socket.socket | None,
-    backlog: int,
-    tls: TLSOptions | None,
-    start_serving: bool,
-    cleanup_socket: bool,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+    ssl: Any = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    start_serving: bool = True,
+    cleanup_socket: bool = CLEANUP_SOCKET,
 ) -> Server:
     """Listen on a Unix socket: a path, an abstract name (it begins with a NUL), or `sock`.
 
     A stale socket file in the way is replaced. With `cleanup_socket` the file is removed when the
     server closes. Raises as `create_server` does.
     """
+    tls = _server_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
     backlog = operator.index(backlog)
     file = None  # of the socket; it is removed when the server closes
     if path is not None:

@@ -24,9 +24,10 @@ from contextvars import Context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
-from miniloop.net import connect
+from miniloop.kernel.exits import raise_exit
+from miniloop.net.attach import TLSOptions, attach
 from miniloop.net.burst import Burst
-from miniloop.net.connect import TLSOptions
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import discard, refuse_owned
 
 __all__ = ["Listener"]
@@ -114,7 +115,7 @@ class Listener:
         for taken in range(self._burst.length):
             try:
                 connection, address = self.sock.accept()
-            except (BlockingIOError, InterruptedError):
+            except WOULD_BLOCK:
                 self._burst.fell_short(taken)
                 return
             except OSError as exc:
@@ -131,7 +132,7 @@ class Listener:
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
             connection.setblocking(False)
-            connect.attach(
+            attach(
                 self._loop,
                 connection,
                 self._protocol_factory(),
@@ -139,11 +140,9 @@ class Listener:
                 extra={"peername": address},
                 server=self._server,
             )
-        except (SystemExit, KeyboardInterrupt):
-            discard(connection)
-            raise
         except BaseException as exc:
             discard(connection)
+            raise_exit(exc)
             self._loop.call_exception_handler(
                 {
                     "message": "Error on transport creation for incoming connection",

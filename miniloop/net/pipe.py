@@ -32,12 +32,14 @@ from functools import partial
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import (
     DescriptorTransport,
     ReadableTransport,
     WritableTransport,
 )
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, refusal
 
@@ -50,8 +52,6 @@ __all__ = [
 
 # Bytes. What a Linux pipe holds unless told otherwise: one read empties it.
 READ_SIZE = 64 * 1024
-
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 async def connect_read_pipe(
@@ -118,15 +118,19 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
 
     def _read_ready(self) -> None:
         try:
-            data = os.read(self._fd, READ_SIZE)
-        except _WOULD_BLOCK:
-            return
-        except OSError as exc:
-            self._fail(exc)
-            return
-        if data:
-            self._protocol.data_received(data)
-            return
+            try:
+                data = os.read(self._fd, READ_SIZE)
+            except WOULD_BLOCK:
+                return
+            except OSError as exc:
+                self._fail(exc)
+                return
+            if data:
+                self._protocol.data_received(data)
+                return
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         if self._loop.get_debug():
             logger.info("%r: end of file", self)
         # Closed from here on, whatever the protocol answers: nothing flows in the other direction.
@@ -197,7 +201,7 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
             return True  # there is no descriptor to spare: we cannot know
         try:
             return bool(peer.recv(1, socket.MSG_PEEK))
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return True  # a false alarm
         except OSError:
             return False
@@ -221,34 +225,44 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
         view = memoryview(data).cast("B")
         if not self._buffer.size:
             try:
-                written = os.write(self._fd, view)
-            except _WOULD_BLOCK:
-                written = 0
-            except OSError as exc:
-                self._fail(exc)
-                return
-            if written == len(view):
-                return
-            view = view[written:]
-            self._buffer.add(view)
-            self._watch_writer(self._write_ready)  # this may fail, and drop it all
+                try:
+                    written = os.write(self._fd, view)
+                except WOULD_BLOCK:
+                    written = 0
+                except OSError as exc:
+                    self._fail(exc)
+                    return
+                if written == len(view):
+                    return
+                self._buffer.add(view[written:])
+                self._watch_writer(self._write_ready)  # this may fail, and drop it all
+            except EXITS as exc:
+                self._interrupted(exc)
+                raise
         else:
             self._buffer.add(view)
         self._marks.grown(self._buffer.size)
 
     def _write_ready(self) -> None:
         try:
-            self._buffer.flush(partial(os.write, self._fd), partial(os.writev, self._fd))
-        except _WOULD_BLOCK:
+            if self._buffer.size:
+                self._buffer.flush(partial(os.write, self._fd), partial(os.writev, self._fd))
+        except WOULD_BLOCK:
             return
         except OSError as exc:
             self._fail(exc)
             return
-        if not self._buffer.size:
-            self._unwatch_writer()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         self._marks.shrunk(self._buffer.size)  # may call back, and so write
-        if self._closing and not self._buffer.size:
+        if self._buffer.size or self._lost:
+            return
+        # Last of all. If Ctrl-C strikes before, this is called again.
+        if self._closing:
             self._lose(None)
+        else:
+            self._unwatch_writer()
 
     def write_eof(self) -> None:
         """Close once all is written: a pipe has no other direction to keep open."""

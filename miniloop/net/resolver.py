@@ -60,7 +60,7 @@ def parse_literal(
             return None
     if not isinstance(host, str) or "%" in host:
         return None
-    found = _family_of(host, _FAMILIES if family == socket.AF_UNSPEC else (family,))
+    found = _literal_family(host, _FAMILIES if family == socket.AF_UNSPEC else (family,))
     if found is None:
         return None
     if found == socket.AF_INET6:
@@ -68,7 +68,7 @@ def parse_literal(
     return found, kind, wanted, "", (host, number)
 
 
-def _family_of(host: str, families: Iterable[int]) -> int | None:
+def _literal_family(host: str, families: Iterable[int]) -> int | None:
     """Which of these families `host` is a literal of; None if it is a name."""
     for family in families:
         try:
@@ -90,7 +90,8 @@ async def getaddrinfo(
     flags: int = 0,
 ) -> list[AddressInfo]:
     """`socket.getaddrinfo`, in the executor unless host and port are literals."""
-    if _is_numeric(host, port):
+    is_literal = isinstance(host, str) and _literal_family(host, _FAMILIES) is not None
+    if is_literal and (port is None or isinstance(port, int)):
         # The C library takes literals apart by itself; it needs no thread for that.
         flags |= socket.AI_NUMERICHOST
         return list(socket.getaddrinfo(host, port, family, type, proto, flags))
@@ -124,9 +125,3 @@ async def resolve(
         host, port, family=family, type=kind, proto=proto, flags=flags
     )
     return found
-
-
-def _is_numeric(host: Any, port: Any) -> bool:
-    if not isinstance(host, str) or not (port is None or isinstance(port, int)):
-        return False
-    return _family_of(host, _FAMILIES) is not None

@@ -35,11 +35,12 @@ from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.descriptor_transport import DescriptorTransport
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
 
-__all__ = ["send_over_socket", "send_over_transport"]
+__all__ = ["send_over_socket", "sendfile"]
 
 # The most bytes that one call of the system takes; above, 32-bit systems overflow.
 LARGEST_CALL = 1 << 30
@@ -77,13 +78,14 @@ async def send_over_socket(
     return await _send_by_blocks(loop, file, offset, count, partial(sockets.send, sock))
 
 
-async def send_over_transport(
+async def sendfile(
     loop: CompleteLoop,
     transport: Any,
     file: Any,
-    offset: int,
-    count: int | None,
-    fallback: bool,
+    offset: int = 0,
+    count: int | None = None,
+    *,
+    fallback: bool = True,
 ) -> int:
     """Send a file over a transport, after what was written to it. Returns how many bytes were sent.
 
@@ -163,7 +165,7 @@ async def _send_natively(
             try:
                 # Its number is asked for each time: a socket that was closed has none.
                 step = os.sendfile(sock.fileno(), source, offset + sent, most)
-            except (BlockingIOError, InterruptedError):
+            except WOULD_BLOCK:
                 await wait_for_room()
             except OSError as exc:
                 if sent == 0:
@@ -296,6 +298,8 @@ class _Pump(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionError("Connection closed by peer")
         self._transport.write(bytes(block))
+        if self._transport.is_closing():  # this very write has found it broken
+            raise ConnectionError("Connection closed by peer")
         return len(block)
 
     def pause_writing(self) -> None:

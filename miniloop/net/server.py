@@ -25,7 +25,7 @@ from contextvars import copy_context
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
-from miniloop.net.connect import TLSOptions
+from miniloop.net.attach import TLSOptions
 from miniloop.net.listener import Listener
 from miniloop.net.unix_path import SocketFile
 

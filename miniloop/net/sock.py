@@ -5,10 +5,10 @@ that it may not any more, and try again. Trying first is right when data is usua
 wasted system call (and an exception) when it is not, as for a server that waits for its client's
 next request. So where the poller knows that there is nothing, since the last read came back short
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
-which may have brought an answer already: see `Watch.guess_reply`.
+which may have brought an answer already: see `SocketWatch.guess_reply`.
 
 A call for no bytes at all does not wait, nor does one with arguments that the kernel or Python
-refuse: so it is made even then, unless it is plain that it asks for something.
+refuse. Such a call is always made: only one that surely asks for something is skipped.
 
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
@@ -27,19 +27,56 @@ from typing import Any, TypeVar
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
 
-__all__ = ["Sockets"]
+__all__ = ["SocketWatch", "Sockets"]
 
 T = TypeVar("T")
 
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _PLAIN_BYTES = (bytes, bytearray)
 
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
 FULL_QUEUE_RETRY = 0.005
+
+# How many sends in a row may pass without the guess that the answer is there: see guess_reply. A
+# server that is wrong every time pays for one futile read in 64.
+MOST_SKIPPED = 63
+
+
+class SocketWatch(Watch):
+    """What is known of a socket that is used by `sock_*` methods, and what is guessed."""
+
+    __slots__ = ("guesses_skipped", "guesses_to_skip", "guessing", "short_read_drains")
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.guessing = False  # `drained` was cleared by a guess, and nobody has read since
+        self.guesses_skipped = 0
+        self.guesses_to_skip = 0
+        # True if a read that brings less than asked for has emptied the buffer: see the trap.
+        self.short_read_drains = False
+
+    def guess_reply(self) -> None:
+        """Something was sent: suppose that the answer is there, if that was true lately.
+
+        A client whose server is near mostly finds the answer when it comes to read it; a server
+        that has answered never finds the next request. So each wrong guess lets twice as many
+        chances pass before the next, and a right one begins afresh.
+        """
+        if self.guesses_skipped < self.guesses_to_skip:
+            self.guesses_skipped += 1
+        else:
+            self.drained = False
+            self.guessing = True
+
+    def settle_guess(self, right: bool) -> None:
+        """The read that followed a guess found something, or found nothing."""
+        self.guessing = False
+        self.guesses_skipped = 0
+        self.guesses_to_skip = 0 if right else min(2 * self.guesses_to_skip + 1, MOST_SKIPPED)
 
 
 class Sockets:
@@ -50,6 +87,7 @@ class Sockets:
     def __init__(self, loop: CompleteLoop) -> None:
         self._loop = loop
         self._poller: Poller = loop.poller
+        self._poller.watch_class = SocketWatch
 
     # Receiving.
 
@@ -60,7 +98,7 @@ class Sockets:
             if watch is None or not watch.drained or size < 1:
                 try:
                     data = sock.recv(size)
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_drained()
                     if watch.guessing:
@@ -102,7 +140,7 @@ class Sockets:
             if watch is None or not watch.drained or doubtful:
                 try:
                     return read()
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_drained()
             await self._readable(watch)
@@ -117,7 +155,7 @@ class Sockets:
             if watch is None or not watch.full or not rest:
                 try:
                     sent = sock.send(rest)
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_full()
                 else:
@@ -151,7 +189,7 @@ class Sockets:
         while True:
             try:
                 sock.connect(address)
-            except _WOULD_BLOCK as exc:
+            except WOULD_BLOCK as exc:
                 if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
                     break
                 await asyncio.sleep(FULL_QUEUE_RETRY)
@@ -177,7 +215,7 @@ class Sockets:
             if watch is None or not watch.full:
                 try:
                     return write()
-                except _WOULD_BLOCK:
+                except WOULD_BLOCK:
                     watch = self._watch(sock)
                     watch.note_full()
             await self._writable(watch)
@@ -202,20 +240,21 @@ class Sockets:
             self._poller.forget_waiter(watch, waiter)
             raise
 
-    def _known(self, sock: socket.socket) -> Watch | None:
+    def _known(self, sock: socket.socket) -> SocketWatch | None:
         """What the poller knows of the socket. One that it does not know is checked first."""
-        watch = self._poller.known(sock)
+        # All are of this class: see `__init__`.
+        watch: SocketWatch | None = self._poller.known(sock)  # type: ignore[assignment]
         if watch is None:
             refuse_ssl_socket(sock)
             if self._loop.get_debug() and sock.gettimeout() != 0:
                 raise ValueError("the socket must be non-blocking")
         return watch
 
-    def _watch(self, sock: socket.socket) -> Watch:
+    def _watch(self, sock: socket.socket) -> SocketWatch:
         """Know the socket from now on. Raises RuntimeError if it belongs to a transport."""
         fd = sock.fileno()
         refuse_owned(self._loop, fd, fd)
-        watch = self._poller.watch_socket(sock)
+        watch: SocketWatch = self._poller.watch_socket(sock)  # type: ignore[assignment]
         if not watch.short_read_drains:
             watch.short_read_drains = is_tcp(sock)
         return watch

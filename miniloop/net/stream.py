@@ -29,8 +29,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS, raise_exit, was_told
 from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
+from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import take
 from miniloop.net.unread import MOST_DROPPED, drop, stream_reader_is_full
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, as_piece, refusal
@@ -43,8 +45,6 @@ __all__ = ["StreamTransport"]
 # back nearly empty.
 SMALLEST_READ = 16 * 1024
 LARGEST_READ = 128 * 1024
-
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
@@ -116,72 +116,75 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             return
         size = self._read_size
         try:
-            data = self._file.recv(size)
-        except _WOULD_BLOCK:
-            return
-        except (SystemExit, KeyboardInterrupt):
+            try:
+                data = self._file.recv(size)
+            except WOULD_BLOCK:
+                return
+            except BaseException as exc:
+                self._fail(exc, "Fatal read error on socket transport")
+                return
+            count = len(data)
+            if count:
+                if count == size:
+                    self._read_size = min(size * 4, LARGEST_READ)
+                elif size > SMALLEST_READ and count < size >> 3:
+                    self._read_size = size >> 1
+                try:
+                    self._protocol.data_received(data)
+                except BaseException as exc:
+                    self._fail(exc, "Fatal error: protocol.data_received() call failed.")
+                return
+        except EXITS as exc:
+            self._interrupted(exc)
             raise
-        except BaseException as exc:
-            self._fail(exc, "Fatal read error on socket transport")
-            return
-        count = len(data)
-        if not count:
-            self._eof_received()
-            return
-        if count == size:
-            self._read_size = min(size * 4, LARGEST_READ)
-        elif size > SMALLEST_READ and count < size >> 3:
-            self._read_size = size >> 1
-        try:
-            self._protocol.data_received(data)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._fail(exc, "Fatal error: protocol.data_received() call failed.")
+        self._eof_received()
 
     def _read_into_buffer(self) -> None:
         try:
             buffer = self._protocol.get_buffer(-1)
             if not len(buffer):
                 raise RuntimeError("get_buffer() returned an empty buffer")
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._fail(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
         try:
-            count = self._file.recv_into(buffer)
-        except _WOULD_BLOCK:
-            return
-        except (SystemExit, KeyboardInterrupt):
+            try:
+                count = self._file.recv_into(buffer)
+            except WOULD_BLOCK:
+                return
+            except BaseException as exc:
+                self._fail(exc, "Fatal read error on socket transport")
+                return
+            if count:
+                try:
+                    self._protocol.buffer_updated(count)
+                except BaseException as exc:
+                    self._fail(exc, "Fatal error: protocol.buffer_updated() call failed.")
+                return
+        except EXITS as exc:
+            self._interrupted(exc)
             raise
-        except BaseException as exc:
-            self._fail(exc, "Fatal read error on socket transport")
-            return
-        if not count:
-            self._eof_received()
-            return
-        try:
-            self._protocol.buffer_updated(count)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self._fail(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        self._eof_received()
 
     def _eof_received(self) -> None:
-        self._ended = True
+        keep_open = False
+        if not self._ended:  # or Ctrl-C has struck when it had been told
+            try:
+                self._ended = True
+                keep_open = self._protocol.eof_received()
+            except EXITS as exc:
+                self._ended = was_told(exc, self._protocol)
+                raise
+            except BaseException as exc:
+                self._fail(exc, "Fatal error: protocol.eof_received() call failed.")
+                return
+        # If it is kept open: the poller would say on every turn that there is the end to read.
+        act = self._unwatch_reader if keep_open else self.close
         try:
-            keep_open = self._protocol.eof_received()
-        except (SystemExit, KeyboardInterrupt):
+            act()
+        except EXITS:
+            act()
             raise
-        except BaseException as exc:
-            self._fail(exc, "Fatal error: protocol.eof_received() call failed.")
-            return
-        if keep_open:
-            # There will be nothing more to read, and the poller would say so on every turn.
-            self._unwatch_reader()
-        else:
-            self.close()
 
     # Writing.
 
@@ -199,26 +202,28 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._lost:
             self._count_lost_write()
             return
-        if not self._buffer.size:
-            try:
-                sent = self._file.send(data)
-            except _WOULD_BLOCK:
-                sent = 0
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as exc:
-                self._fail(exc, "Fatal write error on socket transport")
-                return
-            if sent == len(data) and type(data) is not memoryview:
-                return
-            # The length of a view is in items, and what was sent is in bytes.
-            rest = memoryview(data).cast("B")[sent:]
-            if not rest:
-                return
-            self._buffer.add(rest)
-            self._watch_writer(self._write_ready)  # this may fail, and drop it all
-        else:
-            self._buffer.add(data)
+        try:
+            if not self._buffer.size:
+                try:
+                    sent = self._file.send(data)
+                except WOULD_BLOCK:
+                    sent = 0
+                except BaseException as exc:
+                    self._fail(exc, "Fatal write error on socket transport")
+                    return
+                if sent == len(data) and type(data) is not memoryview:
+                    return
+                # The length of a view is in items, and what was sent is in bytes.
+                rest = memoryview(data).cast("B")[sent:]
+                if not rest:
+                    return
+                self._buffer.add(rest)
+                self._watch_writer(self._write_ready)  # this may fail, and drop it all
+            else:
+                self._buffer.add(data)
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         self._marks.grown(self._buffer.size)
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
@@ -231,13 +236,18 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         buffer = self._buffer
         idle = not buffer.size
         # All of them before any is kept: one may be refused.
-        for piece in [as_piece(data) for data in list_of_data]:
-            buffer.add_piece(piece)
-        if idle and buffer.size:
-            self._send_buffer()
-            # Sending may have failed, and dropped it all.
-            if buffer.size:
-                self._watch_writer(self._write_ready)
+        pieces = [as_piece(data) for data in list_of_data]
+        try:
+            for piece in pieces:
+                buffer.add_piece(piece)
+            if idle and buffer.size:
+                self._send_buffer()
+                # Sending may have failed, and dropped it all.
+                if buffer.size:
+                    self._watch_writer(self._write_ready)
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         self._marks.grown(buffer.size)
 
     def _refuse_write(self) -> None:
@@ -249,19 +259,20 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         """Send as much of the buffer as the kernel takes in one call."""
         try:
             self._buffer.flush(self._file.send, self._file.sendmsg)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._fail(exc, "Fatal write error on socket transport")
 
     def _write_ready(self) -> None:
-        self._send_buffer()
+        if self._buffer.size:
+            try:
+                self._send_buffer()
+            except EXITS as exc:
+                self._interrupted(exc)
+                raise
         if self._lost:
             return
-        if not self._buffer.size:
-            self._unwatch_writer()
         self._marks.shrunk(self._buffer.size)  # may call back, and so write
         if self._buffer.size or self._lost:
             return
@@ -270,13 +281,17 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._closing:
             self._finish_reading()
             self._lose(None)
-        elif self._eof_written:
+            return
+        if self._eof_written:
             try:
                 self._file.shutdown(socket.SHUT_WR)
             except OSError as exc:
                 # Nobody who could be told by an exception is here any more, and the peer would wait
                 # for an end that never comes.
                 self._fail(exc, "Fatal error: the socket cannot be shut down")
+                return
+        # Last of all. If Ctrl-C strikes before, this is called again.
+        self._unwatch_writer()
 
     def write_eof(self) -> None:
         """Finish sending, once all is sent; reading goes on.
@@ -335,17 +350,22 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        if not self._buffer.size:
-            self._finish_reading()
-            self._lose(None)
-        elif self._may_drop_input():
-            self._left_to_drop = MOST_DROPPED
-            try:
-                self._watch_reader(self._drop_input)
-            except OSError as exc:
-                self._drop(exc)  # the kernel does not watch it any more
-        else:
-            self._unwatch_reader()
+        try:
+            if not self._buffer.size:
+                self._finish_reading()
+                self._lose(None)
+            elif self._may_drop_input():
+                self._left_to_drop = MOST_DROPPED
+                try:
+                    self._watch_reader(self._drop_input)
+                except OSError as exc:
+                    self._drop(exc)  # the kernel does not watch it any more
+            else:
+                self._unwatch_reader()
+        except EXITS:
+            if not self._buffer.size:
+                self._lose(None)
+            raise
 
     def _may_drop_input(self) -> bool:
         """Whether nobody wants what the peer has sent and we have not read: see `unread`.
@@ -375,6 +395,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         self._drop(exc)
 
     def _fail(self, exc: BaseException, message: str) -> None:
+        raise_exit(exc)
         if isinstance(exc, OSError):
             # A connection that breaks is everyday life; the protocol is told, and that is enough.
             if self._loop.get_debug():

@@ -1,46 +1,18 @@
-"""TLS: a protocol to the transport below, and a transport to the protocol above.
+"""TLS: where it is put between a transport and a protocol, and how an open connection goes over.
 
           application protocol
       data_received ▲    │ write
-               SSLTransport          (tls_transport.py)
+               SSLTransport          (tls_transport.py) what the application may do
                     │    ▼
-               TLSProtocol           (tls_protocol.py) OpenSSL between two buffers in memory
-      buffer_updated ▲   │ write
+               TLSProtocol           (tls_protocol.py) the rules, and OpenSSL between two buffers
+      buffer_updated ▲   │ write     (tls_states.py) its states, as a table
          any asyncio.Transport       a socket's, or another SSLTransport: TLS inside of TLS
 
-OpenSSL never sees a socket. It reads from one memory BIO, into which we put what the transport
-received (tls_inbox.py), and writes into another, `_outgoing`, what the transport is to send. What
-it is asked to do it does at once, or says that it must read more before (SSLWantReadError). Key
-updates, renegotiations and session tickets are by-products of reading, so after each call there may
-be something in `_outgoing`, and every path below ends by sending it.
+What has come and is not delivered is in tls_inbox.py, what was written and is not sent in
+tls_outbox.py; what the `ssl...` arguments of a call mean is in tls_settings.py. Begin to read in
+tls_protocol.py.
 
-The states, and what leads from one to the next, are in tls_states.py. Rules:
-
-1. What the application writes is encrypted in OPEN and FLUSHING only; before, it waits.
-2. The application hears `connection_made` on the way to OPEN (unless it was connected before, as
-   with `start_tls`), data in OPEN only, `eof_received` at most once, as the last thing in OPEN and
-   only if it was the peer who ended, and `connection_lost` once, after everything else.
-3. The end is said by a close_notify alert (RFC 8446, section 6.1), and answered by one. A peer that
-   closes its socket without a word is taken to mean the same, as asyncio does, and gets no answer:
-   HTTP and others have ends of their own; those that have none cannot tell a cut from an end.
-4. After our close_notify, what the peer still sends is decrypted and dropped until its own comes.
-   To ask OpenSSL for the shutdown again instead, as one might, makes it fail on such data.
-5. Nothing is unbounded. Towards the peer: what is encrypted waits in the transport below, to its
-   high-water mark; what is not, in `outbox`, to the application's. Towards the application: while
-   it pauses reading, the first 256 KiB that arrive are kept, as by asyncio, and then the transport
-   below is paused. Until then a connection that breaks is noticed.
-6. What is written has left, if there is room for it, when `write` returns. A program may block
-   after that, or abort.
-
-The trap: every call to the application may close, abort, pause, write, or replace the protocol, and
-nearly every call to the transport below may call back. After each, look at the state again.
-
-The cost: a message passes with as few copies and calls as the interface permits. One read of the
-socket brings many records, which are decrypted into one buffer and handed over in one piece. What
-`writelines` is given, and what has to wait, is joined into full records (tls_outbox.py).
-
-Source: the CPython documentation, "Transports and Protocols" and `ssl` on memory BIOs; SSL_read(3),
-SSL_shutdown(3); RFC 8446.
+Source: the CPython documentation, `loop.start_tls`.
 """
 
 from __future__ import annotations

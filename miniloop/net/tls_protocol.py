@@ -1,12 +1,52 @@
-"""TLSProtocol: the state machine of a TLS connection. `miniloop.net.tls` has its rules."""
+"""TLSProtocol: the state machine of a TLS connection.
+
+OpenSSL never sees a socket. It reads from one memory BIO, into which we put what the transport
+below received, and writes into another, `_outgoing`, what that transport is to send. Whatever
+OpenSSL is asked to do it does at once, or it says that it must read more first (SSLWantReadError).
+Reading may produce something to send: key updates, renegotiations, session tickets. So after each
+call of OpenSSL there may be something in `_outgoing`, and every path below ends by sending it.
+
+The states are in tls_states.py: what leads from one to the next, and what else may be true in each.
+Rules:
+
+1. What the application writes is encrypted from OPEN to ANSWERING. Before, it waits in `outbox`.
+2. The application is told `connection_made` on the way to OPEN (unless it was connected before, as
+   with `start_tls`), and data in OPEN only. It is told `eof_received` in TOLD, so at most once, and
+   only if it is the peer who ends first. It is told `connection_lost` once, as the last thing.
+3. Each side ends by a close_notify alert (RFC 8446, section 6.1), and answers that of the other. If
+   the peer closes its socket without one, that is taken to mean the same, as asyncio does, but gets
+   no answer. HTTP and others mark the end of their messages themselves; those that do not cannot
+   tell a connection that was cut from one that ended.
+4. After our close_notify, what the peer still sends is decrypted and dropped until its own comes.
+   (Asking OpenSSL for the shutdown again, which would be simpler, fails on such data.)
+5. Nothing grows without bound. Towards the peer: what is encrypted waits in the transport below, up
+   to its high-water mark; what is not, in `outbox`, up to the application's. Towards the
+   application: while it pauses reading, the first 256 KiB that arrive are kept, as by asyncio, and
+   then the transport below is paused. Until then a connection that breaks is noticed.
+6. When `write` returns, what was written has been sent, if there was room for it. The program may
+   block after that, or abort.
+
+The trap: every call to the application may close, abort, pause, write, or replace the protocol, and
+nearly every call to the transport below may call back. After each, look at the state again.
+
+The cost: a message passes with as few copies and calls as the interface permits. One read of the
+socket brings many records, which are decrypted into one buffer and handed over in one piece. What
+`writelines` is given, and what has to wait, is joined into full records (tls_outbox.py).
+
+Source: the CPython documentation, "Transports and Protocols" and `ssl` on memory BIOs; SSL_read(3),
+SSL_shutdown(3); RFC 8446.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from typing import Any
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.exits import EXITS, raise_exit, was_told
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.net.tls_inbox import Inbox
 from miniloop.net.tls_outbox import LARGEST_BATCH, RECORD, Outbox
@@ -17,12 +57,16 @@ from miniloop.net.tls_settings import (
     seconds,
 )
 from miniloop.net.tls_states import (
+    ANSWERING,
     CLOSED,
     CLOSING,
+    ENDING,
     FLUSHING,
     HANDSHAKE,
     NEW,
     OPEN,
+    SENDING,
+    TOLD,
     TRANSITIONS,
     Event,
 )
@@ -52,24 +96,23 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_below_eof",
-        "_below_full",
-        "_below_paused",
         "_caught_up_late",
         "_failure",
         "_handshake_timeout",
-        "_inbox",
         "_left_at_timeout",
         "_loop",
         "_outgoing",
-        "_peer_done",
         "_shutdown_timeout",
         "_state",
         "_timer",
         "_waiter",
         "agreed",
         "below",
+        "below_eof",
+        "below_full",
+        "below_paused",
         "context",
+        "inbox",
         "outbox",
         "ssl_object",
         "transport",
@@ -107,15 +150,14 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self._timer: Any = None  # of the handshake, later of the shutdown
         self._failure: BaseException | None = None
         self.agreed = False
-        self._peer_done = False
         # The transport below.
         self.below: Any = None
-        self._below_eof = False  # it has received all it ever will
-        self._below_full = False  # it is not to be written to
-        self._below_paused = False  # we have paused it
+        self.below_eof = False  # it has received all it ever will
+        self.below_full = False  # it is not to be written to
+        self.below_paused = False  # we have paused it
         self._caught_up_late = False  # the application read on when it was closing already
         # What has come from there, what is to go there, and the application above.
-        self._inbox = Inbox(loop, self.ssl_object, incoming)
+        self.inbox = Inbox(loop, self.ssl_object, incoming)
         self.outbox = Outbox()
         self.transport: Any = SSLTransport(loop, self, app_protocol, not call_connection_made)
 
@@ -138,15 +180,22 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     # The beginning.
 
+    @repeatable
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport below is there: begin the handshake."""
-        self.below = transport
-        if self._state is CLOSED:
-            self.below.abort()  # given up before it began
-            return
-        self._move(Event.CONNECTED)
-        self._timer = self._loop.call_later(self._handshake_timeout, self._handshake_timed_out)
-        self._advance_handshake()
+        try:
+            self.below = transport
+            if self._state is CLOSED:
+                self.below.abort()  # given up before it began
+            elif self._state is NEW:
+                self._move(Event.CONNECTED)
+                self._timer = self._loop.call_later(
+                    self._handshake_timeout, self._handshake_timed_out
+                )
+                self._advance_handshake()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _advance_handshake(self) -> None:
         try:
@@ -160,15 +209,20 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _handshake_done(self) -> None:
         self._move(Event.AGREED)
-        self.agreed = True
         self._stop_timer()
         # The last part of the handshake leaves with what `connection_made` writes, in one send.
-        self.transport.tell_connected()
+        try:
+            self.agreed = True
+            self.transport.tell_connected()
+        except EXITS as exc:
+            self.agreed = was_told(exc, self.transport.get_protocol())
+            raise
         self._finish_waiter(None)
         self.flush()
-        if self._inbox.holds_something():
+        if self.inbox.holds_something():
             self._deliver()
 
+    @repeatable
     def _handshake_timed_out(self) -> None:
         message = (
             f"SSL handshake over {self.below!r} is taking longer than "
@@ -189,132 +243,166 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def put_back(self, data: bytes) -> None:
         """Before the beginning: `data` came from the transport below before we were there."""
-        self._inbox.put_back(data)
+        self.inbox.put_back(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport below shall put what it receives; it is full for a moment only."""
-        return self._inbox.scratch
+        return self.inbox.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport below has put `nbytes` of ciphertext into our buffer."""
-        self._inbox.feed(nbytes)
-        state = self._state
-        if state is OPEN:
-            if self.transport.reading_paused:
-                self._keep()
-            else:
-                self._deliver()
-        elif state is HANDSHAKE:
-            self._advance_handshake()
-        elif not self._peer_done and state is not CLOSED:
-            self._discard()
-            self.flush()
+        try:
+            self.inbox.feed(nbytes)
+            state = self._state
+            if state is OPEN:
+                if self.transport.reading_paused:
+                    self._keep()
+                else:
+                    self._deliver()
+            elif state is HANDSHAKE:
+                self._advance_handshake()
+            elif state is FLUSHING or state is CLOSING:
+                self._discard()
+                self.flush()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def eof_received(self) -> bool:
         """The peer has closed its side of the connection below. True if we still need ours."""
-        self._below_eof = True
-        if self._state is HANDSHAKE:
-            exc = ConnectionResetError("the peer closed the connection during the TLS handshake")
-            self.fail(exc, "TLS handshake failed")
-        elif self._state is not OPEN:
-            self._note_peer_done()
-        elif not self.transport.reading_paused:
-            # What was kept during a pause comes first, if nobody has been told of it yet.
-            if self._inbox.holds_something():
-                self._deliver()
-            else:
-                self._peer_ends()
+        try:
+            self.below_eof = True
+            if self._state is HANDSHAKE:
+                message = "the peer closed the connection during the TLS handshake"
+                self.fail(ConnectionResetError(message), "TLS handshake failed")
+            elif self._state is FLUSHING or self._state is CLOSING:
+                self._note_peer_done()
+            elif self._state is OPEN and not self.transport.reading_paused:
+                # What was kept during a pause comes first, if nobody has been told of it yet.
+                if self.inbox.holds_something():
+                    self._deliver()
+                else:
+                    self._peer_ends()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
         return self._state is not CLOSED
 
     def _deliver(self) -> None:
         """Tell the application of all that has come, and send what OpenSSL says to that."""
-        inbox, transport = self._inbox, self.transport
+        inbox, transport = self.inbox, self.transport
         while self._state is OPEN and not transport.reading_paused:
             transport.deliver(inbox)
             if not inbox.more:
                 break
         if inbox.failure is not None:
             self._fail_to_read()
-        elif (inbox.ended or self._below_eof) and not transport.reading_paused:
+        elif (inbox.ended or self.below_eof) and not transport.reading_paused:
             self._peer_ends()
         elif self.outbox.size or self._outgoing.pending:
             self.flush()
 
     def _peer_ends(self) -> None:
         """The peer is done and the application has all that came: tell it, and end ourselves."""
-        if self._state is not OPEN:
-            return
-        self._peer_done = True
-        self.transport.tell_end_of_file()
         if self._state is OPEN:
-            self._begin_ending(Event.PEER_DONE)
+            self._move(Event.PEER_DONE)
+            self.transport.tell_end_of_file()
+            if self._state is TOLD:
+                self._begin_ending()
 
     def resume_delivery(self) -> None:
         """The application reads again: see `SSLTransport.resume_reading`."""
-        if self._below_paused or self._below_eof or self._inbox.holds_something():
+        if self.below_paused or self.below_eof or self.inbox.holds_something():
             self._loop.call_soon(self._catch_up)
 
+    def _may_deliver(self) -> bool:
+        """Whether there may be something to tell, and the application reads."""
+        return not self.transport.reading_paused and (
+            self.below_eof or self.inbox.holds_something()
+        )
+
+    @repeatable
     def _catch_up(self) -> None:
-        if self.transport is None:
+        """Do what is left to do: after a pause, or after an exit of the application's."""
+        transport = self.transport
+        if transport is None:
             return  # it was lost meanwhile
         # The end of what is below may be queued behind us: see `connection_lost`.
         self._caught_up_late = self.below is not None and self.below.is_closing()
-        if self._state is OPEN and not self.transport.reading_paused:
-            self._deliver()
-        if not self.transport.reading_paused:
-            self._resume_below()
+        try:
+            if self.agreed:
+                self._finish_waiter(None)
+            if self._state is TOLD:
+                self._begin_ending()
+            elif self._state is OPEN and self._may_deliver():
+                self._deliver()
+            self.flush()
+            if not transport.reading_paused:
+                self._resume_below()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _keep(self) -> None:
         """Leave what has come where it is until the application reads again.
 
         The transport below goes on reading for a while: it would not notice a reset otherwise.
         """
-        if not self._below_paused and self._inbox.pending() >= MOST_KEPT:
-            self._below_paused = True
+        if not self.below_paused and self.inbox.pending() >= MOST_KEPT:
+            self.below_paused = True
             self.below.pause_reading()
         # In a renegotiation what the application has written waits for what has just come.
         if self.outbox.size:
             self.flush()
 
     def _resume_below(self) -> None:
-        if self._below_paused and self.below is not None:
-            self._below_paused = False
+        if self.below_paused and self.below is not None:
+            self.below_paused = False
             self.below.resume_reading()
 
     # From the application to the peer.
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt and send `data`, which is not empty, now or as soon as there is room."""
+    def write(self, data: bytes | bytearray | memoryview) -> bool:
+        """Encrypt and send `data`, which is not empty, now or as soon as there is room.
+
+        False if it is too late for that.
+        """
         if type(data) is not bytes:
             if len(data) > RECORD:
-                self._write_much(data)
-                return
+                try:
+                    return self._write_much(data)
+                except EXITS as exc:
+                    self._interrupted(exc)
+                    raise
             data = bytes(data)
         outbox = self.outbox
-        if (
-            self._state is OPEN
-            and not self._below_full
-            and not outbox.size
-            and len(data) <= LARGEST_BATCH
-        ):
-            # Nearly always there is nothing to join, to cut or to keep.
-            try:
-                done = self.ssl_object.write(data)
-                self.below.write(self._outgoing.read())
-                if done == len(data):
-                    return
-                data = data[done:]
-            except ssl.SSLWantReadError:
-                pass  # the peer must speak first
-            except Exception as exc:
-                self.fail(exc, "TLS connection is broken")
-                return
-        self._write_much(data)
+        try:
+            if (
+                self._state is OPEN
+                and not self.below_full
+                and not outbox.size
+                and len(data) <= LARGEST_BATCH
+            ):
+                # Nearly always there is nothing to join, to cut or to keep.
+                try:
+                    done = self.ssl_object.write(data)
+                    self.below.write(self._outgoing.read())
+                    if done == len(data):
+                        return True
+                    data = data[done:]
+                except ssl.SSLWantReadError:
+                    pass  # the peer must speak first
+                except Exception as exc:
+                    self.fail(exc, "TLS connection is broken")
+                    return True
+            return self._write_much(data)
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
-    def _write_much(self, data: bytes | bytearray | memoryview) -> None:
-        if self.transport.is_closing():
-            self.transport.count_lost_write()  # the transport below is, and we do not know yet
-            return
+    def _write_much(self, data: bytes | bytearray | memoryview) -> bool:
+        if self.is_closing():
+            return False
         outbox = self.outbox
         if type(data) is bytes:
             outbox.add(data)
@@ -326,18 +414,23 @@ class TLSProtocol(asyncio.BufferedProtocol):
             self._encrypt()
             outbox.own()
         self._note_what_is_left()
+        return True
 
     def flush(self) -> None:
         """Encrypt and send what was written, for as long as the transport below has room."""
-        self._encrypt()
-        self._note_what_is_left()
+        try:
+            self._encrypt()
+            self._note_what_is_left()
+        except EXITS as exc:
+            self._interrupted(exc)
+            raise
 
     def _encrypt(self) -> None:
-        if self._state is OPEN or self._state is FLUSHING:
+        if self._state in SENDING:
             outbox, below = self.outbox, self.below
             closing = below.is_closing()  # somebody has closed it, but it sends what we have
             try:
-                while outbox.size and not self._below_full:
+                while outbox.size and not self.below_full:
                     outbox.encrypt(self.ssl_object.write)
                     below.write(self._outgoing.read())
                     if outbox.size and not closing and below.is_closing():
@@ -349,11 +442,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _note_what_is_left(self) -> None:
         """Tell the application, which may call back, of what could not be encrypted yet."""
-        if self._state is OPEN or self._state is FLUSHING:
+        if self._state in SENDING:
             outbox, marks = self.outbox, self.transport.marks
             marks.grown(outbox.size)
             marks.shrunk(outbox.size)
-            if self._state is FLUSHING and not outbox.size:
+            if (self._state is FLUSHING or self._state is ANSWERING) and not outbox.size:
                 self._say_goodbye()
         self._send_outgoing()
 
@@ -363,45 +456,58 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The transport below is full."""
-        self._below_full = True
+        self.below_full = True
 
     def resume_writing(self) -> None:
         """The transport below has room again."""
-        self._below_full = False
+        self.below_full = False
         self.flush()
 
     # The end.
 
+    def is_ending(self) -> bool:
+        """True once it is too late to write."""
+        return self._state in ENDING
+
+    def is_closing(self) -> bool:
+        """True once the connection is closing or closed, by whomever."""
+        # The transport below may be, and we not know yet.
+        below = self.below
+        return self._state in ENDING or (below is not None and bool(below.is_closing()))
+
     def close(self) -> None:
         """The application wants to end: see `SSLTransport.close`."""
-        if self._state is OPEN:
-            self._begin_ending(Event.CLOSE)
+        if self._state is OPEN or self._state is TOLD:
+            try:
+                self._begin_ending()
+            except EXITS as exc:
+                self._interrupted(exc)
+                raise
         elif self._state is NEW or self._state is HANDSHAKE:
             self.abort()
 
-    def _begin_ending(self, event: Event) -> None:
-        self._move(event)
-        self.transport.note_closing()
+    def _begin_ending(self) -> None:
+        self._move(Event.CLOSE)
+        self.transport.reading_paused = False
         self._start_shutdown_timer()
         self._resume_below()
-        if not self._peer_done:
+        if self._state is FLUSHING:
             self._discard()
-        if self._below_eof:
+        if self.below_eof:
             self._note_peer_done()  # it hung up without a word, while the application paused
         self.flush()
 
     def _discard(self) -> None:
         """Drop what has come, up to the peer's close_notify."""
-        self._inbox.discard()
-        if self._inbox.failure is not None:
+        self.inbox.discard()
+        if self.inbox.failure is not None:
             self._fail_to_read()
-        elif self._inbox.ended:
+        elif self.inbox.ended:
             self._note_peer_done()
 
     def _say_goodbye(self) -> None:
         """Send our close_notify, and be done if the peer is."""
-        self._move(Event.FLUSHED)
-        if self._inbox.ended or not self._below_eof:
+        if self.inbox.ended or not self.below_eof:
             try:
                 self.ssl_object.unwrap()
             except ssl.SSLWantReadError:
@@ -410,23 +516,29 @@ class TLSProtocol(asyncio.BufferedProtocol):
                 self.fail(exc, "TLS shutdown failed")
                 return
             self._send_outgoing()
-        if self._peer_done:
-            self._note_peer_done()
+        self._move(Event.FLUSHED)
+        self._close_below_if_done()
 
     def _note_peer_done(self) -> None:
-        self._peer_done = True
-        if self._state is CLOSING:
+        """The peer will send no more, and we have begun to end before."""
+        if self._state is FLUSHING or self._state is CLOSING:
             self._move(Event.PEER_DONE)
+            self._close_below_if_done()
+
+    def _close_below_if_done(self) -> None:
+        if self._state is CLOSED:
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
             # The last data and the end may come at once, and who is woken by the data shall have a
             # turn before it is too late to answer.
             self._loop.call_soon(self._close_below)
 
+    @repeatable
     def _close_below(self) -> None:
         if self.below is not None:
             self.below.close()
 
     def _start_shutdown_timer(self) -> None:
+        self._stop_timer()  # if it was interrupted
         self._left_at_timeout = self._left_to_send()
         self._timer = self._loop.call_later(self._shutdown_timeout, self._shutdown_timed_out)
 
@@ -434,6 +546,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         size: int = self.outbox.size + self.below.get_write_buffer_size()
         return size
 
+    @repeatable
     def _shutdown_timed_out(self) -> None:
         # A peer that reads slowly is not one that is gone: it gets what is meant for it.
         if self._left_to_send() < self._left_at_timeout:
@@ -453,12 +566,16 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def _fail_to_read(self) -> None:
         # The exception's traceback leads to the inbox: it must not stay there.
-        failure, self._inbox.failure = self._inbox.failure, None
+        failure, self.inbox.failure = self.inbox.failure, None
         assert failure is not None
         self.fail(failure, "TLS connection is broken")
 
     def fail(self, exc: BaseException, message: str) -> None:
-        """End because of an error. If it was the peer's, OpenSSL has written an alert about it."""
+        """End because of an error. If it was the peer's, OpenSSL has written an alert about it.
+
+        Exits are raised again.
+        """
+        raise_exit(exc)
         if self._state is CLOSED:
             return
         if isinstance(exc, OSError):
@@ -481,27 +598,41 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def abort(self, exc: BaseException | None = None) -> None:
         """End at once, because of `exc` if there is one: see `SSLTransport.abort`."""
         self._failure = self._failure or exc
-        if self._state is CLOSED:
-            if self.below is not None:
-                self.below.abort()  # it may still be sending
-            return
-        self._move(Event.BROKEN)
-        self._stop_timer()
-        self.outbox.clear()
-        self.transport.note_closing()
+        # First of all: if Ctrl-C strikes from here on, `connection_lost` does the rest.
         if self.below is not None:
-            self.below.abort()
+            self.below.abort()  # in CLOSED as well, where it may still be sending
+        if self._state is not CLOSED:
+            self._move(Event.BROKEN)
+            self._stop_timer()
+            self.outbox.clear()
+            self.transport.reading_paused = False
 
+    def _interrupted(self, error: BaseException) -> None:
+        """`error` leaves a call of ours: an exit of the application's, or one that struck us.
+
+        The application knows what it was told, and what else there was to do is done on the next
+        turn. But if it struck us, something that OpenSSL or the transport below has returned may be
+        lost, be it plaintext or ciphertext: there is no way to go on.
+        """
+        if self.transport is not None and was_told(error, self.transport.get_protocol()):
+            self._loop.call_soon(self._catch_up)
+            return
+        reason = ConnectionAbortedError(errno.ECONNABORTED, "the TLS connection was interrupted")
+        self.abort(reason)
+        self._finish_waiter(reason)
+
+    @repeatable
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport below is gone, by our will or without it."""
+        transport = self.transport
+        if transport is None:
+            return
         if self._state is not CLOSED:
             self._move(Event.BROKEN)
         self._stop_timer()
         self.outbox.clear()
+        transport.reading_paused = False
         failure = self._failure or exc
-        transport = self.transport
-        # Those that are above and below refer to us, and the failure to our frames.
-        self._failure = self.transport = self.below = None
         self._finish_waiter(
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
@@ -509,5 +640,11 @@ class TLSProtocol(asyncio.BufferedProtocol):
             # Who was woken by the last data shall take them before the end is told: a StreamReader
             # forgets whoever is on the way, and would let him wait for ever.
             self._loop.call_soon(transport.tell_lost, failure)
-        else:
+            self._failure = self.transport = self.below = None
+            return
+        try:
             transport.tell_lost(failure)
+        finally:
+            # Those that are above and below refer to us, and the failure to our frames.
+            if transport.get_protocol() is None:
+                self._failure = self.transport = self.below = None

@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from miniloop.kernel.contract import Loop
+from miniloop.kernel.exits import EXITS, was_told
+from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.net.flow_control import LOST_WRITES_TOLERATED, WriteMarks
 from miniloop.net.tls_inbox import Inbox
@@ -43,7 +45,9 @@ class TLSConnection(Protocol):
     outbox: Outbox
 
     def describe(self) -> str: ...  # for a `repr`
-    def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def is_ending(self) -> bool: ...  # it is too late to write
+    def is_closing(self) -> bool: ...  # the same, or the transport below is closing
+    def write(self, data: bytes | bytearray | memoryview, /) -> bool: ...  # False if too late
     def flush(self) -> None: ...  # what is in the outbox
     def resume_delivery(self) -> None: ...
     def fail(self, exc: BaseException, message: str, /) -> None: ...
@@ -58,12 +62,11 @@ class SSLTransport(asyncio.Transport):
         "__dict__",  # as of StreamTransport
         "__weakref__",
         "_buffered",
-        "_closing",
-        "_connected",
         "_loop",
         "_lost_writes",
         "_protocol",
         "_tls",
+        "_upgrade",
         "marks",
         "reading_paused",
     )
@@ -73,13 +76,12 @@ class SSLTransport(asyncio.Transport):
     _start_tls_compatible = True
 
     def __init__(
-        self, loop: Loop, tls: TLSConnection, protocol: asyncio.BaseProtocol, connected: bool
+        self, loop: Loop, tls: TLSConnection, protocol: asyncio.BaseProtocol, upgrade: bool
     ) -> None:
         super().__init__()
         self._loop = loop
         self._tls = tls
-        self._connected = connected  # the protocol knows of the connection
-        self._closing = False
+        self._upgrade = upgrade  # the protocol was connected before
         self.reading_paused = False
         self._lost_writes = 0
         self.marks = WriteMarks(loop, self, protocol)
@@ -90,7 +92,8 @@ class SSLTransport(asyncio.Transport):
         return f"<{type(self).__name__} {self._tls.describe()}>"
 
     def __del__(self) -> None:
-        if not getattr(self, "_closing", True):  # a constructor may have been interrupted
+        tls = getattr(self, "_tls", None)  # a constructor may have been interrupted
+        if tls is not None and not tls.is_ending():
             message = f"unclosed transport {self!r}"
             warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
@@ -134,8 +137,7 @@ class SSLTransport(asyncio.Transport):
 
     def tell_connected(self) -> None:
         """The handshake is done."""
-        if not self._connected:
-            self._connected = True
+        if not self._upgrade:
             self._tell_or_fail("connection_made", self)
 
     def deliver(self, inbox: Inbox) -> None:
@@ -147,8 +149,6 @@ class SSLTransport(asyncio.Transport):
         if data:
             try:
                 self._protocol.data_received(data)
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as exc:
                 self._tls.fail(exc, "Fatal error: protocol.data_received() call failed.")
 
@@ -157,8 +157,6 @@ class SSLTransport(asyncio.Transport):
             buffer = memoryview(self._protocol.get_buffer(-1)).cast("B")
             if not buffer:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._tls.fail(exc, "Fatal error: protocol.get_buffer() call failed.")
             return
@@ -171,19 +169,25 @@ class SSLTransport(asyncio.Transport):
         if self._tell_or_fail("eof_received"):
             logger.warning("returning true from eof_received() has no effect when using ssl")
 
+    @repeatable
     def tell_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. Nothing is told after this."""
-        protocol, self._protocol = self._protocol, None
-        self._closing = True
+        """The connection is gone. Nothing is told after this. Calling it again is harmless."""
+        protocol = self._protocol
+        if protocol is None:
+            return
         self.marks.forget()
-        if self._connected:
-            protocol.connection_lost(exc)
+        try:
+            self._protocol = None
+            if self._upgrade or self._tls.agreed:
+                protocol.connection_lost(exc)
+        except EXITS as error:
+            if not was_told(error, protocol):
+                self._protocol = protocol
+            raise
 
     def _tell_or_fail(self, method: str, *args: Any) -> Any:
         try:
             return getattr(self._protocol, method)(*args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as exc:
             self._tls.fail(exc, f"Fatal error: protocol.{method}() call failed.")
 
@@ -191,16 +195,16 @@ class SSLTransport(asyncio.Transport):
 
     def is_reading(self) -> bool:
         """True unless reading is paused, or the transport is closing."""
-        return not self.reading_paused and not self._closing
+        return not self.reading_paused and not self._tls.is_ending()
 
     def pause_reading(self) -> None:
         """Tell the protocol of no more data until `resume_reading`."""
-        if not self._closing:
+        if not self._tls.is_ending():
             self.reading_paused = True
 
     def resume_reading(self) -> None:
         """Tell the protocol of data again, beginning with what has come meanwhile."""
-        if not self._closing and self.reading_paused:
+        if self.reading_paused:
             self.reading_paused = False
             self._tls.resume_delivery()
 
@@ -215,10 +219,8 @@ class SSLTransport(asyncio.Transport):
             raise refusal(data)
         if not data:
             return
-        if self._closing:
-            self.count_lost_write()
-            return
-        self._tls.write(data)
+        if not self._tls.write(data):
+            self._count_lost_write()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Send several pieces, in as few records and system calls as hold them."""
@@ -228,7 +230,7 @@ class SSLTransport(asyncio.Transport):
             if not isinstance(data, BYTES_LIKE):
                 raise refusal(data)
         if self.is_closing():
-            self.count_lost_write()
+            self._count_lost_write()
             return
         outbox = self._tls.outbox
         for data in pieces:
@@ -236,8 +238,7 @@ class SSLTransport(asyncio.Transport):
                 outbox.add(data)
         self._tls.flush()
 
-    def count_lost_write(self) -> None:
-        """Something was written too late: drop it, and say so if that goes on."""
+    def _count_lost_write(self) -> None:
         self._lost_writes += 1
         if self._lost_writes > LOST_WRITES_TOLERATED:
             logger.warning("SSL connection is closed: what was written to %r is lost", self)
@@ -267,13 +268,11 @@ class SSLTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         """True once the connection is closing or closed, by whomever."""
-        below = self._tls.below
-        return self._closing or (below is not None and bool(below.is_closing()))
+        return self._tls.is_closing()
 
     def close(self) -> None:
         """Send what was written, then tell the peer that this is all. Nothing more is read."""
-        if not self._closing:
-            self._tls.close()
+        self._tls.close()
 
     def abort(self) -> None:
         """Close at once; what was written and not yet sent is lost."""
@@ -282,8 +281,3 @@ class SSLTransport(asyncio.Transport):
     def _force_close(self, exc: BaseException | None) -> None:
         """Close at once, because of `exc`: asyncio's own TLS, put on this transport, calls it."""
         self._tls.abort(exc)
-
-    def note_closing(self) -> None:
-        """The end has begun: nothing more is read or written."""
-        self._closing = True
-        self.reading_paused = False

@@ -15,6 +15,8 @@ import asyncio
 import socket
 from typing import Any
 
+from miniloop.net.nonblocking import WOULD_BLOCK
+
 __all__ = ["MOST_DROPPED", "drop", "stream_reader_is_full", "take_from_stream_reader"]
 
 # Bytes: what is read and dropped at most, and how much of it at a time. It is what asyncio reads
@@ -36,7 +38,7 @@ def drop(sock: socket.socket, most: int) -> int:
             if not count:
                 return 0
             left -= count
-    except (BlockingIOError, InterruptedError):
+    except WOULD_BLOCK:
         return left
     except OSError:
         return 0  # there is no connection any more; whoever sends will be told

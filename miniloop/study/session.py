@@ -22,6 +22,7 @@ from time import perf_counter_ns
 from typing import Any
 from weakref import WeakSet
 
+from miniloop.kernel import COMPILED
 from miniloop.loop import EventLoop
 from miniloop.study.file import BlockFile, Ring, pack_json, pack_records
 from miniloop.study.places import Places
@@ -40,6 +41,11 @@ class Session:
     def __init__(
         self, path: str | os.PathLike[str], *, last: int | None = None, program: str | None = None
     ) -> None:
+        if COMPILED:
+            raise RuntimeError(
+                "this miniloop is compiled, and only its files of Python can be watched: "
+                "set MINILOOP_PURE=1 in the environment"
+            )
         if last is not None and last < 1:
             raise ValueError(f"last must be a number of turns, 1 or more, got {last}")
         self.path = Path(path).absolute()

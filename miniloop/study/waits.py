@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TextIO
 
-from miniloop.kernel.future import Future
+from miniloop.kernel.future import AWAIT_CODE
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.registry import loops
-from miniloop.kernel.scheduler import VISIT_INTERVAL
+from miniloop.kernel.scheduler import VISIT_INTERVAL, Scheduler
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
 from miniloop.study.awaiting import (
@@ -44,8 +44,14 @@ from miniloop.study.wakers import descriptors, signal_handlers, threads_at_work
 
 __all__ = ["EverybodyWaits", "TaskState", "Waits", "dump_waits", "waits_of"]
 
-# Our own frames between a turn and the code of the program.
-_STEPS = {Task._run.__code__, Handle._run.__code__}
+# Our own frames between the start of the loop and the code of the program. (A compiled kernel has
+# none; `EventLoop.run_forever` is Python in any build.)
+_STEPS = {
+    Scheduler.run_forever.__code__,
+    Scheduler.run_turns.__code__,
+    Task._run.__code__,
+    Handle._run.__code__,
+}
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,7 @@ def _timers(loop: Any) -> Iterator[tuple[float, Any]]:
 
 def _running(loop: Any) -> list[FrameType]:
     """The frames of what a loop runs now."""
-    outermost = EventLoop.run_turns if isinstance(loop, EventLoop) else asyncio.Handle._run
+    outermost = EventLoop.run_forever if isinstance(loop, EventLoop) else asyncio.Handle._run
     frames = running_frames(getattr(loop, "_thread_id", None), outermost.__code__)
     return [frame for frame in frames if frame.f_code not in _STEPS]
 
@@ -241,7 +247,7 @@ def _state(task: Any, links: list[Link], scene: Scene, seen: float | None) -> Ta
 
 def _places_in(frames: list[Any]) -> tuple[Place, ...]:
     own = [frame for frame in frames if is_of_the_program(frame)]
-    library = [frame for frame in frames if frame.f_code is not Future.__await__.__code__]
+    library = [frame for frame in frames if frame.f_code is not AWAIT_CODE]
     return tuple(place_of(frame) for frame in own or library)
 
 

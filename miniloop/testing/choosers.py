@@ -51,6 +51,7 @@ class Following:
         observe: bool = False,
     ) -> None:
         self.schedule = schedule
+        self.world = schedule.world
         self._holds: dict[tuple[str, int], int] = {}
         self._late: dict[tuple[str, int], int] = {}
         self._cancels: dict[tuple[str, int], str] = {}
@@ -158,8 +159,13 @@ class _Deciding:
     """What those have in common that decide by themselves: they note their holds."""
 
     def __init__(
-        self, generator: random.Random, lateness: float, cancels: Cancelling | None
+        self,
+        generator: random.Random,
+        lateness: float,
+        cancels: Cancelling | None,
+        world: int = 0,
     ) -> None:
+        self.world = world
         self._random = generator
         self._lateness = lateness
         self._may_cancel = cancels
@@ -212,7 +218,7 @@ class _Deciding:
     @property
     def schedule(self) -> Schedule:
         """The schedule of the run, as far as it has come."""
-        return Schedule(self.departures)
+        return Schedule(self.departures, self.world)
 
 
 class RandomWalk(_Deciding):
@@ -266,8 +272,9 @@ class Priorities(_Deciding):
         *,
         depth: int,
         steps: int,
+        world: int = 0,
     ) -> None:
-        super().__init__(generator, lateness, cancels)
+        super().__init__(generator, lateness, cancels, world)
         self._priorities: dict[str, float] = {}
         steps = max(steps, depth)
         self._changes = {generator.randrange(1, steps + 1): -n for n in range(1, depth)}

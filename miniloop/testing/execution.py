@@ -25,6 +25,9 @@ Test = Callable[[], Coroutine[Any, Any, Any]]
 
 ANYTHING: Any = object()  # the result that is expected if none is
 
+# Seeds of networks for one seed of an exploration.
+WORLDS = 1_000_003
+
 # So many runs, and then whatever survived them is looked at by the garbage collector again.
 RUNS_BETWEEN_COLLECTIONS = 512
 
@@ -54,21 +57,31 @@ class Outcome:
     steps: int
 
 
-def execute(test: Test, chooser: Chooser, settings: Settings) -> Outcome:
-    """Run the test once. Must be called inside of `prepared`."""
+def execute(
+    test: Test,
+    chooser: Chooser,
+    settings: Settings,
+    look: Callable[[LoopUnderTest], object] | None = None,
+) -> Outcome:
+    """Run the test once. Must be called inside of `prepared`.
+
+    `look` is called with the loop before it runs, for whoever wants to observe it.
+    """
     queue = ScheduledQueue(chooser, settings.most_steps)
     loop = new_loop_under_test(
         ready=queue,
         until=settings.until,
         real_io=settings.real_io,
         network=settings.network,
-        seed=settings.seed,
+        seed=settings.seed * WORLDS + getattr(chooser, "world", 0),
     )
     queue.loop = settings.running = loop
     unseen: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: unseen.append(context))
     if settings.debug:
         loop.set_debug(True)
+    if look is not None:
+        look(loop)
     random.seed(settings.seed)
     error: BaseException | None = None
     try:
@@ -115,7 +128,7 @@ def _finish(loop: LoopUnderTest) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
         if loop.tasks:
-            left = sorted(loop.tasks, key=lambda task: task.__dict__.get("_seen", 0))
+            left = sorted(loop.tasks, key=hash)  # oldest first: see `order`
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))

@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from miniloop.kernel.task import Task
+from miniloop.study.page import write
+from miniloop.study.reading import read
+from miniloop.study.session import Session, describe_end
 from miniloop.testing import replaying
 from miniloop.testing.choosers import Cancelling, Following, LateWalk
 from miniloop.testing.execution import (
@@ -26,7 +30,7 @@ from miniloop.testing.execution import (
 from miniloop.testing.failure import Failure, not_repeatable
 from miniloop.testing.minimise import minimise
 from miniloop.testing.outside import Outside
-from miniloop.testing.replay_file import ReplayFile
+from miniloop.testing.replay_file import SUFFIX, ReplayFile
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.story import ORDER, tell, verdict_of
 from miniloop.testing.strategies import AnyChooser, Strategy, parse
@@ -100,8 +104,8 @@ def explore(
     strike at each possible point. `network`, `real_io`, `patch_time` are those of `run`, and each
     run is as new.
 
-    With `save`, the replay file of a failure is written into the folder `save_to`. `name` is what
-    the test is called there.
+    With `save`, the replay file of a failure, and a recording of it with its page, are written into
+    the folder `save_to`. `name` is what the test is called there.
     """
     __tracebackhide__ = True  # of pytest
     settings = Settings(
@@ -183,7 +187,13 @@ class _Explorer:
     def search(self, schedules: int, time_limit: float | None) -> Failure | None:
         """The first failure, told."""
         settings = self._settings
-        runs = self._strategy.runs(settings.seed, schedules, settings.lateness, self._cancels)
+        runs = self._strategy.runs(
+            settings.seed,
+            schedules,
+            settings.lateness,
+            self._cancels,
+            worlds=settings.network is not None,
+        )
         chooser: AnyChooser = next(runs)
         while True:
             outcome = execute(self._test, chooser, settings)
@@ -267,7 +277,7 @@ class _Explorer:
         return None
 
     def save(self, failure: Failure, folder: str | os.PathLike[str], cancel: Cancel) -> None:
-        """Write the replay file."""
+        """Write the replay file, and beside it a recording of the run and its page."""
         settings = self._settings
         failure.replay_file = ReplayFile(
             self.name,
@@ -284,3 +294,16 @@ class _Explorer:
             failure.schedule,
             [(step.who, step.ready) for step in self._trace.steps],
         ).save(folder)
+        self._record(failure, failure.replay_file)
+
+    def _record(self, failure: Failure, replay_file: Path) -> None:
+        stem = replay_file.name.removesuffix(SUFFIX)
+        failure.recording = replay_file.with_name(f"{stem}.miniloop")
+        failure.page = replay_file.with_name(f"{stem}.html")
+        session = Session(failure.recording, program=self.name)
+        chooser = Following(failure.schedule, lateness=self._settings.lateness)
+        outcome = execute(self._test, chooser, self._settings, session.record)
+        session.end("returned" if outcome.error is None else describe_end(outcome.error))
+        first = [held.begin for held in self._trace.held]
+        first += [mishap.step for mishap in self._trace.mishaps]
+        write(read(failure.recording), failure.page, step=min(first, default=None))

@@ -26,13 +26,17 @@ def minimise(
     `fails` says of a schedule whether the test fails under it as it did before.
     """
     budget = _Budget(fails, tries, time.monotonic() + seconds)
-    if schedule and budget.fails(Schedule()):
+    if schedule and budget.fails([]):
         return Schedule()
+    if schedule.world and not budget.fails(list(schedule)):
+        budget.world = schedule.world
+        if budget.fails([]):
+            return Schedule((), schedule.world)
     departures = _fewer(list(schedule), budget)
     departures = _one_by_one(departures, budget)
     departures = _shorter(departures, budget)
     departures = _fewer(departures, budget)  # shorter ones may need less besides
-    return Schedule(departures)
+    return Schedule(departures, budget.world)
 
 
 class _Budget:
@@ -40,16 +44,17 @@ class _Budget:
         self._fails = fails
         self._tries = tries
         self._deadline = deadline
+        self.world = 0  # of all schedules that are tried
 
     @property
     def is_spent(self) -> bool:
         return self._tries <= 0 or time.monotonic() > self._deadline
 
-    def fails(self, schedule: Schedule) -> bool:
+    def fails(self, departures: list[Departure]) -> bool:
         if self.is_spent:
             return False
         self._tries -= 1
-        return self._fails(schedule)
+        return self._fails(Schedule(departures, self.world))
 
 
 def _fewer(departures: list[Departure], budget: _Budget) -> list[Departure]:
@@ -59,7 +64,7 @@ def _fewer(departures: list[Departure], budget: _Budget) -> list[Departure]:
         size = max(1, len(departures) // parts)
         for start in range(0, len(departures), size):
             rest = departures[:start] + departures[start + size :]
-            if budget.fails(Schedule(rest)):
+            if budget.fails(rest):
                 departures = rest
                 parts = max(2, parts - 1)
                 break
@@ -74,7 +79,7 @@ def _one_by_one(departures: list[Departure], budget: _Budget) -> list[Departure]
     """See if a longer hold of one of them does without the others."""
     if len(departures) > 1:
         for each in departures:
-            if each.kind == HOLD and budget.fails(Schedule([replace(each, length=0)])):
+            if each.kind == HOLD and budget.fails([replace(each, length=0)]):
                 return [replace(each, length=0)]
     return departures
 
@@ -87,7 +92,7 @@ def _shorter(departures: list[Departure], budget: _Budget) -> list[Departure]:
         length = 1
         while not budget.is_spent and (not each.length or length < each.length):
             shorter = replace(each, length=length)
-            if budget.fails(Schedule([*departures[:index], shorter, *departures[index + 1 :]])):
+            if budget.fails([*departures[:index], shorter, *departures[index + 1 :]]):
                 departures[index] = shorter
                 break
             length += 1 if length < 8 else length // 2

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+from miniloop.kernel import COMPILED
 from miniloop.kernel.future import Future
 from miniloop.testing.loop import LoopUnderTest
 
@@ -25,8 +26,16 @@ _depth = 0
 
 @contextmanager
 def repeatable_sets() -> Iterator[None]:
-    """While this lasts, hashes of futures and tasks under test do not depend on addresses."""
+    """While this lasts, hashes of futures and tasks under test do not depend on addresses.
+
+    Raises RuntimeError on a compiled build.
+    """
     global _depth
+    if COMPILED:
+        raise RuntimeError(
+            "this miniloop is compiled, and schedules need its files of Python: "
+            "set MINILOOP_PURE=1 in the environment"
+        )
     _depth += 1
     Future.__hash__ = _numbered_hash  # type: ignore[assignment,method-assign]
     try:

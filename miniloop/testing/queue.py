@@ -173,8 +173,10 @@ class ScheduledQueue(deque[Any]):
         clock = self.loop.virtual_clock
         passed: float = moments[-1] - clock.now
         clock.now = moments[-1]
-        # They were due as this turn began, so they join it.
-        self.loop.timers.pop_due(clock.now, self.loop.enqueue)
+        # What was due as this turn began, and what had arrived, joins it.
+        poller, enqueue = self.loop.poller, self.loop.enqueue
+        poller.deliver(poller.wait(0), enqueue)
+        self.loop.timers.pop_due(clock.now, enqueue)
         return passed
 
     def _welcome(self, size: int) -> None:

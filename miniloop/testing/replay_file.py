@@ -6,6 +6,7 @@ It is JSON, with:
     test        module and name of the test, or of the script
     failure     the type of the failure, and what it said
     strategy, seed, settings      how it was found, and what to run it with
+    world       of the simulated network: see `schedule.Schedule`
     departures  the schedule: see `schedule.Departure`
     labels      of tasks and callbacks: see `who`
     ready       sets of labels that were ready together
@@ -27,9 +28,10 @@ from typing import Any
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.trace import Step
 
-__all__ = ["FORMAT", "ReplayFile", "first_difference"]
+__all__ = ["FORMAT", "SUFFIX", "ReplayFile", "first_difference"]
 
 FORMAT = 1
+SUFFIX = ".schedule.json"
 MOST_STEPS = 5000
 
 
@@ -64,7 +66,7 @@ class ReplayFile:
                 str(data["strategy"]),
                 int(data["seed"]),
                 dict(data["settings"]),
-                Schedule.from_lists(data["departures"]),
+                Schedule.from_lists(data["departures"], int(data["world"])),
                 [
                     (labels[who], tuple(labels[each] for each in ready[among]))
                     for who, among in data["steps"]
@@ -90,6 +92,7 @@ class ReplayFile:
             "strategy": self.strategy,
             "seed": self.seed,
             "settings": self.settings,
+            "world": self.schedule.world,
             "departures": self.schedule.as_lists(),
             "labels": labels.known,
             "ready": ready.known,
@@ -104,7 +107,7 @@ class ReplayFile:
         safe = "".join(c if c.isalnum() or c in "_-[]" else "_" for c in name)[:80]
         # Tests of one name, and schedules of one test, lie beside each other.
         key = f"{self.test}{self.schedule.as_lists()}"
-        path = Path(folder) / f"{safe}-{zlib.crc32(key.encode()):08x}.schedule.json"
+        path = Path(folder) / f"{safe}-{zlib.crc32(key.encode()):08x}{SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path

@@ -62,15 +62,20 @@ class Departure:
 
 
 class Schedule:
-    """Departures, of which no two say something of the same moment in the same way."""
+    """Departures, of which no two say something of the same moment in the same way.
 
-    __slots__ = ("departures",)
+    `world` is what the seed of the simulated network depends on, beside that of the exploration:
+    how long packets take in this run, and which are lost.
+    """
 
-    def __init__(self, departures: Iterable[Departure] = ()) -> None:
+    __slots__ = ("departures", "world")
+
+    def __init__(self, departures: Iterable[Departure] = (), world: int = 0) -> None:
         self.departures = tuple(departures)
+        self.world = world
 
     def __bool__(self) -> bool:
-        return bool(self.departures)
+        return bool(self.departures or self.world)
 
     def __len__(self) -> int:
         return len(self.departures)
@@ -79,32 +84,37 @@ class Schedule:
         return iter(self.departures)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schedule) and self.departures == other.departures
+        return isinstance(other, Schedule) and (self.departures, self.world) == (
+            other.departures,
+            other.world,
+        )
 
     def __hash__(self) -> int:
-        return hash(self.departures)
+        return hash((self.departures, self.world))
 
     def __repr__(self) -> str:
-        return f"Schedule({list(self.departures)!r})"
+        world = f", {self.world}" if self.world else ""
+        return f"Schedule({list(self.departures)!r}{world})"
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.departures)) or "first in, first out"
 
     def with_departure(self, departure: Departure) -> Schedule:
         """The same, and one more."""
-        return Schedule((*self.departures, departure))
+        return Schedule((*self.departures, departure), self.world)
 
     def as_lists(self) -> list[list[Any]]:
         """The departures as JSON takes them."""
         return [[each.kind, each.who, each.run, each.length] for each in self.departures]
 
     @classmethod
-    def from_lists(cls, lists: Iterable[Any]) -> Schedule:
+    def from_lists(cls, lists: Iterable[Any], world: int = 0) -> Schedule:
         """The reverse. Raises ValueError."""
         try:
-            return cls(
+            departures = [
                 Departure(str(kind), str(who), int(run), int(length))
                 for kind, who, run, length in lists
-            )
+            ]
         except TypeError as error:
             raise ValueError(f"these are no departures: {error}") from None
+        return cls(departures, world)

@@ -43,13 +43,18 @@ def verdict_of(schedule: Schedule, trace: Trace) -> str:
     kinds = {each.kind for each in schedule}
     if any(not held.late_by_nature for held in trace.held):
         return ORDER
-    return LATENESS if kinds & {HOLD, LATE} else CANCELLATION
+    return LATENESS if kinds & {HOLD, LATE} or schedule.world else CANCELLATION
 
 
 def tell(schedule: Schedule, trace: Trace, verdict: str) -> str:
     """The story of a run: the departures, and the steps around them."""
     lines = [_MEANING[verdict]]
-    if schedule:
+    if schedule.world:
+        lines.append(
+            f"In the network of world {schedule.world}: how long packets take there, "
+            "and which are lost, makes it fail."
+        )
+    if schedule.departures:
         count = len(schedule)
         lines.append(
             "One departure from FIFO makes it fail:"
@@ -117,10 +122,8 @@ def _way(steps: list[Step]) -> str:
 def _mishap(mishap: Mishap) -> str:
     where = f" at {_line(mishap.place)}" if mishap.place is not None else ""
     if mishap.kind == LATE:
-        return (
-            f"`{mishap.who}` was slow{' before it waited' if where else ''}{where}: "
-            f"{mishap.seconds:g} s passed, and the next timer was due"
-        )
+        way = f" on its way to {_line(mishap.place)}" if mishap.place is not None else ""
+        return f"`{mishap.who}` was slow{way}: {mishap.seconds:g} s passed, and a timer came due"
     when = "when it was about to go on" if mishap.kind == CANCEL_READY else "as it waited"
     return f"`{mishap.who}` was cancelled {when}{where}"
 

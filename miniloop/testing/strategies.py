@@ -36,9 +36,20 @@ class Strategy:
     name: str
     bound: int = 0
 
-    def runs(self, seed: int, schedules: int, lateness: float, cancels: Cancelling | None) -> Runs:
-        """The choosers, of which the first is always FIFO."""
-        make = _Maker(seed, lateness, cancels)
+    def runs(
+        self,
+        seed: int,
+        schedules: int,
+        lateness: float,
+        cancels: Cancelling | None,
+        *,
+        worlds: bool = False,
+    ) -> Runs:
+        """The choosers, of which the first is always FIFO.
+
+        `worlds`: there is a simulated network, and it shall be another one in each random run.
+        """
+        make = _Maker(seed, lateness, cancels, worlds)
         if self.name == "fifo":
             return make.departures(0)
         if self.name == "departures":
@@ -69,7 +80,10 @@ def parse(text: str | Strategy) -> Strategy:
 
 
 class _Maker:
-    def __init__(self, seed: int, lateness: float, cancels: Cancelling | None) -> None:
+    def __init__(
+        self, seed: int, lateness: float, cancels: Cancelling | None, worlds: bool
+    ) -> None:
+        self._worlds = worlds
         self._seed = seed
         self._lateness = lateness
         self._cancels = cancels
@@ -115,13 +129,20 @@ class _Maker:
         """Each choice by lot."""
         yield from self._one(self._following(Schedule()))
         for number in count():
-            yield RandomWalk(self._generator("random", number), self._lateness, self._cancels)
+            yield self._random_walk(number)
 
     def priorities(self, depth: int) -> Runs:
         """PCT."""
         yield from self._one(self._following(Schedule()))
         for number in count():
             yield self._priority_run(depth, number)
+
+    def _random_walk(self, number: int) -> RandomWalk:
+        generator = self._generator("random", number)
+        return RandomWalk(generator, self._lateness, self._cancels, self._world(2 * number))
+
+    def _world(self, number: int) -> int:
+        return 1 + number if self._worlds else 0
 
     def _priority_run(self, depth: int, number: int) -> Priorities:
         return Priorities(
@@ -130,6 +151,7 @@ class _Maker:
             self._cancels,
             depth=depth,
             steps=self._steps,
+            world=self._world(2 * number + 1),
         )
 
     def _generator(self, kind: str, number: int) -> random.Random:
@@ -140,7 +162,7 @@ class _Maker:
         yield from self._share(self.departures(1), int(schedules * FIRST_LEVEL))
         yield from self._share(self._level(Schedule(), 2), int(schedules * SECOND_LEVEL))
         for number in count():
-            yield RandomWalk(self._generator("random", number), self._lateness, self._cancels)
+            yield self._random_walk(number)
             yield self._priority_run(2 + number % 3, number)
 
     def _share(self, runs: Runs, most: int) -> Runs:

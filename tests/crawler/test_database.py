@@ -104,6 +104,21 @@ def test_an_earlier_crawl_is_replaced_or_added_to(run: Run, tmp_path: Path) -> N
     assert sorted(each.name for each in tmp_path.iterdir()) == ["crawl.db"]
 
 
+def test_it_is_one_file_afterwards_for_those_who_read_it_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "crawl.db"
+
+    async def main() -> None:
+        async with Output(path, form=SQLITE) as output:
+            await output.put(SQLITE.write(Record("http://a/")))
+
+    run(main)
+    reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    assert reader.execute("select url from pages").fetchall() == [("http://a/",)]
+    assert [each.name for each in tmp_path.iterdir()] == ["crawl.db"]
+    reader.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["crawl.db"]
+
+
 def test_others_may_read_while_the_crawl_goes_on(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "crawl.db"
 

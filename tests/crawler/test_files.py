@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from crawler.cli import main
 from crawler.output import HEADER
 from crawler.threads import AbandonableThreads
 from tests.crawler.scripted import Server, polite, serving
@@ -321,3 +322,25 @@ def test_abandonable_threads_pass_errors_on_and_start_no_more_than_they_need() -
             threads.submit(int, "x").result(5)
     assert threading.active_count() - before <= 2
     threads.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-o x.db --state x.db", "the output and the state are the same file, x.db"),
+        ("-o x --report ./x", "the output and the report are the same file, x"),
+        ("--summary x --report x", "the summary and the report are the same file, x"),
+        ("--state foundurls.txt", "the output and the state are the same file, foundurls.txt"),
+    ],
+)
+def test_two_things_are_not_written_to_one_file(
+    tmp_path: Path,
+    arguments: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["http://127.0.0.1:9/", *arguments.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -76,12 +76,12 @@ def test_it_shows_what_the_crawl_is_at(run: Run, terminal: Terminal) -> None:
 def test_pages_that_others_fetched_count_as_well(run: Run, terminal: Terminal) -> None:
     async def main() -> None:
         with LiveView("h", None, terminal) as view:
-            view.pages(30, 200, 4_000)
+            view.pages(30, 200, 2048)
             view.failure(JOB, BadStatus("http://a/", 404, "Not Found"))
 
     run(main)
     assert "31 done" in terminal.shown()
-    assert "30, 200 links" in terminal.shown()
+    assert "30, 200 links, 2.0 KiB" in terminal.shown()
 
 
 def test_where_links_are_followed_the_bar_is_of_what_is_known(run: Run, terminal: Terminal) -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from miniloop.kernel.task import Task
+from tests.builds import pure_only
 from tests.differential import language, steps
 from tests.differential.clocks import LOOPS
 from tests.differential.comparison import compare, first_difference
@@ -63,6 +64,7 @@ def test_shrinking_leaves_what_matters() -> None:
     assert smallest == Program((Stop(),))
 
 
+@pure_only
 def test_a_difference_is_made_small_and_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Task, "cancelling", lambda self: 7)
     difference = first_difference(range(100))

@@ -18,9 +18,12 @@ from miniloop.kernel.handle import Handle, TimerHandle
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
+from tests.builds import pure_only
 from tests.differential import clocks, comparison
 from tests.differential.comparison import first_difference
 from tests.differential.language import TICK
+
+pytestmark = pure_only
 
 # As many as every run has. Most take fewer than a hundred.
 MOST_PROGRAMS = 10_000

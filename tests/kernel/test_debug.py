@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from tests.builds import pure_only
 
 Turn = Callable[[asyncio.AbstractEventLoop], None]
 Reports = Callable[[asyncio.AbstractEventLoop], list[dict[str, Any]]]
@@ -170,6 +171,7 @@ def test_the_way_in_from_other_threads_stays_open(debug: asyncio.AbstractEventLo
 # What is refused.
 
 
+@pure_only
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe"])
 def test_coroutines_are_no_callbacks(debug: asyncio.AbstractEventLoop, method: str) -> None:
     call = getattr(debug, method)
@@ -182,6 +184,7 @@ def test_coroutines_are_no_callbacks(debug: asyncio.AbstractEventLoop, method: s
         call("text")
 
 
+@pure_only
 def test_what_is_refused_is_named_as_it_was_called(mini: miniloop.EventLoop) -> None:
     mini.set_debug(True)
     near, far = socket.socketpair()
@@ -203,6 +206,7 @@ def test_what_is_refused_is_named_as_it_was_called(mini: miniloop.EventLoop) -> 
                 call()
 
 
+@pure_only
 @pytest.mark.parametrize("method", ["call_later", "call_at"])
 def test_coroutines_are_no_callbacks_of_timers(
     debug: asyncio.AbstractEventLoop, method: str

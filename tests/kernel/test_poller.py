@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import selectors
@@ -366,3 +367,23 @@ def test_closing_gives_the_descriptor_back() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
     assert poller.watches == {}
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.ENOENT, errno.ENOMEM, errno.ENOSPC])
+def test_only_what_was_closed_is_forgotten_when_all_is_watched_anew(
+    number: int, monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    poller = default_poller()
+    fd = pair[0].fileno()
+    poller.watch_reader(fd, "entry")
+    with monkeypatch.context() as patch:
+
+        def fail(watch: object) -> None:
+            raise OSError(number, "no")
+
+        patch.setattr(poller, "_apply", fail)
+        failures = poller.rearm()
+    closed = number in (errno.EBADF, errno.ENOENT)
+    assert [failure.errno for failure in failures] == ([] if closed else [number])
+    assert (fd in poller.watches) is not closed
+    poller.close()

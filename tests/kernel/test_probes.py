@@ -13,6 +13,9 @@ import miniloop
 from miniloop.kernel.future import Future
 from miniloop.kernel.probes import Probe, place_probes, remove_probes
 from miniloop.kernel.task import Task
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 
 def test_a_probe_is_told_the_arguments_before_the_function_has_done_anything(

@@ -23,6 +23,9 @@ import pytest
 
 import miniloop
 from miniloop.kernel.scheduler import Scheduler
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 OURS = str(Path(miniloop.__file__).parent)
 # What the interpreter itself calls when something is collected: it swallows what that raises. (A

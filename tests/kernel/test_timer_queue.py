@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import Context
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -156,3 +158,24 @@ def test_asking_for_the_next_deadline_drops_the_dead_at_the_top() -> None:
     make_timer(queue, 20.0)
     assert queue.next_deadline() == 20.0
     assert (len(queue), queue.cancelled) == (1, 0)
+
+
+def test_a_sweep_that_ctrl_c_interrupts_counts_right() -> None:
+    def strike(frame: FrameType, event: str, argument: object) -> None:
+        if event == "c_return" and getattr(argument, "__name__", "") == "heapify":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    queue = TimerQueue()
+    handles = [make_timer(queue, number) for number in range(2 * SWEEP_MINIMUM)]
+    for handle in handles[:SWEEP_MINIMUM]:
+        handle.cancel()
+    sys.setprofile(strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            handles[-1].cancel()
+    finally:
+        sys.setprofile(None)
+    assert queue.cancelled == count_cancelled(queue)
+    queue.pop_due(1e9, lambda handle: None)
+    assert queue.cancelled == len(queue) == 0

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import miniloop
-from miniloop.kernel.poller import MOST_SKIPPED, SelectorPoller, Watch
+from miniloop.kernel.poller import SelectorPoller
+from miniloop.net.sock import MOST_SKIPPED, SocketWatch
 
 ROUNDS = 500
 
@@ -40,13 +41,13 @@ def tcp_pair() -> tuple[CountingSocket, socket.socket]:
 
 
 @pytest.fixture
-def drained() -> Watch:
-    watch = Watch(0)
+def drained() -> SocketWatch:
+    watch = SocketWatch(0)
     watch.drained = True
     return watch
 
 
-def test_wrong_guesses_grow_rare_and_a_right_one_begins_afresh(drained: Watch) -> None:
+def test_wrong_guesses_grow_rare_and_a_right_one_begins_afresh(drained: SocketWatch) -> None:
     def sends_until_next_guess() -> int:
         count = 0
         while drained.drained:

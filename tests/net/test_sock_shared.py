@@ -25,6 +25,28 @@ async def turns(number: int = 3) -> None:
         await asyncio.sleep(0)
 
 
+@PAIRS
+def test_what_watches_a_socket_goes_on_when_somebody_receives_from_it(run: Run, pair: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left, right = pair()
+        with left, right:
+            writable = asyncio.Event()
+            loop.add_writer(left, writable.set)
+            for number in range(3):
+                receiving = asyncio.ensure_future(loop.sock_recv(left, 100))
+                await turns()
+                assert not receiving.done()
+                writable.clear()
+                await writable.wait()
+                await loop.sock_sendall(right, b"%d" % number)
+                assert await receiving == b"%d" % number
+            assert loop.remove_writer(left)
+            assert not loop.remove_writer(left)
+
+    run(main)
+
+
 # Given up.
 
 

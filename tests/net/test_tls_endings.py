@@ -348,7 +348,7 @@ def test_who_reads_on_in_the_turn_of_a_reset_is_told_of_it() -> None:
             await asyncio.sleep(0.001)
         tls: Any = writer.transport._tls  # type: ignore[attr-defined]
         writer.write(b"x")
-        while not tls._inbox.holds_something():
+        while not tls.inbox.holds_something():
             await asyncio.sleep(0.001)
         reading = asyncio.create_task(reader.readexactly(10_000))
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ import inspect
 import re
 import ssl
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import miniloop
 from miniloop.net import tls_states
 from miniloop.net.tls import TLSProtocol
-from miniloop.net.tls_states import TRANSITIONS, Event, State
+from miniloop.net.tls_states import FLAGS, TRANSITIONS, Event, State
 from tests.net import certificates
 from tests.net.in_memory_wire import End, wire
 from tests.net.recording_protocol import BufferedRecorder, Recorder
@@ -57,7 +58,15 @@ class Conversation:
         progress = True
         while progress:
             await asyncio.sleep(0)
-            progress = any([end.carry(1 << 20) for end in self.wires])
+            self.check()
+            progress = False
+            for end in self.wires:
+                progress |= bool(end.carry(1 << 20))
+                self.check()
+
+    def check(self) -> None:
+        for tls in self.tls:
+            check_flags(tls)
 
     async def end(self) -> None:
         for _ in range(10):
@@ -95,16 +104,43 @@ def test_there_is_no_way_back() -> None:
             assert order.index(after) > order.index(before)
 
 
-def test_the_diagram_says_what_the_table_says() -> None:
-    diagram = inspect.getdoc(tls_states)
-    assert diagram is not None
+def test_the_drawing_says_what_the_table_says() -> None:
+    text = inspect.getdoc(tls_states)
+    assert text is not None
+    drawing = [line for line in text.splitlines() if line.startswith("    ")]
     drawn = set()
-    for line in diagram.splitlines():
-        if "──" in line:
-            states = re.findall(r"\b(?:" + "|".join(State.__members__) + r")\b", line)
-            events = re.findall(r"\b(?:" + "|".join(Event.__members__) + r")\b", line)
-            drawn |= {*states, *events}
-    assert drawn == {*State.__members__, *Event.__members__} - {"BROKEN"}
+    for across in (line for line in drawing if "▶" in line):
+        words = re.findall(r"\w+", across.replace("─", " "))
+        drawn |= set(zip(words[:-2:2], words[1:-1:2], words[2::2], strict=True))
+    above, _, down, _, below = drawing
+    for event in re.finditer(r"\w+", down):
+        column = (event.start() + event.end()) // 2
+        before, after = (
+            state.group()
+            for line in (above, below)
+            for state in re.finditer("|".join(State.__members__), line)
+            if state.start() - 2 <= column <= state.end() + 2
+        )
+        drawn.add((before, event.group(), after))
+    assert drawn == {
+        (before.name, event.name, after.name)
+        for before, events in TRANSITIONS.items()
+        for event, after in events.items()
+        if event is not Event.BROKEN
+    }
+
+
+def check_flags(tls: TLSProtocol) -> None:
+    """That nothing is true of a connection which cannot be, in its state."""
+    for name, states in FLAGS.items():
+        try:
+            flag = attrgetter(name)(tls)
+        except AttributeError:
+            assert tls.transport is None, name  # the connection is lost
+            continue
+        assert isinstance(flag, bool)
+        assert not flag or tls._state in states, (name, tls)
+    assert tls.agreed or tls._state not in set(FLAGS["agreed"]) - {State.CLOSED}
 
 
 # What leaves in one send.
@@ -656,6 +692,7 @@ async def act(
         transport.resume_reading()
     else:
         await asyncio.sleep(0)
+    talk.check()
 
 
 async def finish(talk: Conversation, end: str) -> None:

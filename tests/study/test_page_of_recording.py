@@ -13,9 +13,10 @@ import pytest
 from miniloop.study import page, read
 from miniloop.study.causes import chain
 from tests.browser import Browser
+from tests.builds import pure_only
 from tests.study.opening import open_recording
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pure_only, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "docs" / "images" / "kitchen.py"

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.builds import pure_only
 from tests.study.recorded import Recorded
 from tests.swap.launch import PATIENCE, environment, launch, plain
+
+pytestmark = pure_only
 
 TICKING = """
     import asyncio, os, signal, sys

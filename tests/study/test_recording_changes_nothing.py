@@ -15,9 +15,12 @@ from miniloop.kernel.future import Future
 from miniloop.kernel.task import Task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.study import recording
+from tests.builds import pure_only
 from tests.differential import clocks
 from tests.differential.generator import program_of_seed
 from tests.differential.interpreter import run_program
+
+pytestmark = pure_only
 
 
 @pytest.mark.timeout(120)

@@ -30,7 +30,10 @@ from miniloop.study import recording
 from miniloop.study.causes import chain
 from miniloop.study.difference import difference
 from miniloop.study.perfetto import trace
+from tests.builds import pure_only
 from tests.study.recorded import Recorded, recorded
+
+pytestmark = pure_only
 
 Seen = tuple[str, int | None, int]  # what, the line of this file, and the number of the step
 

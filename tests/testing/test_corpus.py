@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from miniloop.testing import explore, find_failure
+from tests.builds import pure_only
 from tests.testing.corpus import Bug, bugs
 from tests.testing.corpus.table import lines, measure
+
+pytestmark = pure_only
 
 ROOT = Path(__file__).parents[2]
 BUGS = bugs()

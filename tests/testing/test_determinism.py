@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from miniloop.testing import NotDeterministic, check_determinism
+from tests.builds import pure_only
 from tests.testing import programs
+
+pytestmark = pure_only
 
 
 async def turns(number: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from miniloop.study import read
 from miniloop.testing import (
     EverybodyWaits,
     Failure,
@@ -18,7 +19,10 @@ from miniloop.testing import (
     explore,
     find_failure,
 )
+from tests.builds import pure_only
 from tests.testing import programs
+
+pytestmark = pure_only
 
 
 def find(test: Any, **options: Any) -> Failure | None:
@@ -301,6 +305,10 @@ def test_explore_raises_and_chains_the_cause(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__, AssertionError)
     assert caught.value.replay_file is not None
     assert caught.value.replay_file.parent == tmp_path
+    assert caught.value.recording is not None
+    assert read(caught.value.recording).ended == "failed: AssertionError"
+    assert caught.value.page is not None
+    assert "lost_update" in caught.value.page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("strategy", ["luck", "pct:x", "mixed:3"])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.builds import pure_only
 from tests.swap.launch import plain
 
-pytestmark = pytest.mark.timeout(120)  # each test starts an interpreter
+pytestmark = [pure_only, pytest.mark.timeout(120)]  # each test starts an interpreter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "five-bugs.md").read_text(encoding="utf-8")
 PROGRAMS = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.M | re.S))

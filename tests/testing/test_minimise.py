@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from miniloop.testing.minimise import minimise
 from miniloop.testing.schedule import HOLD, Departure, Schedule
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 
 def hold(run: int, length: int = 5) -> Departure:

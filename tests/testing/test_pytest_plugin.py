@@ -18,6 +18,9 @@ import asyncio
 import random
 import pytest
 import pytest_asyncio
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 made = []
 
@@ -201,7 +204,7 @@ def test_marked_tests_are_ours_and_others_are_not(tmp_path: Path, mode: str) -> 
     assert "assert 1 == 2" in output
     assert "does not know speed" in output
     assert "its scope must be 'function'" in output
-    (file,) = (tmp_path / ".miniloop").iterdir()
+    (file,) = (tmp_path / ".miniloop").glob("*.schedule.json")
     assert f"Replay: .miniloop/{file.name}" in output
     if mode == "strict":
         replayed = run_pytest(tmp_path, "--miniloop-replay", str(file))
@@ -228,15 +231,14 @@ def test_options_say_how_many_and_which(tmp_path: Path) -> None:
     assert outcomes(output) == {"PASSED": {"test_it", "test_then"}}, output
 
 
-@pytest.mark.timeout(100)
-def test_the_plugin_is_inert_where_nobody_asks_for_it(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(
-        "import sys\n"
-        "def test_it():\n"
-        "    assert 'miniloop.testing.exploration' not in sys.modules\n"
-        "    assert 'miniloop.testing.loop' not in sys.modules\n"
+def test_the_plugin_loads_nothing_before_somebody_asks_for_it() -> None:
+    code = (
+        "import sys, miniloop.testing.pytest_plugin\n"
+        "assert not [name for name in sys.modules if name.startswith('miniloop.testing.e')]\n"
+        "assert 'miniloop.testing.loop' not in sys.modules\n"
+        "assert 'miniloop.study' not in sys.modules\n"
     )
-    assert outcomes(run_pytest(tmp_path)) == {"PASSED": {"test_it"}}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
 
 
 def test_a_file_that_is_none_is_bad_usage(tmp_path: Path) -> None:

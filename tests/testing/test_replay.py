@@ -100,6 +100,9 @@ def test_what_was_saved_is_loaded(failure: Failure) -> None:
 SCRIPT = """
 import asyncio, sys
 from miniloop.testing import explore
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 async def main():
     n = 0
@@ -136,7 +139,7 @@ def test_a_whole_program_follows_a_file(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.replace("AFTER", "4"))
     assert "Failure" in python(tmp_path, "script.py", "explore").stderr
-    (file,) = (tmp_path / "replays").iterdir()
+    (file,) = (tmp_path / "replays").glob("*.schedule.json")
     assert python(tmp_path, "-m", "miniloop", "script.py").stdout == "passed\n"
     run = python(tmp_path, "-m", "miniloop", "--replay", str(file), "script.py")
     assert run.returncode == 1

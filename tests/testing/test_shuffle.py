@@ -71,10 +71,14 @@ def test_call_soon_and_timers_keep_their_order(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_streams_work_in_any_order(seed: int) -> None:
     async def main() -> list[bytes]:
+        served: list[Any] = []
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            served.append(asyncio.current_task())
             while line := await reader.readline():
                 writer.write(line.upper())
             writer.close()
+            await writer.wait_closed()
 
         async def ask(port: int, number: int) -> bytes:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -88,7 +92,9 @@ def test_streams_work_in_any_order(seed: int) -> None:
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            return await asyncio.gather(*(ask(port, number) for number in range(5)))
+            answers = await asyncio.gather(*(ask(port, number) for number in range(5)))
+            await asyncio.gather(*served)
+            return answers
 
     answers, order = run(seed, main())
     for number, answer in enumerate(answers):

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 
 from miniloop.testing import Schedule, run_schedule, schedules
+from tests.builds import pure_only
 from tests.testing import programs
+
+pytestmark = pure_only
 
 QUICK = settings(
     max_examples=1000,

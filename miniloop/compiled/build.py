@@ -1,0 +1,163 @@
+"""Build the compiled kernel: specialise, translate to C, compile.
+
+    python -m miniloop.compiled.build
+
+puts the extension modules for this Python into `miniloop/compiled/built`, from where
+`import miniloop` takes them.
+It needs Cython and a C compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from miniloop.compiled.rewrites import MODULES, REWRITES
+from miniloop.compiled.specialise import specialise
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parent
+BUILT = HERE / "built" / str(sys.implementation.cache_tag)
+
+
+def prepare(folder: Path) -> dict[str, list[int]]:
+    """Write the specialised sources with their declarations. Gives the origin of their lines."""
+    origins = {}
+    root = folder / "miniloop"
+    for package in (root, root / "kernel", root / "net"):
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+    for module in MODULES:
+        place, name = module.split(".")
+        if (HERE / f"{name}.pxd").exists():
+            shutil.copy(HERE / f"{name}.pxd", root / place)
+        if (HERE / f"{name}.pyx").exists():
+            shutil.copy(HERE / f"{name}.pyx", root / place)
+            continue
+        source = PACKAGE / place / f"{name}.py"
+        text, origins[module] = specialise(
+            source.read_text(encoding="utf-8"),
+            [rewrite for rewrite in REWRITES if rewrite.module == module],
+        )
+        (root / place / f"{name}.py").write_text(text, encoding="utf-8")
+    return origins
+
+
+def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
+    """Have Cython make C of them."""
+    from Cython.Compiler.Main import CompilationOptions, compile
+    from Cython.Compiler.Options import get_directive_defaults
+
+    made = {}
+    options = CompilationOptions(
+        include_path=[str(folder)],
+        compiler_directives={
+            **get_directive_defaults(),
+            "language_level": 3,
+            "binding": True,
+            "annotation_typing": False,
+            "embedsignature": False,
+        },
+        output_file=None,
+    )
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for module in MODULES:
+            place, name = module.split(".")
+            kind = "py" if module in origins else "pyx"
+            result = compile(
+                f"miniloop/{place}/{name}.{kind}", options, full_module_name=f"miniloop.{module}"
+            )
+            if result.num_errors:
+                raise SystemExit(f"Cython could not translate miniloop.{module}")
+            made[module] = (folder / "miniloop" / place / f"{name}.c").resolve()
+            polish(made[module], origins.get(module, []))
+    finally:
+        os.chdir(before)
+    return made
+
+
+def polish(path: Path, origin: list[int]) -> None:
+    """Mend what Cython has made, in three places."""
+    text = path.read_text(encoding="utf-8")
+
+    # 1. Tracebacks show the lines that people read.
+    def line(found: re.Match[str]) -> str:
+        number = int(found[2])
+        shown = origin[number - 1] if 0 < number <= len(origin) else number
+        return f"{found[1]}{shown}{found[3]}"
+
+    text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
+
+    # 2. The dictionary of an object is made when somebody puts something into it.
+    made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
+    text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
+
+    # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython
+    # saves what the innermost *handler* has, be it of a coroutine further out, and puts it back as
+    # that of the innermost coroutine, which then believes that it handles an exception.
+    if "__Pyx__ExceptionSave(PyThreadState *tstate" in text:
+        saving = re.compile(
+            r"(__Pyx__ExceptionSave\(PyThreadState \*tstate[^;{]*\{.*?)"
+            r"__Pyx_PyErr_GetTopmostException\(tstate\)",
+            re.DOTALL,
+        )
+        text, found = saving.subn(r"\1tstate->exc_info", text, count=1)
+        if not found:
+            raise SystemExit(f"{path.name}: Cython saves exceptions in another way: look there")
+    path.write_text(text, encoding="utf-8")
+
+
+def compile_c(sources: dict[str, Path], into: Path) -> None:
+    """Compile and link each of them."""
+    from setuptools import Distribution, Extension
+    from setuptools.command.build_ext import build_ext
+
+    extensions = [
+        Extension(
+            f"miniloop.{module}",
+            [str(source)],
+            include_dirs=[str(HERE)],
+            extra_compile_args=["-O2", "-g1", "-fno-semantic-interposition", "-Wno-unused"],
+        )
+        for module, source in sources.items()
+    ]
+    distribution = Distribution({"name": "miniloop", "ext_modules": extensions})
+    command = build_ext(distribution)
+    command.build_lib = str(into.parent / "lib")
+    command.build_temp = str(into.parent / "temp")
+    command.parallel = os.cpu_count()
+    command.ensure_finalized()
+    command.run()
+
+
+def main() -> None:
+    """Read the command line, and build."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
+    arguments = parser.parse_args()
+    if not shutil.which(os.environ.get("CC", "cc")):
+        raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (arguments.keep or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        sources = translate(folder, prepare(folder))
+        compile_c(sources, folder / "x")
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        for module in MODULES:
+            place, name = module.split(".")
+            target = BUILT / place
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / "lib" / "miniloop" / place / f"{name}{suffix}", target)
+    sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+cimport cython
+from miniloop.kernel.core cimport Core, add, advance, copied_context, discard
+from miniloop.kernel.future cimport Future
+from miniloop.kernel.task cimport Task
+
+cdef object PENDING
+cdef object FINISHED
+cdef object current_tasks
+
+@cython.locals(task=Task, ended=bint)
+cpdef Task new_eager_task(Core loop, coro, name, context)

@@ -1,0 +1,548 @@
+"""The table: what stands in the compiled build in place of what people read, and what it is for.
+
+Each entry is one idea, and taking one out leaves a build that works: the second half of the
+ablation does so, and has the figures.
+"""
+
+from __future__ import annotations
+
+from miniloop.compiled.specialise import Addition, Bases, Rewrite
+
+__all__ = ["MODULES", "REWRITES"]
+
+# In the order of their imports.
+MODULES = (
+    "kernel.core",
+    "kernel.handle",
+    "kernel.timers",
+    "kernel.poller",
+    "kernel.future",
+    "kernel.task",
+    "kernel.eager",
+    "kernel.scheduler",
+)
+
+STEP = "a step of a coroutine"
+CALL = "a callback, called in its context"
+TYPES = "types that the compiler knows"
+OBJECTS = "objects made without their class"
+AWAIT = "await a future without a generator"
+WAKE = "whoever waits is told by a C method"
+EVENT = "what the kernel reports, in numbers of C"
+RUN = "an entry is run by a C method"
+
+REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
+    # What a type of C has to be. None of these can be left out.
+    Bases("kernel.handle", "Handle", "Entry"),
+    Bases("kernel.handle", "TimerHandle", "Handle"),
+    Bases("kernel.future", "Future", "Entry"),
+    Bases("kernel.task", "Task", "Future"),
+    Bases("kernel.scheduler", "Scheduler", "Core"),
+    Rewrite(
+        TYPES,
+        "kernel.handle",
+        '__slots__ = ("__weakref__", "_args", "_callback", "_context", "_loop")',
+        "",
+    ),
+    Rewrite(TYPES, "kernel.handle", '__slots__ = ("_scheduled", "_when")', ""),
+    Rewrite(TYPES, "kernel.timers", '__slots__ = ("_sequence", "cancelled", "entries")', ""),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        """
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+        """,
+        """
+        def __cinit__(self, *args, **kwargs):
+            self._state = PENDING
+        """,
+    ),
+    # A field of C is there from the start, and None. One that a subclass has not initialised is
+    # refused here by name; in Python it is by the missing attribute.
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        """
+        if self._state is not PENDING:
+            raise InvalidStateError(f"{self._state}: {self!r}")
+        """,
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        if self._state is not PENDING:
+            raise InvalidStateError(f"{self._state}: {self!r}")
+        """,
+        times=2,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "if msg is not self._cancel_message: ...",
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        if msg is not self._cancel_message:
+            self._cancel_message = msg
+        """,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "loop = self._loop",
+        """
+        loop = self._loop
+        if loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        """,
+        within="Future.add_done_callback",
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "waiting = self._everybody()",
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        waiting = self._everybody()
+        """,
+        within="Future.remove_done_callback",
+    ),
+    Rewrite(TYPES, "kernel.future", 'hasattr(self, "_loop")', "self._loop is not None"),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        """
+        try:
+            return self._loop
+        except AttributeError:
+            raise RuntimeError("Future object is not initialized.") from None
+        """,
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        return self._loop
+        """,
+    ),
+    Addition(
+        TYPES,
+        "kernel.future",
+        """
+        # Fields of C in here, and names of Python for those who import them.
+        import sys
+
+        vars(sys.modules[__name__]).update(
+            PENDING=PENDING, CANCELLED=CANCELLED, FINISHED=FINISHED
+        )
+        """,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        "__class_getitem__: Any = classmethod(GenericAlias)",
+        "__class_getitem__ = classmethod(GenericAlias)",
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.future",
+        """
+        @reprlib.recursive_repr()
+        def __repr__(self) -> str: ...
+        """,
+        """
+        def __repr__(self):
+            return _show(self)
+        """,
+    ),
+    Addition(
+        TYPES,
+        "kernel.future",
+        """
+        @reprlib.recursive_repr()
+        def _show(future):
+            return f"<{type(future).__name__} {' '.join(future._describe())}>"
+        """,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.task",
+        """
+        @reprlib.recursive_repr()
+        def __repr__(self) -> str: ...
+        """,
+        "",
+    ),
+    Rewrite(OBJECTS, "kernel.future", "_allocate(Future)", "Future.__new__(Future)"),
+    Rewrite(OBJECTS, "kernel.task", "_allocate(Task)", "Task.__new__(Task)", times=2),
+    Rewrite(OBJECTS, "kernel.eager", "_allocate(Task)", "Task.__new__(Task)"),
+    Rewrite(
+        OBJECTS,
+        "kernel.handle",
+        "kind()",
+        "(Handle.__new__(Handle) if kind is Handle else kind())",
+        within="new_handle",
+    ),
+    Rewrite(
+        OBJECTS,
+        "kernel.handle",
+        "kind()",
+        "(TimerHandle.__new__(TimerHandle) if kind is TimerHandle else kind())",
+        within="new_timer",
+    ),
+    Rewrite(
+        OBJECTS,
+        "kernel.scheduler",
+        "handle = self.handle_type()",
+        """
+        if self.handle_type is Handle:
+            made = new_handle(
+                callback, args, self, copied_context() if context is None else context
+            )
+            self.enqueue(made)
+            return made
+        handle = self.handle_type()
+        """,
+        within="Scheduler.call_soon",
+    ),
+    # A step.
+    Rewrite(
+        STEP,
+        "kernel.task",
+        "throw: BaseException | None = None",
+        """
+        throw = None
+        ended = False
+        """,
+        within="Task._run",
+    ),
+    Rewrite(
+        STEP,
+        "kernel.task",
+        "self._context.run(self._send, None)",
+        "advance(self._context, self._coro, cython.address(ended))",
+        within="Task._run",
+    ),
+    Rewrite(
+        STEP,
+        "kernel.task",
+        "kind = type(awaited)",
+        """
+        if ended:
+            self._return(awaited)
+            return
+        kind = type(awaited)
+        """,
+        within="Task._run",
+    ),
+    Rewrite(
+        STEP,
+        "kernel.task",
+        """
+        if awaited is None:
+            loop.enqueue(self)
+        else: ...
+        """,
+        """
+        if awaited is None:
+            loop.enqueue(self)
+        elif kind is Future or kind is Task:
+            future = awaited
+            if (
+                future._asyncio_future_blocking
+                and future._loop is loop
+                and future._state is PENDING
+                and future is not self
+            ):
+                future._asyncio_future_blocking = False
+                if future._waiting is None:
+                    future._waiting = self
+                else:
+                    future._add_waiting(self)
+                self._fut_waiter = future
+                if self._must_cancel and future.cancel(self._cancel_message):
+                    self._must_cancel = False
+            else:
+                self._wait_for_foreign(awaited)
+        else:
+            self._wait_for_foreign(awaited)
+        """,
+        within="Task._run",
+    ),
+    Rewrite(
+        STEP,
+        "kernel.task",
+        "def _refuse_step(self) -> None: ...",
+        '''
+        def _return(self, value):
+            """The coroutine has returned `value`."""
+            loop = self._loop
+            if self._must_cancel:
+                self._must_cancel = False
+                Future.cancel(self, self._cancel_message)
+            else:
+                self._result = value
+                self._state = FINISHED
+                if self._waiting is not None:
+                    self._wake_waiting()
+            discard(loop.tasks, self)
+
+        def _refuse_step(self):
+            self._loop.tasks.discard(self)
+            self._loop.call_exception_handler(
+                {
+                    "message": f"{self!r} was finished from outside while it ran",
+                    "exception": asyncio.InvalidStateError(f"step(): already done: {self!r}"),
+                    "task": self,
+                }
+            )
+        ''',
+    ),
+    Rewrite(STEP, "kernel.task", "task._send = coro.send", "", times=2),
+    Rewrite(
+        STEP,
+        "kernel.task",
+        "import asyncio",
+        """
+        import asyncio
+        import cython
+        """,
+    ),
+    Rewrite(
+        STEP,
+        "kernel.eager",
+        "from contextvars import Context, copy_context",
+        """
+        import cython
+        from contextvars import Context, copy_context
+        """,
+    ),
+    Rewrite(STEP, "kernel.eager", "task._send = send = coro.send", "ended = False"),
+    Rewrite(
+        STEP,
+        "kernel.eager",
+        "context.run(send, None)",
+        "advance(context, coro, cython.address(ended))",
+    ),
+    Rewrite(
+        STEP,
+        "kernel.eager",
+        "task._wait_for(awaited)",
+        "task._return(awaited) if ended else task._wait_for(awaited)",
+    ),
+    # A callback.
+    Rewrite(
+        CALL,
+        "kernel.handle",
+        """
+        if count == 0: ...
+        else: ...
+        """,
+        "invoke(self._context, callback, args)",
+    ),
+    Rewrite(CALL, "kernel.handle", "count = len(args)", "", within="Handle._run"),
+    # Who waits.
+    Rewrite(WAKE, "kernel.future", "waiting._wake(self)", "wake(waiting, self)"),
+    Rewrite(WAKE, "kernel.future", "entry._wake(self)", "wake(entry, self)", times=3),
+    Rewrite(WAKE, "kernel.task", "waiting._wake(self)", "wake(waiting, self)"),
+    Rewrite(
+        WAKE,
+        "kernel.task",
+        "def _wake(self, future: Future[Any]) -> None: ...",
+        """
+        def _wake(self, future):
+            self._tell(future)
+
+        def _tell(self, future):
+            done = future
+            if done._exception is not None or done._state is CANCELLED:
+                self._throw = future
+            loop = self._loop
+            loop.enqueue(self)
+        """,
+    ),
+    Rewrite(
+        WAKE,
+        "kernel.handle",
+        "def _wake(self, future: Any) -> None: ...",
+        """
+        def _wake(self, future):
+            self._tell(future)
+
+        def _tell(self, future):
+            loop = self._loop
+            self._args = (future,)
+            loop.enqueue(self)
+        """,
+    ),
+    # Awaiting.
+    Rewrite(
+        AWAIT,
+        "kernel.future",
+        "def __await__(self) -> Generator[Any, None, T]: ...",
+        """
+        def __await__(self):
+            return FutureAwaiter(self)
+        """,
+    ),
+    Rewrite(
+        AWAIT,
+        "kernel.future",
+        "__iter__ = __await__",
+        """
+        def __iter__(self):
+            return FutureAwaiter(self)
+        """,
+    ),
+    Rewrite(
+        AWAIT,
+        "kernel.future",
+        "AWAIT_CODE = Future.__await__.__code__",
+        "AWAIT_CODE = None",
+    ),
+    Addition(
+        AWAIT,
+        "kernel.future",
+        '''
+        import warnings
+
+
+        class FutureAwaiter:
+            """What `await` goes through: yields the future once, then ends with its result."""
+
+            def __init__(self, future):
+                self.future = future
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                future = self.future
+                if future is None:
+                    raise StopIteration
+                if future._state is PENDING:
+                    if not future._asyncio_future_blocking:
+                        future._asyncio_future_blocking = True
+                        return future
+                    raise RuntimeError("await wasn't used with future")
+                self.future = None
+                if future._state is FINISHED and future._exception is None:
+                    if future._result is None:
+                        raise StopIteration
+                    raise StopIteration(future._result)
+                raise StopIteration(future.result())
+
+            def send(self, value):
+                return self.__next__()
+
+            def throw(self, kind, *rest):
+                value, trace = (*rest, None, None)[:2]
+                if rest:
+                    warnings.warn(
+                        "throw() of a type, a value and a traceback is deprecated: "
+                        "pass the exception alone",
+                        DeprecationWarning,
+                        stacklevel=1,
+                    )
+                if trace is not None and not isinstance(trace, TracebackType):
+                    raise TypeError(f"a traceback was expected, got {trace!r}")
+                if isinstance(kind, BaseException):
+                    if value is not None:
+                        raise TypeError("an exception and a value for it cannot both be thrown")
+                    value = kind
+                elif not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                    raise TypeError(f"an exception was expected, got {kind!r}")
+                elif not isinstance(value, kind):
+                    value = kind() if value is None else kind(value)
+                self.future = None
+                return rethrow(value if trace is None else value.with_traceback(trace))
+
+            def close(self):
+                self.future = None
+        ''',
+    ),
+    # Events.
+    Rewrite(
+        EVENT,
+        "kernel.poller",
+        """
+        for fd, event in events: ...
+        """,
+        """
+        watch = cython.declare(Watch)
+        bits = cython.declare(cython.Py_ssize_t)
+        for pair in events:
+            fd, event = pair
+            found = watches.get(fd)
+            if found is None:
+                self._unregister(fd)
+                continue
+            watch = found
+            bits = event
+            if bits & ~WRITE_BIT and watch.reader is not None:
+                enqueue(watch.reader)
+            if bits & ~READ_BIT and watch.writer is not None:
+                enqueue(watch.writer)
+            if watch.socket is not None:
+                self._deliver_once(watch, event)
+        """,
+        within="Poller.deliver",
+    ),
+    Rewrite(
+        EVENT,
+        "kernel.poller",
+        "import select",
+        """
+        import cython
+        import select
+        """,
+    ),
+    Addition(
+        EVENT,
+        "kernel.poller",
+        """
+        if (READ_BIT, WRITE_BIT) != (READ, WRITE):
+            raise SystemError("poller.pxd has other bits than poller.py")
+        """,
+    ),
+    # Running.
+    Rewrite(
+        RUN,
+        "kernel.scheduler",
+        """
+        taken = map(
+            joints.take,
+            queue if joints.before_taking is None else map(joints.before_taking, queue),
+        )
+        """,
+        """
+        if joints.before_taking is None:
+            take = ready.popleft if joints.take is type(ready).popleft else map(
+                joints.take, queue
+            ).__next__
+        else:
+            take = map(joints.take, map(joints.before_taking, queue)).__next__
+        """,
+    ),
+    Rewrite(
+        RUN,
+        "kernel.scheduler",
+        """
+        if count > MANY: ...
+        else: ...
+        """,
+        """
+        for number in range(count):
+            entry = take()
+            run_entry(entry)
+        """,
+    ),
+    Rewrite(
+        RUN,
+        "kernel.scheduler",
+        "now = self._clock()",
+        """
+        check_signals()  # no step of Python may come for a long time
+        now = self._clock()
+        """,
+        within="Scheduler.run_turns",
+    ),
+)

@@ -1,0 +1,35 @@
+cimport cython
+from miniloop.kernel.core cimport Core, check_signals, copied_context
+from miniloop.kernel.future cimport Future
+from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.task cimport Task
+from miniloop.kernel.timers cimport TimerQueue
+
+cdef inline run_entry(entry):
+    """`entry._run()`, by its C method if the entry is one of the usual three."""
+    kind = type(entry)
+    if kind is Task:
+        Task._run(<Task>entry)
+    elif kind is Handle or kind is TimerHandle:
+        Handle._run(<Handle>entry)
+    else:
+        entry._run()
+
+cdef class Scheduler(Core):
+    cdef object __weakref__
+    cdef public object _clock
+    cdef public object _observers
+    cdef public object _outlook
+    cdef public bint _rejoining
+    cdef public object _ready
+    cdef public object _resolution
+    cdef public bint _stopping
+    cdef public object _thread_id
+    cdef public bint asleep
+    cdef public object horizon
+    cdef public object poller
+    cdef public bint needs_recovery
+    cdef public object visit_by
+    cdef public object wakeup
+    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list)
+    cpdef run_turns(self)

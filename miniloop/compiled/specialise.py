@@ -1,0 +1,253 @@
+"""The specialiser: the kernel's own files, with a few named places rewritten for the compiler.
+
+What people read and step through is the `.py`. Cython compiles that very text, but for the places
+in the table of `rewrites`: there a call of Python is put as what it is in C, such as "a step of a
+coroutine" or "enter a context". So a reader never meets a line that is there for the compiler.
+
+A rewrite names its place by a piece of the source, compared as syntax: comments, line breaks and
+quotes do not matter. It must be found exactly as often as the table says, or the build fails: when
+the source changes under a rewrite, somebody has to look.
+
+In a piece to be found a body of only `...` stands for any body.
+
+Lines are kept: what the specialiser puts in place of five lines is mapped back to those five, so
+that a traceback of the compiled build shows the lines of the `.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "specialise"]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One place of a module and what stands there in the compiled build.
+
+    `times` is how often the
+    piece occurs in the module; each is rewritten.
+    """
+
+    name: str
+    module: str  # below `miniloop`, such as "kernel.task"
+    find: str
+    put: str
+    within: str = ""  # a class or a function of the module: look only there
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Bases:
+    """What a class inherits from in the compiled build, which knows no type variables."""
+
+    module: str
+    of: str
+    put: str
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What stands at the end of a module of the compiled build."""
+
+    name: str
+    module: str
+    put: str
+
+
+class NotFoundError(Exception):
+    """A rewrite does not fit the source any more."""
+
+
+@dataclass(frozen=True)
+class _Splice:
+    """Lines `first` to `last` (from 1, both included), between two columns, become `text`."""
+
+    first: int
+    first_column: int
+    last: int
+    last_column: int
+    text: str
+
+
+def specialise(
+    source: str, rewrites: Sequence[Rewrite | Bases | Addition]
+) -> tuple[str, list[int]]:
+    """The source for the compiler, and for each of its lines the line of the `.py` it stands for.
+
+    Raises NotFoundError if a rewrite is not found as often as it says, or if two overlap.
+    """
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    splices = list(_without_type_checking(tree, lines))
+    additions = []
+    for rewrite in rewrites:
+        if isinstance(rewrite, Addition):
+            additions.append(textwrap.dedent(rewrite.put).strip("\n"))
+            continue
+        if isinstance(rewrite, Bases):
+            splices.append(_other_bases(rewrite, tree, lines))
+            continue
+        found = list(_find(rewrite, tree, lines))
+        if len(found) != rewrite.times:
+            raise NotFoundError(
+                f"rewrite {rewrite.name!r} is to be found {rewrite.times} times in miniloop."
+                f"{rewrite.module}, and was found {len(found)} times: look at what has changed "
+                f"there, and at the table in miniloop/compiled/rewrites.py"
+            )
+        splices += found
+    splices.sort(key=lambda splice: (splice.first, splice.first_column))
+    for one, other in pairwise(splices):
+        if (other.first, other.first_column) < (one.last, one.last_column):
+            raise NotFoundError(f"two rewrites overlap at line {other.first}: {other.text!r}")
+    made, origin = _apply(lines, splices)
+    for addition in additions:
+        added = ["", "", *addition.split("\n")]
+        made += added
+        origin += [len(lines)] * len(added)
+    return "\n".join(made) + "\n", origin
+
+
+def _other_bases(bases: Bases, tree: ast.Module, lines: list[str]) -> _Splice:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == bases.of and node.bases:
+            return _splice(node.bases[0], node.bases[-1], bases.put, lines)
+    raise NotFoundError(f"miniloop.{bases.module} has no class {bases.of} with a base")
+
+
+def _scope(name: str, tree: ast.Module) -> ast.AST:
+    """The class or function of that name (dotted: one in the other)."""
+    scope: ast.AST = tree
+    for part in name.split(".") if name else []:
+        for node in ast.iter_child_nodes(scope):
+            if (
+                isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and node.name == part
+            ):
+                scope = node
+                break
+        else:
+            raise NotFoundError(f"there is no {name!r} to look into")
+    return scope
+
+
+def _find(rewrite: Rewrite, tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:
+    pattern = ast.parse(textwrap.dedent(rewrite.find)).body
+    put = textwrap.dedent(rewrite.put).strip("\n")
+    scope = _scope(rewrite.within, tree)
+    if len(pattern) == 1 and isinstance(pattern[0], ast.Expr):
+        wanted = pattern[0].value
+        for node in ast.walk(scope):
+            if isinstance(node, ast.expr) and _same(wanted, node):
+                yield _splice(node, node, put, lines)
+        return
+    for block in _blocks(scope):
+        for start in range(len(block) - len(pattern) + 1):
+            window = block[start : start + len(pattern)]
+            if all(map(_same, pattern, window)):
+                indent = " " * window[0].col_offset
+                text = textwrap.indent(put, indent)[window[0].col_offset :] if put else "pass"
+                yield _splice(window[0], window[-1], text, lines)
+
+
+def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                yield block
+
+
+def _same(pattern: object, found: object) -> bool:
+    """Whether two pieces of syntax are the same, or `pattern` leaves the difference open."""
+    if isinstance(pattern, ast.AST):
+        if type(pattern) is not type(found):
+            return False
+        return all(
+            _same(getattr(pattern, field, None), getattr(found, field, None))
+            for field in pattern._fields
+            if field not in ("ctx", "type_comment")
+        )
+    if isinstance(pattern, list):
+        if not isinstance(found, list):
+            return False
+        if len(pattern) == 1 and _is_open(pattern[0]):
+            return True
+        return len(pattern) == len(found) and all(map(_same, pattern, found))
+    return pattern == found
+
+
+def _is_open(statement: object) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and statement.value.value is ...
+    )
+
+
+def _splice(
+    first: ast.stmt | ast.expr, last: ast.stmt | ast.expr, text: str, lines: list[str]
+) -> _Splice:
+    assert last.end_lineno is not None
+    assert last.end_col_offset is not None
+    line, column = first.lineno, first.col_offset
+    decorators = getattr(first, "decorator_list", [])
+    if decorators:
+        line = decorators[0].lineno
+    return _Splice(
+        line,
+        _characters(lines[line - 1], column),
+        last.end_lineno,
+        _characters(lines[last.end_lineno - 1], last.end_col_offset),
+        text,
+    )
+
+
+def _characters(line: str, offset: int) -> int:
+    """Columns of `ast` are bytes of UTF-8."""
+    return len(line.encode()[:offset].decode())
+
+
+def _without_type_checking(tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:
+    """Leave out what only type checkers read."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        ):
+            kept = "pass"
+            if node.orelse:
+                kept = "\n".join(lines[node.orelse[0].lineno - 1 : node.orelse[-1].end_lineno])
+                kept = textwrap.indent(textwrap.dedent(kept), " " * node.col_offset)
+            yield _splice(node, node, kept.strip(), lines)
+
+
+def _apply(lines: list[str], splices: list[_Splice]) -> tuple[list[str], list[int]]:
+    made: list[str] = []
+    origin: list[int] = []
+    number = 1  # the next line of the source
+    column = 0  # how much of it has been taken
+    pending = ""  # the beginning of a line that is not whole yet
+    for splice in splices:
+        while number < splice.first:
+            made.append(pending + lines[number - 1][column:])
+            origin.append(number)
+            number, column, pending = number + 1, 0, ""
+        pending += lines[number - 1][column : splice.first_column]
+        texts = splice.text.split("\n")
+        for offset, text in enumerate(texts[:-1]):
+            made.append(pending + text)
+            origin.append(min(splice.first + offset, splice.last))
+            pending = ""
+        pending += texts[-1]
+        number, column = splice.last, splice.last_column
+    while number <= len(lines):
+        made.append(pending + lines[number - 1][column:])
+        origin.append(number)
+        number, column, pending = number + 1, 0, ""
+    return made, origin
