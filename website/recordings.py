@@ -24,7 +24,8 @@ __all__ = ["Recordings", "page_of", "programs_in", "recorded", "with_frames"]
 
 _BLOCK = re.compile(r"^(`{3,})(?:sh|console)\n(?P<body>.*?)^\1$\n?", re.M | re.S)
 _COMMAND = re.compile(
-    r"^(?:\$ )?python3? -m miniloop --record \S+\.html (?P<program>docs/[\w./-]+\.py)(?: +#.*)?$", re.M
+    r"^(?:\$ )?python3? -m miniloop --record \S+\.html (?P<program>docs/[\w./-]+\.py)(?: +#.*)?$",
+    re.M,
 )
 # Seconds; far more than any program of the docs runs for, on a machine that does much else.
 LONGEST = 120.0
