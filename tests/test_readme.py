@@ -117,7 +117,7 @@ def test_the_kernel_has_as_many_lines_as_are_told() -> None:
 
 
 def lines_of(path: Path) -> tuple[int, int]:
-    """How many lines of a file are code, and how many are not: docstrings, comments, blank lines."""
+    """How many lines of a file are code, and how many are words or blank."""
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
