@@ -58,7 +58,7 @@ docs-serve: $(DOCS) ## show the site, and build it anew whenever a page changes 
 
 .PHONY: tour
 tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
-	$(PYTHON) -m docs.tour.build
+	$(PYTHON) -m docs.tour.site
 
 ##@ To check it
 .PHONY: test lint types unit compiled pure conformance shuffled soak

@@ -102,6 +102,10 @@ def test_a_beginning_is_told_what_is_missing(
     assert "no   " in capsys.readouterr().out
 
 
+def test_the_command_knows_all_exercises() -> None:
+    assert set(EXERCISES) == set(range(1, command.STEPS + 1))
+
+
 def test_nothing_that_was_written_is_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

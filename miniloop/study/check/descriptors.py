@@ -21,7 +21,7 @@ them back what it sends, until it has finished; then close that connection. End,
 them, as soon as the socket `stop` turns readable. One thread, no asyncio: `select.epoll` and
 non-blocking sockets. What has to wait (a client that does not read, say) holds nobody else up.
 
-    python -m miniloop.study check 5
+    python3 -m miniloop.study check 5
 """
 
 import select

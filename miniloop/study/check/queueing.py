@@ -18,7 +18,7 @@ gives each of them one step in turn until all are through. It returns the list o
 the order of the coroutines. For one that raises, the exception stands in its place, and the others
 go on. No loop of anybody else: only `send` and a queue.
 
-    python -m miniloop.study check 2
+    python3 -m miniloop.study check 2
 """
 
 

@@ -23,7 +23,7 @@ many entries it was. The loop is closed in the end, also if the coroutine raises
 ways: a ready queue of your own (`miniloop.EventLoop(ready=...)`), an observer (`loop.observe`, see
 `miniloop/kernel/joints.py`), or one turn at a time by hand, as the program of the step does it.
 
-    python -m miniloop.study check 10
+    python3 -m miniloop.study check 10
 """
 
 import miniloop
