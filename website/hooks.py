@@ -32,7 +32,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     _pages = Pages.found()
     every = sorted(page for page in {*_pages.paths, *_pages.texts} if page.endswith(".md"))
     named = set(_named_in(config.nav))
-    config.nav = _expanded(config.nav, [page for page in every if page not in named])
+    free = [page for page in every if page not in named]
+    patterns = [name for name in named if name.endswith("*") and name != "*"]
+    rest = [page for page in free if not any(fnmatch(page, pattern) for pattern in patterns)]
+    config.nav = _expanded(config.nav, free, rest)
     return config
 
 
@@ -84,15 +87,15 @@ def _named_in(nav: Any) -> Iterator[str]:
             yield from _named_in(part)
 
 
-def _expanded(nav: Any, free: list[str]) -> Any:
+def _expanded(nav: Any, free: list[str], rest: list[str]) -> Any:
     if isinstance(nav, dict):
-        return {title: _expanded(part, free) for title, part in nav.items()}
+        return {title: _expanded(part, free, rest) for title, part in nav.items()}
     if not isinstance(nav, list):
         return nav
     result: list[Any] = []
     for part in nav:
         if isinstance(part, str) and part.endswith("*"):
-            result += [page for page in free if fnmatch(page, part)]
+            result += rest if part == "*" else [page for page in free if fnmatch(page, part)]
         else:
-            result.append(_expanded(part, free))
+            result.append(_expanded(part, free, rest))
     return result
