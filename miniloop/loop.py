@@ -588,3 +588,4 @@ class _EndOfRun:
 # function: as an attribute of a class (`loop_factory = miniloop.new_event_loop` in a test case), it
 # does not take the instance for an argument.
 new_event_loop = EventLoop.new_event_loop
+"""Make a loop: the factory to give to who asks for one."""
