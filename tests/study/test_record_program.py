@@ -213,6 +213,7 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path, words: list[str], said: 
     done = launch(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 5  # how to call it, and what was wrong
 
 
 # No file may be larger than this many bytes: to who writes that is as a disk that is full.
