@@ -124,7 +124,8 @@ def compile_c(sources: dict[str, Path], into: Path) -> None:
         Extension(
             f"miniloop.{module}",
             [str(source)],
-            include_dirs=[str(HERE)],
+            # Debian's Python.h refers to a folder beside its own.
+            include_dirs=[str(HERE), str(Path(sysconfig.get_path("include")).parent)],
             extra_compile_args=["-O2", "-g1", "-fno-semantic-interposition", "-Wno-unused"],
         )
         for module, source in sources.items()

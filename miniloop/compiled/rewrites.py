@@ -29,6 +29,7 @@ OBJECTS = "objects made without their class"
 AWAIT = "await a future without a generator"
 WAKE = "whoever waits is told by a C method"
 EVENT = "what the kernel reports, in numbers of C"
+CURRENT = "who is running now, without a method"
 RUN = "an entry is run by a C method"
 
 REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
@@ -328,6 +329,25 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         "task._wait_for(awaited)",
         "task._return(awaited) if ended else task._wait_for(awaited)",
     ),
+    # Who runs.
+    *(
+        Rewrite(
+            CURRENT,
+            module,
+            "from miniloop.kernel.registry import current_tasks",
+            """
+            from miniloop.kernel.registry import current_tasks
+            current = getattr(current_tasks, "_swap", current_tasks)
+            """,
+        )
+        for module in ("kernel.task", "kernel.eager")
+    ),
+    Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = self", "enter(current, loop, self)"),
+    Rewrite(CURRENT, "kernel.task", "del current_tasks[loop]", "leave(current, loop)"),
+    Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
+    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = task", "enter(current, loop, task)"),
+    Rewrite(CURRENT, "kernel.eager", "del current_tasks[loop]", "leave(current, loop)"),
+    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
     # A callback.
     Rewrite(
         CALL,
