@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from miniloop.compiled.specialise import Addition, Bases, Rewrite
 
-__all__ = ["MODULES", "REWRITES"]
+__all__ = ["IDEAS", "LATE", "MODULES", "REWRITES"]
 
 # In the order of their imports.
 MODULES = (
@@ -31,6 +31,21 @@ WAKE = "whoever waits is told by a C method"
 EVENT = "what the kernel reports, in numbers of C"
 CURRENT = "who is running now, without a method"
 RUN = "an entry is run by a C method"
+
+LATE = "an object's dictionary made late"  # by `build.polish`
+
+# Those that a build can do without, each with what it is instead.
+IDEAS = {
+    STEP: "`Context.run`, a bound `send` and a StopIteration at the end of a task",
+    CALL: "`Context.run` of a callback",
+    CURRENT: "a method of the table of current tasks",
+    OBJECTS: "`__new__` looked up and called, and a type called to make a handle",
+    AWAIT: "a generator for each `await` of a future",
+    WAKE: "`_wake` looked up by its name",
+    EVENT: "events and masks as Python's integers",
+    RUN: "`_run` looked up by its name, and `islice` over the queue",
+    LATE: "a dictionary made with each future and task",
+}
 
 REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     # What a type of C has to be. None of these can be left out.
@@ -172,6 +187,18 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         """,
         "",
     ),
+    *(
+        Rewrite(
+            TYPES,
+            module,
+            "_allocate = object.__new__",
+            """
+            def _allocate(kind):
+                return kind.__new__(kind)  # `object` does not make what has fields of C
+            """,
+        )
+        for module in ("kernel.future", "kernel.task", "kernel.eager")
+    ),
     Rewrite(OBJECTS, "kernel.future", "_allocate(Future)", "Future.__new__(Future)"),
     Rewrite(OBJECTS, "kernel.task", "_allocate(Task)", "Task.__new__(Task)", times=2),
     Rewrite(OBJECTS, "kernel.eager", "_allocate(Task)", "Task.__new__(Task)"),
@@ -268,8 +295,9 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         """,
         within="Task._run",
     ),
+    # Declared in task.pxd, so it is there with or without "a step".
     Rewrite(
-        STEP,
+        TYPES,
         "kernel.task",
         "def _refuse_step(self) -> None: ...",
         '''
