@@ -14,6 +14,9 @@ from benchmarks import ablation, catalogue, loops
 from benchmarks.ablation import entries, pollers, timers, wakeups
 from miniloop.kernel.poller import EDGE
 from miniloop.kernel.task import Task
+from tests.builds import pure_only
+
+pytestmark = pure_only  # the tricks are taken out of the files of Python
 
 
 @pytest.mark.parametrize("trick", ablation.TRICKS, ids=lambda trick: trick.name)
