@@ -45,6 +45,10 @@ demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by 
 bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': print some rows)
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
+.PHONY: tour
+tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
+	$(PYTHON) -m docs.tour.site
+
 ##@ To check it
 .PHONY: test lint types unit compiled test-compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
@@ -73,7 +77,7 @@ conformance: $(TEST) ## CPython's own asyncio tests on this loop: a table per mo
 	$(RUN) -m tests.conformance $(ARGS)
 
 shuffled: $(TEST) ## CPython's tests and those of libraries, each in 100 random legal orders: an hour
-	$(RUN) -m tests.shuffled $(ARGS)
+	$(RUN) -m tests.shuffled --libraries 100 $(ARGS)
 
 soak: $(TEST) ## random programs, a million of each kind, and every failing call: hours
 	$(RUN) -m pytest -m soak --timeout 0 $(ARGS)

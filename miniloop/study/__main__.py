@@ -1,4 +1,7 @@
-"""python -m miniloop.study: look at a recording, made by `python -m miniloop --record FILE`."""
+"""python -m miniloop.study: look at a recording, made by `python -m miniloop --record FILE`.
+
+Or have the solution of one of the tour's exercises checked.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from miniloop.study.causes import Story
+from miniloop.study.check.command import add_command
 from miniloop.study.difference import difference
 from miniloop.study.file import NoRecording
 from miniloop.study.perfetto import trace
@@ -96,6 +100,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     perfetto.add_argument("-o", "--output", type=Path, help="where (FILE.perfetto.json)")
     diff = command("diff", _diff, "the first step at which two recordings part, and why")
     diff.add_argument("other", type=Path, metavar="OTHER", help="a recording of the same program")
+    add_command(commands)
     return parser.parse_args(arguments)
 
 

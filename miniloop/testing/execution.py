@@ -128,7 +128,7 @@ def _finish(loop: LoopUnderTest) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
         if loop.tasks:
-            left = sorted(loop.tasks, key=lambda task: task.__dict__.get("_seen", 0))
+            left = sorted(loop.tasks, key=hash)  # oldest first: see `order`
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))

@@ -104,6 +104,8 @@ def test_only_the_last_turns_are_kept_with_the_names_of_what_was_there_before(
     names = [told.about(step)[0] for step in told.steps]
     assert names == [whole.about(step)[0] for step in whole.steps[-len(names) :]]
     assert {"worker 0", "worker 1", "worker 2"} <= set(names)
+    times = [told.model["events"]["time"][step] for step in (told.steps[0], told.steps[-1])]
+    assert 1_000_000 < times[0] < times[1], "since the start of the recording, not of what is kept"
     assert (tmp_path / "last").stat().st_size < (tmp_path / "all").stat().st_size
 
 

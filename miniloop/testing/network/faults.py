@@ -7,6 +7,7 @@ happened is in `Network.log`; the same seed does the same again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from random import Random
 
 from miniloop.testing.network.contract import KnownHost, Troubled
 from miniloop.testing.network.wire import Wire
@@ -20,7 +21,7 @@ class Faults:
     """So many faults, `every` so many seconds on average, each for a time between two limits.
 
     `kinds` are some of KINDS. `hosts` are the names of those that may be struck (default: all but
-    `here`). `after` is when the first may come. All times are seconds.
+    `here`). `after` is when the first may come. All times are seconds, and begin with the run.
     """
 
     def __init__(
@@ -49,18 +50,18 @@ class Faults:
         self._after = after
         self._slow_rate = slow_rate
 
-    def begin(self, network: Troubled, wire: Wire) -> None:
+    def begin(self, network: Troubled, wire: Wire, chance: Random) -> None:
         """Plan the first one of a run."""
         if self._count > 0:
-            strike = _Strike(network, wire, self._count)
-            self._plan(strike, self._after)
+            strike = _Strike(network, wire, chance, self._count)
+            self._plan(strike, wire.clock() + self._after)
 
     def _plan(self, strike: _Strike, start: float) -> None:
-        when = start + strike.wire.random.expovariate(1 / self._every)
+        when = start + strike.chance.expovariate(1 / self._every)
         strike.wire.at(when, lambda: self._happen(strike, when))
 
     def _happen(self, strike: _Strike, now: float) -> None:
-        chance = strike.wire.random
+        chance = strike.chance
         network = strike.network
         hosts = [
             host
@@ -108,5 +109,5 @@ class Faults:
 class _Strike:
     """The faults of one run that are still to come."""
 
-    def __init__(self, network: Troubled, wire: Wire, left: int) -> None:
-        self.network, self.wire, self.left = network, wire, left
+    def __init__(self, network: Troubled, wire: Wire, chance: Random, left: int) -> None:
+        self.network, self.wire, self.chance, self.left = network, wire, chance, left
