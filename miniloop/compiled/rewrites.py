@@ -555,20 +555,14 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
-        """
-        taken = map(
-            joints.take,
-            queue if joints.before_taking is None else map(joints.before_taking, queue),
-        )
-        """,
-        """
-        if joints.before_taking is None:
-            take = ready.popleft if joints.take is type(ready).popleft else map(
-                joints.take, queue
-            ).__next__
-        else:
-            take = map(joints.take, map(joints.before_taking, queue)).__next__
-        """,
+        "taken = map(type(ready).popleft, repeat(ready))",
+        "take = ready.popleft",
+    ),
+    Rewrite(
+        RUN,
+        "kernel.scheduler",
+        "taken = map(joints.take, chosen)",
+        "take = map(joints.take, chosen).__next__",
     ),
     Rewrite(
         RUN,
