@@ -35,7 +35,7 @@ ROWS = (
     "callbacks/call-soon-chain",
     "callbacks/timer-fired",
     "callbacks/sleep-0/1",
-    "callbacks/sleep-0/1000",
+    "callbacks/sleep-0/100",
     "callbacks/spawn-and-await",
     "callbacks/gather",
     "callbacks/future-ping-pong",
@@ -89,10 +89,10 @@ def loop_in(folder: Path) -> loops.Loop:
 def main(arguments: list[str] | None = None) -> int:
     """Build all of them, run the rows, and print the table."""
     options = _parser().parse_args(arguments)
+    rows = catalogue.select(options.only or ROWS)
     into = CHECKOUT / "build" / "ablation" / str(sys.implementation.cache_tag) / _digest()
     whole = loop_in(_built("", into))
     entrants = [(f"without: {idea}", loop_in(_built(idea, into))) for idea in options.idea or IDEAS]
-    rows = catalogue.select(options.only or ROWS)
     plan = runner.Plan(rounds=options.rounds)
     run = Run(
         machine={**machine.describe(), **machine.versions(())},
