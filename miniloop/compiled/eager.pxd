@@ -6,6 +6,7 @@ from miniloop.kernel.task cimport Task
 cdef object PENDING
 cdef object FINISHED
 cdef object current_tasks
+cdef object leave_task
 
 @cython.locals(task=Task, ended=bint)
 cpdef Task new_eager_task(Core loop, coro, name, context)

@@ -6,6 +6,7 @@ cdef object PENDING
 cdef object FINISHED
 cdef object CANCELLED
 cdef object current_tasks
+cdef object leave_task
 
 cdef class Task(Future):
     cdef public object _coro

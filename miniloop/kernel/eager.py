@@ -19,7 +19,7 @@ from typing import Any
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.future import FINISHED, PENDING, Future
 from miniloop.kernel.inspection import is_suspended
-from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.registry import current_tasks, leave_task
 from miniloop.kernel.task import Task, check_context
 
 __all__ = ["eager_task_factory", "new_eager_task"]
@@ -94,7 +94,7 @@ def new_eager_task(loop: Loop, coro: Any, name: object, context: Context | None)
         task._wait_for(awaited)
     finally:
         if outer is None:
-            del current_tasks[loop]
+            leave_task(loop, None)
         else:
             current_tasks[loop] = outer
         if task._state is not PENDING:

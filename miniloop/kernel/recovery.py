@@ -35,7 +35,7 @@ from miniloop.kernel.debug import DebugHandle
 from miniloop.kernel.future import AWAIT_CODE, PENDING, Future
 from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
-from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.registry import leave_task
 from miniloop.kernel.task import Task
 
 __all__ = ["recover"]
@@ -57,10 +57,7 @@ def recover(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) 
     """
     loop.needs_recovery = True
     loop.asleep = False
-    try:
-        del current_tasks[loop]
-    except KeyError:
-        pass  # no step was under way
+    leave_task(loop, None)
     _put_back(loop, entry, error.__traceback__)
     loop.timers.repair(loop._ready)
     failures = loop.poller.rearm()
