@@ -30,6 +30,7 @@ _MODULES = (
     "benchmarks.layers.transfers",
     "benchmarks.layers.http",
     "benchmarks.layers.crawl",
+    "benchmarks.studies.frontier",
     "benchmarks.studies.growth",
     "benchmarks.studies.memory",
 )

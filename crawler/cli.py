@@ -34,6 +34,7 @@ from .frontier import (
     Fenced,
     Guard,
     Malformed,
+    RedisStore,
     SharedFrontier,
     SQLiteStore,
     count_urls,
@@ -44,6 +45,7 @@ from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
 from .options import (
+    is_redis,
     make_client,
     make_parser,
     manners_of,
@@ -55,11 +57,12 @@ from .options import (
 )
 from .output import format_for
 from .progress import PlainProgress, say
+from .remote import REMOTE, connected, part_of, remote
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
 from .view import progress
-from .workers import Crew, Reports, Worker, forked
+from .workers import AnyStore, Crew, Reports, Worker, forked
 
 ALL_FETCHED, SOME_FAILED, BAD_USAGE, BAD_FILE = 0, 1, 2, 3
 MAX_THREADS = 128
@@ -78,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fetch(arguments[1:])
     if arguments[:1] == ["report"]:
         return report(arguments[1:])
+    if arguments and arguments[0] in REMOTE and any(map(is_redis, arguments[1:])):
+        return remote(arguments)
     parser = make_parser()
     options = parse(parser, arguments)
     if options.print_completion:
@@ -89,15 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             factory = loop_factory(options.loop)
             tls = tls_of(options)
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
+            state_file = options.state if isinstance(options.state, Path) else None
             files = check_files(
-                urls_of(options), options.output, options.summary, options.report, options.state
+                urls_of(options), options.output, options.summary, options.report, state_file
             )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             files.check_form(form)
-            store = None
-            if (state := _state(options, files, stack)) is not None:
-                store = stack.enter_context(state)
+            store = _state(options, files, stack)
+            if isinstance(store, SQLiteStore):
+                stack.enter_context(store)
             own_name = options.output is None and (store is None or store.is_new)
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
@@ -123,7 +129,7 @@ def _print_completion(shell: str) -> int:
 
 def _state(
     options: argparse.Namespace, files: Files, stack: contextlib.ExitStack
-) -> SQLiteStore | None:
+) -> AnyStore | None:
     """The state of the crawl, if it is to have one; raises OSError for what does not go with it."""
     path, option = options.state, "--state"
     if path is None:
@@ -137,6 +143,12 @@ def _state(
         raise OSError(f"--append and {option} do not go together: --resume adds what is missing")
     if isinstance(files.found, int) or (files.found.exists() and not files.found.is_file()):
         raise OSError(f"with {option} the output must be a file, not {files.output}")
+    if isinstance(path, str):
+        if options.report is not None:
+            text = "merge the records, and then draw them: crawler report all.jsonl"
+            raise OSError(f"--report and a state in Redis do not go together: {text}")
+        terms, rules = terms_of(options, files.output), rules_of(options)
+        return RedisStore(path, resume=options.resume, terms=terms, rules=rules)
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:
         raise OSError("--report with --workers needs records, as -o pages.jsonl or pages.db")
@@ -155,7 +167,7 @@ class Task(NamedTuple):
     options: argparse.Namespace
     files: Files
     tls: ssl.SSLContext
-    store: SQLiteStore | None
+    store: AnyStore | None
 
 
 def _run(task: Task, factory: LoopFactory) -> int:
@@ -232,7 +244,7 @@ async def _crawl_until_signal(
 
 async def _crawl_from_state(
     task: Task,
-    store: SQLiteStore,
+    store: AnyStore,
     observer: PlainProgress,
     summary: Summary,
     drain: asyncio.Event,
@@ -242,7 +254,7 @@ async def _crawl_from_state(
         summary.malformed += 1
         observer.malformed(line)
 
-    async with asyncio.TaskGroup() as group:
+    async with connected(store, warns=True), asyncio.TaskGroup() as group:
         sitemaps = task.options.sitemaps
         feeding = group.create_task(feed(store, task.files.urls, malformed, sitemaps=sitemaps))
         await _crawl(task, observer, summary, drain, watchers, store)
@@ -250,12 +262,17 @@ async def _crawl_from_state(
 
 
 async def _work(
-    task: Task, store: SQLiteStore, reports: Reports, drain: asyncio.Event, lock: int
+    task: Task, store: AnyStore, reports: Reports, drain: asyncio.Event, lock: int
 ) -> None:
     """What a worker does, in a process of its own."""
     watchers = [reports] if task.options.verbose else []
     summary = Summary()
-    await _crawl(task, reports, summary, drain, watchers, store, lock=lock, joined=reports.joined)
+    own_part = isinstance(store, RedisStore)
+    async with connected(store):
+        await _crawl(
+            task, reports, summary, drain, watchers, store,
+            lock=None if own_part else lock, joined=reports.joined,
+        )  # fmt: skip
 
 
 async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int | None:
@@ -269,7 +286,8 @@ async def _lead(task: Task, workers: Sequence[Worker], summary: Summary) -> int 
         crew = Crew(workers, task.store, observer)
         signals = Signals(drain, observer.say, crew.drain)
         try:
-            await crew.run(files.urls, summary, sitemaps=options.sitemaps, draining=drain)
+            async with connected(task.store, warns=True):
+                await crew.run(files.urls, summary, sitemaps=options.sitemaps, draining=drain)
         except asyncio.CancelledError:
             pass
         finally:
@@ -284,7 +302,7 @@ async def _crawl(
     summary: Summary,
     drain: asyncio.Event,
     watchers: Sequence[Watcher],
-    store: SQLiteStore | None = None,
+    store: AnyStore | None = None,
     *,
     lock: int | None = None,
     joined: Callable[[int], None] = lambda worker: None,
@@ -294,6 +312,10 @@ async def _crawl(
     form = format_for(files.output, options.format)
     guard, scope, manners = Guard(), scope_of(options), manners_of(options)
     shared = None
+    found = files.found
+    if isinstance(store, RedisStore):  # its workers may be anywhere: each has a file of its own
+        found = part_of(files.output)
+        store.part = str(found)
     if store is not None:
         shared = SharedFrontier(
             store,
@@ -310,7 +332,7 @@ async def _crawl(
     async with make_client(options, task.tls, guard, form, timings=timings) as client:
         await crawl(
             files.urls,
-            files.found,
+            found,
             client,
             observer,
             concurrency=options.concurrency,

@@ -225,9 +225,10 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-v", "--verbose", action=Switch, help="say a line about each page, too")
     group.add_argument(
         "--state",
-        type=Path,
+        type=_place,
         metavar="FILE",
-        help="keep there how far the crawl is, so that it can be gone on with whatever happens",
+        help="keep there how far the crawl is, so that it can be gone on with whatever happens: a"
+        " file, or redis://host/name for several machines",
     )
     group.add_argument(
         "--resume", action=Switch, help="go on with the crawl in --state, if there is one"
@@ -404,6 +405,16 @@ def _add_command(group: argparse._ArgumentGroup) -> None:
         metavar="SHELL",
         help="print what makes bash, zsh or tcsh complete this command, and end",
     )
+
+
+def _place(text: str) -> Path | str:
+    """Where the state is: a file, or the URL of a crawl in Redis."""
+    return text if is_redis(text) else Path(text)
+
+
+def is_redis(text: str) -> bool:
+    """Whether this names a crawl in Redis."""
+    return text.startswith(("redis://", "rediss://"))
 
 
 def _kinds(text: str) -> frozenset[str]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from .crawl import Queue
 from .fetching import Visit
-from .frontier import Job, Malformed, SQLiteStore, feed
+from .frontier import Fenced, Job, Malformed, RedisStore, SQLiteStore, feed
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
 from .progress import PlainProgress, say, visit_text
@@ -114,8 +114,10 @@ class Reported(HTTPError):
         self.reason = reason  # type: ignore[misc]
 
 
+AnyStore = SQLiteStore | RedisStore
+
 # What a worker does: with its store, its observer, the event that has it drain, and its lock.
-Work = Callable[[SQLiteStore, Reports, asyncio.Event, int], Awaitable[None]]
+Work = Callable[[AnyStore, Reports, asyncio.Event, int], Awaitable[None]]
 
 
 class Worker:
@@ -135,9 +137,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def forked(
-    count: int, store: SQLiteStore, factory: LoopFactory, work: Work
-) -> Iterator[list[Worker]]:
+def forked(count: int, store: AnyStore, factory: LoopFactory, work: Work) -> Iterator[list[Worker]]:
     """Workers, in a process that has no loop yet; those that are left at the end are killed."""
     workers: list[Worker] = []
     with tempfile.TemporaryFile() as lock:
@@ -172,7 +172,7 @@ def forked(
 
 
 def _run_worker(
-    store: SQLiteStore, factory: LoopFactory, work: Work, sock: socket.socket, lock: int
+    store: AnyStore, factory: LoopFactory, work: Work, sock: socket.socket, lock: int
 ) -> int:
     """A worker's whole life; returns its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all, and one decides
@@ -185,7 +185,7 @@ def _run_worker(
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_obey(store, work, reports, sock, lock))
-    except* OSError as errors:
+    except* (OSError, Fenced) as errors:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
@@ -195,7 +195,7 @@ def _run_worker(
 
 
 async def _obey(
-    store: SQLiteStore, work: Work, reports: Reports, sock: socket.socket, lock: int
+    store: AnyStore, work: Work, reports: Reports, sock: socket.socket, lock: int
 ) -> None:
     loop = asyncio.get_running_loop()
     drain = asyncio.Event()
@@ -221,9 +221,7 @@ async def _obey(
 class Crew:
     """The workers, as the first process's loop sees them."""
 
-    def __init__(
-        self, workers: Sequence[Worker], store: SQLiteStore, observer: PlainProgress
-    ) -> None:
+    def __init__(self, workers: Sequence[Worker], store: AnyStore, observer: PlainProgress) -> None:
         self._workers = workers
         self._store = store
         self._observer = observer

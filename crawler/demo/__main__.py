@@ -4,13 +4,15 @@ First the whole site is crawled, with all its difficulties and failures, on each
 find exactly the links that the site is known to hold, and fail for exactly the known reasons. Then
 links are followed from one of its pages, and lead to exactly the pages that they should. Then the
 easy pages alone are crawled, for the clock: among the failures are servers that never answer, and
-waiting for those is no measure of a loop.
+waiting for those is no measure of a loop. A crawl is mostly parsing, and hides the loop; so four
+quick rows of the benchmarks show the loop alone. Last, a short crawl is recorded, step by step.
 
-Leaves ``urls.txt``, ``foundurls.txt`` and ``followed.txt`` in the current directory. Exit code 1 if
-anything differs from what it should be.
+Leaves ``urls.txt``, ``foundurls.txt``, ``followed.txt``, ``demo.miniloop`` and ``demo.html`` in the
+current directory. Exit code 1 if anything differs from what it should be.
 """
 
 import argparse
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -27,6 +29,13 @@ LOOPS = ("miniloop", "asyncio")
 PAGES = 480
 DEPTH = 4
 TIMED_PAGES = 3000
+RECORDED_PAGES = 30
+LOOP_ROWS = (
+    "callbacks/call-soon-chain",
+    "callbacks/sleep-0/100",
+    "callbacks/future-ping-pong",
+    "sockets/streams/1KiB-x10",
+)
 # Seconds until the servers that never answer are given up.
 PATIENCE = 1.5
 
@@ -51,6 +60,8 @@ def main() -> int:
     good = check_everything(urls, found)
     good &= follow_links(Path("followed.txt"))
     good &= time_ordinary_pages(rounds)
+    good &= time_the_loop()
+    good &= record_a_crawl(Path("demo.miniloop"))
     return 0 if good else 1
 
 
@@ -135,6 +146,48 @@ def time_ordinary_pages(rounds: int) -> bool:
         seconds = statistics.median(crawl.summary["seconds"] for crawl in crawls)
         print(f"{loop:<10}{pages:>8,}{links:>10,}{seconds:>10.2f}{pages / seconds:>10,.0f}")
     return good
+
+
+def time_the_loop() -> bool:
+    """Print a few rows of the benchmarks; False if they fail."""
+    if importlib.util.find_spec("benchmarks") is None:
+        print("\nThe loop alone: the benchmarks are only in the project's own folder.")
+        return True
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--loops", "miniloop"]
+    command += [word for row in LOOP_ROWS for word in ("--only", row)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    heads = [line for line in rows if line.startswith("| benchmark") or line.startswith("| :-")]
+    print("\nThe loop alone: asyncio's time, and how many times as fast miniloop is, with the 95 %")
+    print(
+        "interval of three short rounds (asyncio against itself is the measure of the machine):\n"
+    )
+    for line in (*heads[:2], *(line for line in rows if line not in heads)):
+        print(line)
+    if done.returncode:
+        print(done.stderr)
+    return done.returncode == 0
+
+
+def record_a_crawl(recording: Path) -> bool:
+    """Record the loop of a short crawl and make a page of it; False if that fails."""
+    page = recording.with_suffix(".html")
+    site = Site(RECORDED_PAGES, plain=True)
+    with running(site) as at, tempfile.TemporaryDirectory() as scratch:
+        urls, found = Path(scratch, "urls.txt"), Path(scratch, "foundurls.txt")
+        site.ordinary(at).write_list(urls)
+        crawl = [sys.executable, "-m", "miniloop", "--record", str(recording), "-m", "crawler"]
+        crawl += [str(urls), "-o", str(found), "--loop", "miniloop", "--ca-file", at.ca_file]
+        show = [sys.executable, "-m", "miniloop.study", "show", str(recording), "-o", str(page)]
+        for command in (crawl, show):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"the recording failed:\n{done.stderr}")
+                return False
+    print(f"\nA crawl of {RECORDED_PAGES} pages was recorded. Open {page} in a browser: the arrow")
+    print("keys step through every decision of the loop, and w tells why it was made. Or in words:")
+    print(f"python -m miniloop.study turns {recording}")
+    return True
 
 
 def run_crawler(loop: str, urls: Path | str, found: Path, at: Addresses, *more: str) -> Crawl:

@@ -128,7 +128,7 @@ class MemoryStore:
             if host.owner == worker:
                 self._free(host)
 
-    async def written(self) -> int:
+    async def written(self, worker: int) -> int:
         """How long the output was at the last commit."""
         return self._written
 

@@ -33,6 +33,8 @@ LAST_LOOK = 0.5
 # What one claim may give, and how much of a host waits here before no more is asked for.
 MOST = 256
 ENOUGH_OF_A_HOST = 32
+# How much of the list the store is told at a time.
+LISTED_AT_ONCE = 250
 # How many links are remembered as told to the store.
 TOLD = 200_000
 # Seconds between two attempts at the lock of the output.
@@ -57,8 +59,10 @@ async def feed(
                 new = {job.url.origin for job in jobs} - origins
                 origins |= new
                 await store.add([(f"1{_LEVEL}{origin}/", "") for origin in sorted(new)])
-            if jobs:
-                await store.add([(job.key, job.source) for job in jobs])
+            # In small steps: workers wait for the store meanwhile, and a list may be long.
+            for start in range(0, len(jobs), LISTED_AT_ONCE):
+                some = jobs[start : start + LISTED_AT_ONCE]
+                await store.add([(job.key, job.source) for job in some])
     await store.end_list()
 
 
@@ -109,6 +113,7 @@ class SharedFrontier:
         self.over = False
         self._failure: BaseException | None = None
         self._draining = False
+        self._closing = False
         self._looking: asyncio.Task[None] | None = None
         # What has the store asked for more: so few wait, or something has been committed.
         self._wanted = asyncio.Event()
@@ -130,7 +135,7 @@ class SharedFrontier:
     async def __aenter__(self) -> "SharedFrontier":
         self.worker = await self._store.join()
         self._joined(self.worker)
-        self._written = await self._store.written()
+        self._written = await self._store.written(self.worker)
         self._looking = asyncio.create_task(self._look())
         return self
 
@@ -142,8 +147,13 @@ class SharedFrontier:
     ) -> None:
         self._order.close()
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+            # Asked first, and cancelled more than once: a client of an engine may swallow that.
+            self._closing = True
+            self._wanted.set()
+            _, left = await asyncio.wait({self._looking}, timeout=LAST_LOOK)
+            while left:
+                self._looking.cancel()
+                _, left = await asyncio.wait({self._looking}, timeout=FIRST_LOOK)
         await self._store.leave(self.worker)
 
     @property
@@ -295,7 +305,7 @@ class SharedFrontier:
                 yield self._written
                 return
             async with _locked(self._lock):
-                yield await self._store.written()
+                yield await self._store.written(self.worker)
         except BaseException as error:
             # Those who wait for more would wait for ever: nothing will be committed any more.
             self._failure = error
@@ -326,7 +336,7 @@ class SharedFrontier:
     async def _look(self) -> None:
         order, pause = self._order, FIRST_LOOK
         try:
-            while True:
+            while not self._closing:
                 self._wanted.clear()
                 hungry = order.waiting < MOST // 2 and not self._draining
                 full = order.well_filled(ENOUGH_OF_A_HOST) if hungry else ()
@@ -338,6 +348,8 @@ class SharedFrontier:
                 if claimed.over and not claimed.pages:
                     self.over = True
                     return
+                if claimed.stop:
+                    self.drain()
                 if claimed.give and not self._draining:
                     self._give(claimed.give)
                 await self._release()
@@ -346,9 +358,11 @@ class SharedFrontier:
                 self._low = order.waiting // 2 if order.waiting else -1
                 pause = FIRST_LOOK if claimed.pages or self._committed else 2 * pause
                 self._committed = False
+                # Not wait_for, which on Python 3.11 may take being cancelled for being woken.
+                limit = LAST_LOOK if order.waiting else min(pause, LAST_LOOK)
                 with contextlib.suppress(TimeoutError):
-                    limit = LAST_LOOK if order.waiting else min(pause, LAST_LOOK)
-                    await asyncio.wait_for(self._wanted.wait(), limit)
+                    async with asyncio.timeout(limit):
+                        await self._wanted.wait()
         except Exception as error:  # noqa: BLE001  (whoever asks for the next URL gets it)
             self._failure = error
         finally:

@@ -34,6 +34,8 @@ T = TypeVar("T")
 VERSION = 2
 # Seconds to wait for another process's transaction; each takes milliseconds.
 _PATIENCE = 20.0
+# What each process keeps of the file in memory; SQLite's own 2 MiB are little for a million URLs.
+CACHE_KIB = 16 * 1024
 # Of how many hosts the share of a worker is reckoned; it needs no more to be busy.
 _COUNTED_HOSTS = 1_000
 _WAITING, _CLAIMED, _DONE = range(3)
@@ -58,7 +60,9 @@ create table pages (
     redirects integer not null,
     state integer not null     -- 0 waiting, 1 claimed, 2 done
 ) without rowid;
-create index open_pages on pages (host, state, depth) where state < 2;
+-- SQLite uses these for queries that say the same in as many words, and for no others.
+create index waiting_pages on pages (host, depth) where state = 0;
+create index claimed_pages on pages (host) where state = 1;
 create table kept (            -- the links of pages that are done and may turn out to be nearer
     depth integer not null,
     url text not null,
@@ -187,6 +191,7 @@ class SQLiteStore:
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = normal")
             database.execute("pragma temp_store = memory")
+            database.execute(f"pragma cache_size = -{CACHE_KIB}")
         except BaseException:
             database.close()
             raise
@@ -266,7 +271,7 @@ class SQLiteStore:
         """Give everything back."""
         await self._run(self._bury, worker)
 
-    async def written(self) -> int:
+    async def written(self, worker: int) -> int:
         """How long the output was at the last commit."""
         # No transaction, and no thread: what was committed can be read while others write.
         (written,) = self._reader.execute("select written from crawl").fetchone()

@@ -63,13 +63,15 @@ class Claimed(NamedTuple):
     """What a worker gets.
 
     ``least`` is the smallest depth of a page that is not done, below which nothing changes any
-    more. ``over`` says that the crawl is; ``give`` is how many hosts others would like to have.
+    more. ``over`` says that the crawl is; ``give`` is how many hosts others would like to have, and
+    ``stop`` that somebody wants all workers to end.
     """
 
     pages: list[Page]
     least: int
     over: bool = False
     give: int = 0
+    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ class Store(Protocol):
     async def leave(self, worker: int) -> None:
         """Give everything back: for a worker that ends, or that has died."""
 
-    async def written(self) -> int:
-        """How long the output was at the last commit."""
+    async def written(self, worker: int) -> int:
+        """How long the output, the worker's if each has its own, was at the last commit."""
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""

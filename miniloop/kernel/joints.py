@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Joints", "Observer", "plain_joints"]
+__all__ = ["Joints", "Observer"]
 
 
 class Joints(NamedTuple):
@@ -54,23 +54,3 @@ class Observer(Protocol):
 
     def run_ended(self) -> None:
         """`run_forever` is about to return or raise: no entry runs any more."""
-
-
-def plain_joints(
-    ready: deque[Any],
-    wait: Callable[[float | None], Iterable[tuple[int, int]]],
-    deliver: Callable[[Iterable[tuple[int, int]], Callable[[Any], object]], object],
-    make_eager_task: Callable[..., Any],
-) -> Joints:
-    """The joints of a loop that nobody watches."""
-    kind = type(ready)
-    return Joints(
-        ready.append,
-        ready.append,
-        wait,
-        deliver,
-        getattr(kind, "begin_turn", len),
-        None,
-        kind.popleft,
-        make_eager_task,
-    )

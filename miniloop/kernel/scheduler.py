@@ -40,7 +40,7 @@ import threading
 import time
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, MutableSet
+from collections.abc import Callable, Iterable, Iterator, MutableSet
 from contextvars import Context, copy_context
 from itertools import islice, repeat
 from math import inf
@@ -58,7 +58,7 @@ from miniloop.kernel.handle import (
     passes_on,
     repeatable,
 )
-from miniloop.kernel.joints import Joints, Observer, plain_joints
+from miniloop.kernel.joints import Joints, Observer
 from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
@@ -105,6 +105,7 @@ class Scheduler(_Base):
 
     __slots__ = (
         "__weakref__",
+        "_begin_turn",
         "_clock",
         "_closed",
         "_observers",
@@ -143,6 +144,8 @@ class Scheduler(_Base):
         self._ready: deque[Any] = deque() if ready is None else ready
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.hand_over: Callable[[Any], object] = self._ready.append
+        # How many entries the turn that begins is to run: a queue may have a word in it.
+        self._begin_turn: Callable[[deque[Any]], int] = getattr(type(ready), "begin_turn", len)
         self.make_eager_task: Callable[..., Task[Any]] = new_eager_task
         self._observers: tuple[Observer, ...] = ()
         self._rejoining = False  # the turns are to end and begin again with other parts
@@ -258,8 +261,17 @@ class Scheduler(_Base):
         self.make_eager_task = joints.make_eager_task
 
     def _join(self) -> Joints:
-        poller = self.poller
-        joints = plain_joints(self._ready, poller.wait, poller.deliver, new_eager_task)
+        ready, poller = self._ready, self.poller
+        joints = Joints(
+            append=ready.append,
+            hand_over=ready.append,
+            wait=poller.wait,
+            deliver=poller.deliver,
+            begin_turn=self._begin_turn,
+            before_taking=None,
+            take=type(ready).popleft,
+            make_eager_task=new_eager_task,
+        )
         for observer in self._observers:
             joints = observer.join(joints)
         return joints
@@ -432,17 +444,23 @@ class Scheduler(_Base):
         would cost an idle turn a fifth of its time.
         """
         ready = self._ready
-        joints = self._join()
-        wait = joints.wait
-        deliver = joints.deliver
-        begin_turn = joints.begin_turn
+        poller = self.poller
+        wait: Callable[[float | None], Iterable[tuple[int, int]]] = poller.wait
+        deliver: Callable[[Iterable[tuple[int, int]], Callable[[Any], object]], object]
+        deliver = poller.deliver
+        begin_turn = self._begin_turn
         # Takes from the queue without a call, after which Ctrl-C could strike, so that an entry
         # that was taken is in `entry` and nowhere else. It also makes short turns shorter.
-        queue = repeat(ready)
-        taken = map(
-            joints.take,
-            queue if joints.before_taking is None else map(joints.before_taking, queue),
-        )
+        taken = map(type(ready).popleft, repeat(ready))
+        if self._observers:
+            joints = self._join()
+            wait = joints.wait
+            deliver = joints.deliver
+            begin_turn = joints.begin_turn
+            chosen: Iterator[deque[Any]] = repeat(ready)
+            if joints.before_taking is not None:
+                chosen = map(joints.before_taking, chosen)
+            taken = map(joints.take, chosen)
         entry = None
         timers = self.timers
         entries = timers.entries

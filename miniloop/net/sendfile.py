@@ -298,6 +298,8 @@ class _Pump(asyncio.Protocol):
         if self._transport.is_closing():
             raise ConnectionError("Connection closed by peer")
         self._transport.write(bytes(block))
+        if self._transport.is_closing():  # this very write has found it broken
+            raise ConnectionError("Connection closed by peer")
         return len(block)
 
     def pause_writing(self) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import threading
 from functools import partial
 from itertools import count
+from math import isfinite
 from types import CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import Any
 from weakref import ref
@@ -36,7 +37,7 @@ from miniloop.study.records import (
     text_to_numbers,
 )
 
-__all__ = ["Numbers", "describe_error", "is_task"]
+__all__ = ["Numbers", "describe_error", "is_task", "nanoseconds"]
 
 _STEP_ON_FOREIGN_FUTURE = Task._wakeup
 _MOST_OF_TEXT = 500
@@ -231,3 +232,13 @@ def describe_error(error: BaseException) -> tuple[int, ...]:
         text = f"(its text cannot be had: {type(problem).__qualname__})"
     text = f"{name}: {text}" if text else name
     return text_to_numbers(text[:_MOST_OF_TEXT])
+
+
+_FOR_EVER = 1 << 62
+
+
+def nanoseconds(seconds: float) -> int:
+    """Seconds as a record has them; for ever is a very large number."""
+    if not isfinite(seconds):
+        return _FOR_EVER if seconds > 0 else 0
+    return max(-_FOR_EVER, min(_FOR_EVER, int(seconds * 1e9)))

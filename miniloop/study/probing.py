@@ -20,6 +20,18 @@ from miniloop.loop import EventLoop
 from miniloop.study.numbering import is_task
 from miniloop.study.recorder import Recorder
 from miniloop.study.records import BY_CANCEL, BY_EXCEPTION, BY_RESULT
+from miniloop.study.telling import (
+    call_begins,
+    call_ends,
+    cancels,
+    fails,
+    finishes,
+    is_unseen,
+    names,
+    timer_cancelled,
+    unwatches,
+    watches,
+)
 from miniloop.system.executor import CallInThread
 
 __all__ = ["probe_for_recorder", "stop_probing_for_recorder"]
@@ -43,7 +55,7 @@ def _set_result(arguments: Arguments) -> None:
     future = arguments["self"]
     if future._state is PENDING and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, BY_RESULT, None)
+            finishes(recorder, future, BY_RESULT, None)
 
 
 def _set_exception(arguments: Arguments) -> None:
@@ -54,35 +66,35 @@ def _set_exception(arguments: Arguments) -> None:
         is_exception = isinstance(error, BaseException)
     if future._state is PENDING and is_exception and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, BY_EXCEPTION, error)
+            finishes(recorder, future, BY_EXCEPTION, error)
 
 
 def _cancel_future(arguments: Arguments) -> None:
     future = arguments["self"]
     if future._state is PENDING and not is_task(future):
         for recorder in _recorders_of(future):
-            recorder.finishes(future, BY_CANCEL, None)
+            finishes(recorder, future, BY_CANCEL, None)
 
 
 def _cancel_task(arguments: Arguments) -> None:
     task = arguments["self"]
     if task._state is PENDING:
         for recorder in _recorders_of(task):
-            recorder.cancels(task)
+            cancels(recorder, task)
 
 
 def _set_name(arguments: Arguments) -> None:
     task, name = arguments["self"], arguments["value"]
     if type(name) is str:  # what becomes of others is seen at the end of the task
         for recorder in _recorders_of(task):
-            recorder.names(task, name)
+            names(recorder, task, name)
 
 
 def _cancel_timer(arguments: Arguments) -> None:
     timer = arguments["self"]
     if timer._callback is not None and timer._scheduled:
         for recorder in _recorders_of(timer):
-            recorder.timer_cancelled(timer)
+            timer_cancelled(recorder, timer)
 
 
 # First steps inside of other steps: their tasks, the innermost last.
@@ -106,7 +118,7 @@ def _ran_eagerly() -> None:
 
 def _report(arguments: Arguments) -> None:
     for recorder in _recorders_of(arguments["self"]):
-        recorder.fails(arguments["exc"])
+        fails(recorder, arguments["exc"])
 
 
 def _report_unseen(arguments: Arguments) -> None:
@@ -114,7 +126,7 @@ def _report_unseen(arguments: Arguments) -> None:
     error = context.get("exception")
     if isinstance(error, BaseException) and str(context.get("message")).endswith("never retrieved"):
         for recorder in _recorders(arguments["loop"]):
-            recorder.is_unseen(error)
+            is_unseen(recorder, error)
 
 
 def _poller_recorders(poller: Any) -> list[Recorder]:
@@ -127,22 +139,22 @@ def _poller_recorders(poller: Any) -> list[Recorder]:
 
 def _watch_reader(arguments: Arguments) -> None:
     for recorder in _poller_recorders(arguments["self"]):
-        recorder.watches(arguments["fd"], arguments["entry"], _READ)
+        watches(recorder, arguments["fd"], arguments["entry"], _READ)
 
 
 def _watch_writer(arguments: Arguments) -> None:
     for recorder in _poller_recorders(arguments["self"]):
-        recorder.watches(arguments["fd"], arguments["entry"], _WRITE)
+        watches(recorder, arguments["fd"], arguments["entry"], _WRITE)
 
 
 def _wait_readable(arguments: Arguments) -> None:
     for recorder in _poller_recorders(arguments["self"]):
-        recorder.watches(arguments["watch"].fd, arguments["waiter"], _READ)
+        watches(recorder, arguments["watch"].fd, arguments["waiter"], _READ)
 
 
 def _wait_writable(arguments: Arguments) -> None:
     for recorder in _poller_recorders(arguments["self"]):
-        recorder.watches(arguments["watch"].fd, arguments["waiter"], _WRITE)
+        watches(recorder, arguments["watch"].fd, arguments["waiter"], _WRITE)
 
 
 def _unwatch(fd: int, poller: Any, bits: int) -> None:
@@ -154,7 +166,7 @@ def _unwatch(fd: int, poller: Any, bits: int) -> None:
     )
     if bits:
         for recorder in _poller_recorders(poller):
-            recorder.unwatches(fd, bits)
+            unwatches(recorder, fd, bits)
 
 
 def _unwatch_reader(arguments: Arguments) -> None:
@@ -172,12 +184,12 @@ def _forget(arguments: Arguments) -> None:
 def _call_in_thread(arguments: Arguments) -> None:
     # Not yet initialised: the loop is an argument.
     for recorder in _recorders(arguments["loop"]):
-        recorder.call_begins(arguments["self"])
+        call_begins(recorder, arguments["self"])
 
 
 def _take(arguments: Arguments) -> None:
     for recorder in _recorders_of(arguments["self"]):
-        recorder.call_ends(arguments["self"])
+        call_ends(recorder, arguments["self"])
 
 
 _PROBES = [

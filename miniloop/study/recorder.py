@@ -24,7 +24,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from math import isfinite
 from time import perf_counter_ns
 from types import CoroutineType, FrameType, MethodType
 from typing import Any
@@ -32,59 +31,41 @@ from weakref import finalize
 
 from miniloop.kernel.contract import Joints
 from miniloop.kernel.future import CANCELLED, PENDING
-from miniloop.kernel.handle import Handle
-from miniloop.kernel.poller import READ, WRITE, Poller
+from miniloop.kernel.poller import READ, WRITE
 from miniloop.kernel.registry import current_tasks
-from miniloop.kernel.scheduler import Scheduler
-from miniloop.kernel.task import Task, new_task
-from miniloop.kernel.timers import TimerQueue
+from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study.numbering import Numbers, describe_error, is_task
-from miniloop.study.places import OURS, SLEEP, Places
+from miniloop.study.numbering import Numbers, describe_error, is_task, nanoseconds
+from miniloop.study.places import SLEEP, Places
+from miniloop.study.queueing import note_why_queued
 from miniloop.study.records import (
     BEGUN,
-    BUSY,
     BY_CANCEL,
     BY_EXCEPTION,
     BY_RESULT,
     CALLED,
-    CALLED_BACK,
-    CANCEL,
-    CREATED,
+    CLOCK,
     CURRENT,
-    DUE,
     EAGER,
-    FAILED,
-    FINISHED,
-    FOUND_READY,
     GAVE_WAY,
     HANDED,
-    IDLE,
     LOOKED,
-    QUEUED,
     QUEUED_BEFORE,
     READY,
     REST,
     RETURNED,
-    SIGNALLED,
     SWEPT,
     TASK_ENDED,
     THERE,
     TIMER,
     TIMER_BEFORE,
-    TIMER_CANCELLED,
     TURN,
-    UNSEEN,
-    UNWATCHED,
     WAIT,
     WAITS,
-    WATCHED,
     WOKE,
-    WOKEN,
 )
 from miniloop.study.timers import ObservedTimers
 from miniloop.system.executor import CallInThread
-from miniloop.system.signals import SignalHandlers
 
 __all__ = ["Recorder"]
 
@@ -95,8 +76,6 @@ BLOCK = 1 << 14
 
 # Nanoseconds. A sleep finds on disk what has happened before it, unless the last time was later.
 WRITE_EVERY = 100_000_000
-
-_GAVE_WAY = Task._run.__code__
 
 
 class Recorder:
@@ -115,21 +94,15 @@ class Recorder:
         "_by_address",
         "_deliver",
         "_entry",
-        "_finished",
         "_flushing",
         "_hand_over",
         "_in_ring",
-        "_in_thread",
         "_last",
         "_log",
-        "_loop",
         "_make_eager_task",
         "_most_turns",
-        "_numbers",
         "_origin",
         "_partial",
-        "_places",
-        "_put",
         "_seen_current",
         "_sleeps",
         "_steps",
@@ -139,6 +112,11 @@ class Recorder:
         "_wait",
         "_write",
         "_written",
+        "finished",
+        "loop",
+        "numbers",
+        "places",
+        "put",
     )
 
     def __init__(
@@ -150,27 +128,26 @@ class Recorder:
         origin: int,
         most_turns: int | None = None,
     ) -> None:
-        self._loop = loop
-        self._places = places
+        self.loop = loop
+        self.places = places
         self._write = write
         self._origin = origin
         self._most_turns = sys.maxsize if most_turns is None else most_turns
         self._in_ring = most_turns is not None  # blocks may be dropped
         self._flushing = False
         self._log: list[int] = []
-        self._put = self._log.extend
-        self._numbers = Numbers(loop, places, self._log)
-        self._by_address = self._numbers.by_address
+        self.put: Callable[[tuple[int, ...]], object] = self._log.extend
+        self.numbers = Numbers(loop, places, self._log)
+        self._by_address = self.numbers.by_address
         self._last = origin
         self._sleeps = places.sleeps
         self._turn = 0  # how many entries are run in a turn that is not yet noted
         self._turns = self._steps = 0  # in this block
         self._written = origin
         self._entry: Any = None  # whose step is not over
-        self._finished = -1  # the future that is just being finished
+        self.finished = -1  # the future that is just being finished
         self._partial = False  # see the trap
         self._seen_current: Any = None
-        self._in_thread = 0
         # What is not written when the loop is collected.
         finalize(loop, _write_rest, self._log, write).atexit = False
 
@@ -178,7 +155,7 @@ class Recorder:
 
     def put_in(self) -> None:
         """Begin."""
-        loop = self._loop
+        loop = self.loop
         self._note_what_is_there()
         if not isinstance(loop.timers, ObservedTimers):
             loop.timers = ObservedTimers(loop.timers)
@@ -188,7 +165,7 @@ class Recorder:
 
     def take_out(self) -> None:
         """End, and write what is not written."""
-        loop = self._loop
+        loop = self.loop
         timers = loop.timers
         if isinstance(timers, ObservedTimers):
             timers.listeners.remove(self)
@@ -233,9 +210,9 @@ class Recorder:
         self._partial = False
         self._seen_current = None
         now = perf_counter_ns()
-        self._put((REST, now - self._last))
+        self.put((REST, now - self._last))
         self._last = now
-        self._numbers.let_go()
+        self.numbers.let_go()
         self._write_in_time(now)
 
     # Steps.
@@ -261,13 +238,13 @@ class Recorder:
                 or (frame := coro.cr_frame) is None
                 or (place := self._sleeps.get(id(frame.f_code) + frame.f_lasti)) is None
             ):
-                place = self._places.of_coroutine(coro)
+                place = self.places.of_coroutine(coro)
             now = perf_counter_ns()
             if self._turn:
-                self._put((GAVE_WAY, place, TURN, self._turn, BEGUN, number, now - self._last))
+                self.put((GAVE_WAY, place, TURN, self._turn, BEGUN, number, now - self._last))
                 self._turn = 0
             else:
-                self._put((GAVE_WAY, place, BEGUN, number, now - self._last))
+                self.put((GAVE_WAY, place, BEGUN, number, now - self._last))
             self._last = now
             self._entry = entry
             return ready
@@ -287,7 +264,7 @@ class Recorder:
         return entry
 
     def _begin(self, entry: Any) -> None:
-        steps = self._numbers.steps
+        steps = self.numbers.steps
         if steps and (task := steps.pop(id(entry), None)) is not None:
             entry = task() or entry
         if type(entry) is Task or is_task(entry):
@@ -295,56 +272,56 @@ class Recorder:
         else:
             number = self._by_address.pop(id(entry), None)
         if number is None:
-            number = self._numbers.unexpected(entry)
+            number = self.numbers.unexpected(entry)
         self._entry = entry
         now = perf_counter_ns()
         if self._turn:
-            self._put((TURN, self._turn, BEGUN, number, now - self._last))
+            self.put((TURN, self._turn, BEGUN, number, now - self._last))
             self._turn = 0
         else:
-            self._put((BEGUN, number, now - self._last))
+            self.put((BEGUN, number, now - self._last))
         self._last = now
 
     def close_step(self) -> None:
         """The step that was begun last is over: note how it ended."""
         entry, self._entry = self._entry, None
         if entry is not None:
-            self._numbers.eager.clear()
+            self.numbers.eager.clear()
             if is_task(entry):
                 self._close_task(entry)
             else:
-                self._put((RETURNED,))
+                self.put((RETURNED,))
 
     def _close_task(self, task: Any) -> None:
         if task._state is not PENDING:
             self._end_task(task)
             return
-        place = self._places.of_coroutine(task._coro)
+        place = self.places.of_coroutine(task._coro)
         waiter = task._fut_waiter
         if waiter is None:
-            self._put((GAVE_WAY, place))
+            self.put((GAVE_WAY, place))
         else:
-            self._put((WAITS, place, self._numbers.of_future(waiter)))
+            self.put((WAITS, place, self.numbers.of_future(waiter)))
 
     def _end_task(self, task: Any) -> None:
         number = self._by_address.pop(id(task), -1)
-        self._numbers.tell_name(number, task)
+        self.numbers.tell_name(number, task)
         error = task._exception
         if task._state is CANCELLED:
-            self._put((TASK_ENDED, BY_CANCEL, -1, 0))
+            self.put((TASK_ENDED, BY_CANCEL, -1, 0))
         elif error is None:
-            self._put((TASK_ENDED, BY_RESULT, -1, 0))
+            self.put((TASK_ENDED, BY_RESULT, -1, 0))
         else:
-            self._numbers.remember_failure(number, error)
-            place = self._places.of_failure(error, getattr(task, "_traceback", None))
-            self._put((TASK_ENDED, BY_EXCEPTION, place, *describe_error(error)))
+            self.numbers.remember_failure(number, error)
+            place = self.places.of_failure(error, getattr(task, "_traceback", None))
+            self.put((TASK_ENDED, BY_EXCEPTION, place, *describe_error(error)))
 
     # Eager steps.
 
     def make_eager_task(self, *args: Any) -> Any:
         """A task that takes its first step inside of the step of whoever makes it."""
         coro = args[1]
-        if type(coro) is not CoroutineType or self._loop._thread_id is None:
+        if type(coro) is not CoroutineType or self.loop._thread_id is None:
             return self._make_eager_task(*args)  # which makes it as its class does
         self._begin_eagerly(coro, None)
         try:
@@ -362,158 +339,62 @@ class Recorder:
     def _begin_eagerly(self, coro: Any, task: Any) -> None:
         if self._partial:
             self._check_current()
-        number = self._numbers.new()
+        number = self.numbers.new()
         if task is not None:
             self._by_address[id(task)] = number
-        what, place = self._numbers.what(coro), self._places.of_caller(_getframe(1))
-        self._numbers.eager.append((number, task))
+        what, place = self.numbers.what(coro), self.places.of_caller(_getframe(1))
+        self.numbers.eager.append((number, task))
         self._steps += 1
         now = perf_counter_ns()
-        self._put((EAGER, number, what, place, now - self._last))
+        self.put((EAGER, number, what, place, now - self._last))
         self._last = now
 
     def end_eagerly(self, task: Any) -> None:
         """A first step is over, of this task, or of the one that was begun last."""
-        if not self._numbers.eager:
+        if not self.numbers.eager:
             return
-        number, begun = self._numbers.eager.pop()
+        number, begun = self.numbers.eager.pop()
         task = begun if task is None else task
         if is_task(task):
             self._by_address[id(task)] = number
             self._close_task(task)
         else:
-            self._put((TASK_ENDED, BY_RESULT, -1, 0))
+            self.put((TASK_ENDED, BY_RESULT, -1, 0))
 
     # The queue.
 
     def append(self, entry: Any) -> None:
         """Note who is queued, and why; then queue it."""
-        frame = _getframe(1)
-        if frame.f_code is not _GAVE_WAY:  # the end of the step tells that
-            self._note_queued(entry, frame)
+        # A task that is queued in its own step gives way: the end of the step tells that.
+        if entry is not self._entry or type(entry) is not Task:
+            self._note_queued(entry, _getframe(1))
         self._append(entry)
 
     def _note_queued(self, entry: Any, frame: FrameType) -> None:
         if self._partial:
             self._check_current()
-        reason = _REASONS.get(id(frame.f_code))
-        while reason is None and self._places.owner_of(frame.f_code) == OURS:
-            # Debug mode, or another observer, stands in between.
-            assert frame.f_back is not None
-            frame = frame.f_back
-            reason = _REASONS.get(id(frame.f_code))
-        if reason is None:
-            reason = Recorder._queued_otherwise
-        reason(self, entry, frame)
-
-    def _gave_way(self, entry: Any, frame: FrameType) -> None:
-        pass
-
-    def _called(self, entry: Any, frame: FrameType) -> None:
-        callback = entry._callback
-        what, place = self._numbers.what(callback), self._places.of_caller(frame)
-        number = self._numbers.of_new_handle(entry)
-        if self._numbers.steps and id(entry) in self._numbers.steps:
-            self._woken_by_foreign(entry, number, place)
-            return
-        now = perf_counter_ns()
-        self._put((CALLED, number, what, place, now - self._last))
-        self._last = now
-
-    def _woken_by_foreign(self, entry: Any, task: int, place: int) -> None:
-        """A future of another make is done: nobody else tells of that."""
-        future = self._by_address.pop(id(entry._args[0]), None)
-        if future is None:
-            future = self._numbers.of_passing_future(entry._args[0])
-        now = perf_counter_ns()
-        self._put((FINISHED, future, BY_RESULT, place, now - self._last))
-        self._put((WOKEN, task, future, 0))
-        self._last = now
-
-    def _created(self, task: Any, frame: FrameType) -> None:
-        number = self._by_address[id(task)] = self._numbers.new()
-        what, place = self._numbers.what(task._coro), self._places.of_caller(frame)
-        now = perf_counter_ns()
-        self._put((CREATED, number, what, place, now - self._last))
-        self._last = now
-        if task._name is not None:
-            self._numbers.tell_name(number, task)
-
-    def _woken(self, task: Any, frame: FrameType) -> None:
-        number, future = self._numbers.of_entry(task), self._future_done(task._fut_waiter)
-        now = perf_counter_ns()
-        self._put((WOKEN, number, future, now - self._last))
-        self._last = now
-
-    def _called_back(self, handle: Any, frame: FrameType) -> None:
-        what = self._numbers.what(handle._callback)
-        number, future = self._numbers.of_new_handle(handle), self._future_done(handle._args[0])
-        now = perf_counter_ns()
-        self._put((CALLED_BACK, number, what, future, now - self._last))
-        self._last = now
-
-    def _future_done(self, future: Any) -> int:
-        """The number of a future that is done: a task, or the one that is just being finished."""
-        number = self._by_address.get(id(future))
-        return self._finished if number is None else number
-
-    def _due(self, timer: Any, frame: FrameType) -> None:
-        self.close_step()
-        what, number = self._numbers.what(timer._callback), self._by_address.get(id(timer))
-        if number is None:
-            number = self._numbers.of_new_handle(timer)
-        late = _nanoseconds(self._loop.time() - timer._when)
-        now = perf_counter_ns()
-        self._put((DUE, number, what, late, now - self._last))
-        self._last = now
-
-    def _found_ready(self, handle: Any, frame: FrameType) -> None:
-        number = self._by_address[id(handle)] = self._numbers.of_reader(handle)
-        what = self._numbers.what(handle._callback)
-        now = perf_counter_ns()
-        self._put((FOUND_READY, number, what, now - self._last))
-        self._last = now
-
-    def _signalled(self, handle: Any, frame: FrameType) -> None:
-        number = self._by_address[id(handle)] = self._numbers.of_reader(handle)
-        what = self._numbers.what(handle._callback)
-        handlers = self._loop._signal_handlers
-        signal = next((signal for signal in handlers if handlers[signal] is handle), 0)
-        now = perf_counter_ns()
-        self._put((SIGNALLED, number, what, signal, now - self._last))
-        self._last = now
-
-    def _queued_otherwise(self, entry: Any, frame: FrameType) -> None:
-        place = self._places.of_caller(frame)
-        if is_task(entry):
-            what, number = self._numbers.what(entry._coro), self._numbers.of_entry(entry)
-        else:
-            what = self._numbers.what(entry._callback)
-            number = self._numbers.of_new_handle(entry)
-        now = perf_counter_ns()
-        self._put((QUEUED, number, what, place, now - self._last))
-        self._last = now
+        note_why_queued(self, entry, frame)
 
     def hand_over(self, entry: Any) -> None:
         """Note what a thread hands over, or the loop's own; then queue it."""
         callback = entry._callback
-        what, place = self._numbers.what(callback), self._places.of_caller(_getframe(1))
+        what, place = self.numbers.what(callback), self.places.of_caller(_getframe(1))
         thread = threading.get_ident()
-        if self._loop._thread_id in (None, thread):
+        if self.loop._thread_id in (None, thread):
             if self._partial:
                 self._check_current()
-            number = self._numbers.of_new_handle(entry)
+            number = self.numbers.of_new_handle(entry)
             now = perf_counter_ns()
-            self._put((CALLED, number, what, place, now - self._last))
+            self.put((CALLED, number, what, place, now - self._last))
             self._last = now
         else:
             call = -1
             if type(callback) is MethodType and type(callback.__self__) is CallInThread:
-                call = self._numbers.calls.get(id(callback.__self__), -1)
-            by = self._numbers.of_thread(thread)
-            number = self._by_address[id(entry)] = self._numbers.new()
+                call = self.numbers.calls.get(id(callback.__self__), -1)
+            by = self.numbers.of_thread(thread)
+            number = self._by_address[id(entry)] = self.numbers.new()
             after = max(0, perf_counter_ns() - self._last)
-            self._put((HANDED, number, what, place, by, call, after))
+            self.put((HANDED, number, what, place, by, call, after))
         self._hand_over(entry)
 
     # The turn.
@@ -527,16 +408,16 @@ class Recorder:
         if timeout == 0:
             events = self._wait(timeout)
             now = perf_counter_ns()
-            self._put((LOOKED, now - before, now - self._last))
+            self.put((LOOKED, now - before, now - self._last))
             self._last = now
             return events
-        asked = -1 if timeout is None else _nanoseconds(timeout)
-        self._put((WAIT, asked, before - self._last))
+        asked = -1 if timeout is None else nanoseconds(timeout)
+        self.put((WAIT, asked, before - self._last))
         self._last = before
         self._write_in_time(before)
         events = self._wait(timeout)
         now = perf_counter_ns()
-        self._put((WOKE, now - before, now - self._last))
+        self.put((WOKE, now - before, now - self._last))
         self._last = now
         return events
 
@@ -546,10 +427,18 @@ class Recorder:
         """Note which descriptors are ready; what each of them brings about comes right after it."""
         for event in events:
             fd, bits = event
-            ready = (1 if bits & ~WRITE else 0) | (2 if bits & ~READ else 0)
-            self._put((READY, self._numbers.of_descriptor(fd), ready))
+            self.put((READY, self.numbers.of_descriptor(fd), self._for_what(fd, bits)))
             self._deliver((event,), enqueue)
         return None
+
+    def _for_what(self, fd: int, bits: int) -> int:
+        """1 for reading, 2 for writing. A hang-up or an error concerns whoever watches."""
+        ready = (1 if bits & READ else 0) | (2 if bits & WRITE else 0)
+        watch = self.loop.poller.watches.get(fd)
+        if watch is not None and bits & ~(READ | WRITE):
+            ready |= 1 if watch.reader is not None or watch.read_waiters else 0
+            ready |= 2 if watch.writer is not None or watch.write_waiters else 0
+        return ready or 3
 
     def begin_turn(self, ready: deque[Any]) -> int:
         """A turn begins: its first step will tell."""
@@ -569,105 +458,39 @@ class Recorder:
         """It has been put into the heap."""
         if self._partial:
             self._check_current()
-        number = self._by_address[id(handle)] = self._numbers.new()
-        what, place = self._numbers.what(handle._callback), self._places.of_caller(_getframe(1))
-        ahead = _nanoseconds(handle._when - self._loop.time()) // 1000
+        number = self._by_address[id(handle)] = self.numbers.new()
+        what, place = self.numbers.what(handle._callback), self.places.of_caller(_getframe(1))
         now = perf_counter_ns()
-        self._put((TIMER, number, what, place, ahead, now - self._last))
+        ahead = nanoseconds(handle._when - self.loop.time()) // 1000
+        self.put((TIMER, number, what, place, ahead, now - self._last))
         self._last = now
 
     def timers_left(self) -> None:
         """Some that were cancelled have left the heap."""
-        for number in self._numbers.timers_gone():
-            self._put((SWEPT, number))
+        for number in self.numbers.timers_gone():
+            self.put((SWEPT, number))
 
-    # What probes see: see `probing`.
+    # For others who have something to note.
 
-    def timer_cancelled(self, handle: Any) -> None:
-        """A timer that is in the heap is about to be cancelled."""
-        number = self._by_address.pop(id(handle), None)
-        if number is not None:
-            self._numbers.remember_cancelled(number, handle)
-            self._note(TIMER_CANCELLED, number, self._places.of_caller(_getframe(1)))
-
-    def finishes(self, future: Any, outcome: int, error: Any) -> None:
-        """A future that is no task is about to be finished."""
-        number = self._by_address.pop(id(future), None)
-        if number is None:
-            number = self._numbers.of_passing_future(future)
-        self._finished = number
-        if isinstance(error, BaseException):
-            self._numbers.remember_failure(number, error)
-        self._note(FINISHED, number, outcome, self._places.of_caller(_getframe(1)))
-
-    def cancels(self, task: Any) -> None:
-        """The cancellation of a task is requested."""
-        number = self._numbers.of_entry(task)
-        self._note(CANCEL, number, self._places.of_caller(_getframe(1)))
-
-    def names(self, task: Any, name: str) -> None:
-        """A task is about to be given a name."""
-        self._numbers.will_be_named(task, name)
-
-    def fails(self, error: BaseException) -> None:
-        """The callback that runs has raised."""
-        place = self._places.of_failure(error)
-        self._put((FAILED, place, *describe_error(error)))
-
-    def is_unseen(self, error: BaseException) -> None:
-        """The end of a task or a future is reported, as nobody has looked at it."""
-        number = self._numbers.of_failed(error)
-        now = perf_counter_ns()
-        self._put((UNSEEN, number, now - self._last, *describe_error(error)))
-        self._last = now
-
-    def watches(self, fd: int, entry: Any, bits: int) -> None:
-        """A descriptor is watched from now on for a handle or a future."""
-        descriptor = self._numbers.of_descriptor(fd)
-        if issubclass(type(entry), Handle):
-            number, what = self._numbers.of_reader(entry), self._numbers.what(entry._callback)
-        else:
-            number, what = self._numbers.of_future(entry), -1
-        place = self._places.of_caller(_getframe(1))
-        self._note(WATCHED, descriptor, bits, number, what, place)
-
-    def unwatches(self, fd: int, bits: int) -> None:
-        """A descriptor is about to be watched no more."""
-        self._note(UNWATCHED, self._numbers.of_descriptor(fd), bits)
-
-    def call_begins(self, future: Any) -> None:
-        """A call is given to an executor."""
-        self._in_thread += 1
-        number = self._numbers.calls[id(future)] = self._numbers.of_future(future)
-        place = self._places.of_caller(_getframe(1))
-        self._note(BUSY, number, place, self._in_thread)
-
-    def call_ends(self, future: Any) -> None:
-        """The loop hears that it is over."""
-        number = self._numbers.calls.pop(id(future), None)
-        if number is not None:
-            self._in_thread -= 1
-            self._note(IDLE, number, self._in_thread)
-
-    def _note(self, *record: int) -> None:
+    def note(self, *record: int) -> None:
         """A record that ends with the time."""
         if self._partial:
             self._check_current()
         now = perf_counter_ns()
-        self._put((*record, now - self._last))
+        self.put((*record, now - self._last))
         self._last = now
 
     # What was there before, and who runs while that cannot be seen.
 
     def _note_what_is_there(self) -> None:
-        loop, numbers, put = self._loop, self._numbers, self._put
+        loop, numbers, put = self.loop, self.numbers, self.put
         self._last = self._origin
         current = current_tasks.get(loop) if loop.is_running() else None
         tasks = [task for task in list(loop.tasks) if is_task(task)]
         for task in tasks:
             self._by_address[id(task)] = numbers.new()
         for task in tasks:
-            place = -1 if task is current else self._places.of_coroutine(task._coro)
+            place = -1 if task is current else self.places.of_coroutine(task._coro)
             waiter = task._fut_waiter
             future = -1 if waiter is None else numbers.of_future(waiter)
             number = self._by_address[id(task)]
@@ -679,15 +502,15 @@ class Recorder:
         for when, _, timer in list(loop.timers.entries):
             if timer._callback is not None:
                 number = self._by_address[id(timer)] = numbers.new()
-                ahead = _nanoseconds(when - loop.time()) // 1000
+                ahead = nanoseconds(when - loop.time()) // 1000
                 put((TIMER_BEFORE, number, numbers.what(timer._callback), ahead))
 
     def _check_current(self) -> None:
-        current = current_tasks.get(self._loop)
+        current = current_tasks.get(self.loop)
         if current is not self._seen_current:
             self._seen_current = current
             number = -1 if current is None else self._by_address.get(id(current), -1)
-            self._put((CURRENT, number))
+            self.put((CURRENT, number))
 
     # Writing.
 
@@ -706,7 +529,8 @@ class Recorder:
             steps, self._steps = self._steps, 0
             _write_rest(self._log, self._write, turns, steps)
             if self._in_ring:
-                self._numbers.tell_again()
+                self.put((CLOCK, *divmod(self._last - self._origin, 1_000_000_000)))
+                self.numbers.tell_again()
         finally:
             self._flushing = False
 
@@ -719,27 +543,3 @@ def _write_rest(
         data = log[:size]
         del log[:size]
         write(data, turns, steps)
-
-
-# Whoever calls `enqueue` does it for one reason. (By address: the hash of a code is slow.)
-_REASONS: dict[int, Callable[[Recorder, Any, FrameType], None]] = {
-    id(_GAVE_WAY): Recorder._gave_way,
-    id(Task._wait_for.__code__): Recorder._gave_way,
-    id(Task._wait_for_foreign.__code__): Recorder._gave_way,
-    id(Task._wake.__code__): Recorder._woken,
-    id(Handle._wake.__code__): Recorder._called_back,
-    id(Scheduler.call_soon.__code__): Recorder._called,
-    id(new_task.__code__): Recorder._created,
-    id(vars(sys.modules[Task.__module__])["_schedule"].__code__): Recorder._created,
-    id(TimerQueue.pop_due.__code__): Recorder._due,
-    id(Poller.deliver.__code__): Recorder._found_ready,
-    id(SignalHandlers.deliver.__code__): Recorder._signalled,
-}
-
-_FOR_EVER = 1 << 62
-
-
-def _nanoseconds(seconds: float) -> int:
-    if not isfinite(seconds):
-        return _FOR_EVER if seconds > 0 else 0
-    return max(-_FOR_EVER, min(_FOR_EVER, int(seconds * 1e9)))

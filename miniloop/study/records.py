@@ -57,7 +57,8 @@ _TABLE: list[tuple[str, tuple[str, ...], bool]] = [
     ("UNWATCHED", ("thing", "bits", "dt"), False),
     ("BUSY", ("call", "place", "count", "dt"), False),
     ("IDLE", ("call", "count", "dt"), False),
-    ("UNSEEN", ("thing", "dt"), True),  # an exception that nobody has looked at
+    ("UNSEEN", ("thing",), True),  # an exception that nobody has looked at
+    ("CLOCK", ("seconds", "ns"), False),  # since the start, where what came before may be dropped
     # Names, and what was there when the recorder was put in.
     ("NAMED", ("thing",), True),
     ("FUTURE", ("thing",), True),  # one of another kind than the usual
@@ -77,7 +78,7 @@ TEXTS: list[bool] = [text for _, _, text in _TABLE]
     TURN, WAIT, WOKE, LOOKED, READY, DUE,
     BEGUN, GAVE_WAY, WAITS, TASK_ENDED, RETURNED, FAILED, EAGER, CURRENT, REST,
     CALLED, CREATED, WOKEN, CALLED_BACK, FOUND_READY, SIGNALLED, QUEUED, HANDED,
-    TIMER, TIMER_CANCELLED, SWEPT, FINISHED, CANCEL, WATCHED, UNWATCHED, BUSY, IDLE, UNSEEN,
+    TIMER, TIMER_CANCELLED, SWEPT, FINISHED, CANCEL, WATCHED, UNWATCHED, BUSY, IDLE, UNSEEN, CLOCK,
     NAMED, FUTURE, DESCRIPTOR, THREAD, THERE, QUEUED_BEFORE, TIMER_BEFORE, KNOWN,
 ) = range(len(_TABLE))  # fmt: skip
 

@@ -385,10 +385,12 @@ class Replay:
         self._add(IDLE, time, thing, cause=self._cause(), extra=count)
         self._busy.pop(thing, None)
 
-    def _on_unseen(self, number: int, dt: int, text: str) -> None:
-        time = self._pass(dt)
+    def _on_unseen(self, number: int, text: str) -> None:
         thing = self._thing(number, "future")
-        self._add(UNSEEN, time, thing, extra=self.events.string(text))
+        self._add(UNSEEN, self._time, thing, extra=self.events.string(text))
+
+    def _on_clock(self, seconds: int, ns: int) -> None:
+        self._pass(seconds * 1_000_000_000 + ns - self._time)
 
     # Names.
 

@@ -61,3 +61,15 @@ def test_behaves_like_asyncio_in(name: str, running: Running) -> None:
     assert not stale, f"left_out.toml has entries that match no test of this Python: {stale}"
     if not run.with_verdict("passed"):
         pytest.skip(run.skipped or "every test of this module is left out: see left_out.toml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("test_futures", "test_locks", "test_queues", "test_streams", "test_unix_events"),
+        *(pytest.param(name, marks=pytest.mark.soak) for name in MODULES),
+    ],
+)
+def test_behaves_like_asyncio_with_a_recorder_in(name: str) -> None:
+    run = runner.run_module(name, runner.Options(record=True))
+    assert run.ok, report.failures([run])

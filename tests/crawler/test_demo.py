@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -127,9 +128,16 @@ def test_the_demonstration_finds_the_same_on_both_loops(tmp_path: Path) -> None:
     assert done.stdout.count("all as it should be") == 2
     assert done.stdout.count("left out: as it should be") == 2
     assert "The loops found the same links; they are in foundurls.txt." in done.stdout
-    table = done.stdout.split("\n\n")[-1].splitlines()
+    crawls, of_the_loop = done.stdout.partition("loop      ")[2].split("\n\n", 1)
+    table = f"loop      {crawls}".splitlines()
     assert table[0].split() == ["loop", "pages", "links", "seconds", "pages/s"]
     assert [row.split()[0] for row in table[1:]] == ["miniloop", "asyncio"]
     assert len({tuple(row.split()[1:3]) for row in table[1:]}) == 1
     assert (tmp_path / "foundurls.txt").read_text().startswith("source_url\tparsed_url\n")
     assert (tmp_path / "urls.txt").exists()
+    rows = [line for line in of_the_loop.splitlines() if line.startswith("| ")]
+    assert len(rows) == 6
+    assert all(re.search(r"\(\d+\.\d+-\d+\.\d+\)", row) for row in rows[2:]), "with its spread"
+    assert "Open demo.html in a browser" in of_the_loop
+    assert (tmp_path / "demo.html").stat().st_size > 100_000
+    assert (tmp_path / "demo.miniloop").exists()

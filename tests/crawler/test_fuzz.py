@@ -7,8 +7,10 @@ import codecs
 import gzip
 import itertools
 import zlib
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from crawler.frontier import Job, Malformed, parse_line
 from crawler.http import URL, HTTPError, InvalidURL, Reply
 from crawler.http.charset import decode
 from crawler.http.connection import Connection, RequestTemplate
-from crawler.page import find_links
+from crawler.page import KINDS, find_links
 
 PAGE = "http://h/dir/page"
 
@@ -58,6 +60,56 @@ def play(pieces: list[bytes]) -> Reply | HTTPError:
             connection.close()
 
     return asyncio.run(main())
+
+
+def check_reply(data: bytes) -> None:
+    """Whatever it is, it is read or refused; if it is a page its links are clean."""
+    cut = len(data) // 2
+    result = play([data[:cut], data[cut:]])
+    if isinstance(result, HTTPError):
+        assert result.url == "http://h/"
+        assert str(result)
+        return
+    assert len(result.body) <= 10_000
+    check_page(result.body, result.headers.get("content-type", ""))
+
+
+def check_page(data: bytes, content_type: str = "") -> None:
+    """Whatever it is, its links are absolute, clean, and what they are when they are read again."""
+    text, codec = decode(data, content_type)
+    for link in find_links(text, PAGE, codec, frozenset(KINDS)):
+        assert link.startswith(("http://", "https://"))
+        assert link.isascii()
+        assert link.isprintable()
+        assert " " not in link
+        again = f'<a href="{link.replace("&", "&amp;").replace(chr(34), "&quot;")}">'
+        assert find_links(again, PAGE) == [link]
+
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+@pytest.mark.parametrize("path", sorted((CORPUS / "replies").iterdir()), ids=lambda path: path.name)
+def test_each_reply_of_the_corpus_is_read_or_refused(path: Path) -> None:
+    check_reply(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.html")), ids=lambda path: path.name)
+def test_each_page_of_the_corpus_has_clean_links(path: Path) -> None:
+    check_page(path.read_bytes())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([path.read_bytes() for path in sorted((CORPUS / "replies").iterdir())]),
+    st.integers(0, 400),
+    st.binary(max_size=4),
+    st.integers(0, 4),
+)
+def test_a_reply_of_the_corpus_that_is_changed_somewhere_is_read_or_refused(
+    data: bytes, place: int, put: bytes, left_out: int
+) -> None:
+    check_reply(data[:place] + put + data[place + left_out :])
 
 
 HEADERS = st.sampled_from(

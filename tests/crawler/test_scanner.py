@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser
 from crawler.markup.references import attribute_text
 from crawler.markup.scanner import scan
 
-CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.html"))
 ELEMENTS = frozenset({b"a", b"area", b"base"})
 
 

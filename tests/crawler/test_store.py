@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.frontier import Fenced, MemoryStore, Rules, SQLiteStore, Store
+from crawler.frontier.redis_store import RedisStore
 from crawler.frontier.store import SHARE, Done, Page
 from tests.crawler.test_known import NAMES, Graph, breadth_first
+from tests.ecosystem import daemons
 
 Make = Callable[..., contextlib.AbstractAsyncContextManager[Store]]
 A, B, C = "http://a/", "http://b/", "http://c/"
@@ -32,7 +35,40 @@ async def sqlite(path: Path, rules: Rules, **options: float) -> AsyncIterator[St
         yield store
 
 
-MAKERS: list[Make] = [memory, sqlite]
+class Server:
+    """A ``redis-server`` for as long as this file's tests run, begun when the first needs it."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._url = ""
+
+    def url(self) -> str:
+        self._url = self._url or self._stack.enter_context(daemons.redis())
+        return self._url
+
+    def stop(self) -> None:
+        self._stack.close()
+        self._url = ""
+
+
+REDIS = Server()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def redis_server() -> Iterator[None]:
+    yield
+    REDIS.stop()
+
+
+@contextlib.asynccontextmanager
+async def redis(path: Path, rules: Rules, **options: float) -> AsyncIterator[Store]:
+    """A name of its own for each path, in the one server of these tests."""
+    name = path.parent.name
+    async with RedisStore(f"{REDIS.url()}/{name}", rules=rules, shards=3, **options) as store:  # type: ignore[arg-type]
+        yield store
+
+
+MAKERS: list[Make] = [memory, sqlite, redis]
 
 
 @pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
@@ -162,7 +198,7 @@ def test_what_a_dead_worker_held_is_claimed_by_another_and_its_late_commit_is_re
                     await store.commit(worker, [Done(page.url, [C])], 99, {"pages": 1})
             await commit(store, two, *(Done(page.url, []) for page in taken), written=7)
             assert (await store.claim(two, 1)).over
-            assert await store.written() == 7
+            assert await store.written(two) == 7
             assert await store.counted() == {}
 
     asyncio.run(main())
@@ -170,7 +206,7 @@ def test_what_a_dead_worker_held_is_claimed_by_another_and_its_late_commit_is_re
 
 def test_a_worker_that_is_silent_for_too_long_loses_what_it_holds(make: Make) -> None:
     async def main() -> None:
-        async with make(lease=0.1) as store:
+        async with make(lease=0.3) as store:
             one = await listing(store, A)
             assert (await store.claim(one, 1)).pages
             two = await store.join()
@@ -196,7 +232,7 @@ def test_a_commit_is_refused_as_a_whole(make: Make) -> None:
                 await store.commit(
                     one, [Done(mine.url, [C]), Done(other.url, [C])], 9, {"pages": 2}
                 )
-            assert await store.written() == 0
+            assert await store.written(one) == 0
             assert await store.counted() == {}
             await store.commit(one, [Done(mine.url, [])], 5, {"pages": 1})
             await store.commit(two, [Done(other.url, [])], 9, {"pages": 1, "links": 3})
@@ -313,3 +349,33 @@ def test_workers_that_come_and_die_find_what_a_search_level_by_level_does(
 
     asyncio.run(main())
     assert sorted(fetched) == sorted(map(url, breadth_first(graph, roots, limit)))
+
+
+def test_no_step_of_the_file_looks_through_all_pages_or_hosts(tmp_path: Path) -> None:
+    """What SQLite says of how it would do each statement that a crawl makes."""
+    statements: list[str] = []
+
+    async def main() -> None:
+        path, rules = tmp_path / "store.db", Rules(depth=3, place=str)
+        with SQLiteStore(path, path, resume=True, rules=rules, lease=1e9) as store:
+            store._database.set_trace_callback(statements.append)
+            one = await listing(store, A, B)
+            two = await store.join()
+            (page,) = (await store.claim(one, 9)).pages
+            links = [page.url + "1", page.url + "2"]
+            await commit(store, one, Done(page.url, links, moved=C, rest=1.0))
+            await store.claim(one, 9, ["a"])
+            await store.release(one, {"a": 0.0, "b": 0.0})
+            await store.leave(one)
+            await store.claim(two, 9)
+            store._database.set_trace_callback(None)
+            for statement in set(statements):
+                verb = statement.split(maxsplit=1)[0]
+                if verb not in ("select", "insert", "update", "delete") or " lines" in statement:
+                    continue  # "lines" is a table for as long as a list is added
+                for *_, how in store._database.execute(f"explain query plan {statement}"):
+                    assert not re.match(r"SCAN (p|pages|hosts|h|kept)\b(?!.*INDEX)", how), statement
+                    assert "TEMP B-TREE FOR ORDER BY" not in how or "found" in statement, statement
+
+    asyncio.run(main())
+    assert len(set(statements)) > 30

@@ -172,7 +172,7 @@ def test_workers_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
 def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
     tmp_path: Path, workers: str
 ) -> None:
-    answers = {f"/{number}": anchors(f"/to/{number}") for number in range(40)}
+    answers = {f"/{number}": anchors(f"/to/{number}") for number in range(400)}
     gate: list[Peer] = []
 
     def script(peer: Peer) -> None:
@@ -185,7 +185,7 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
             peer.reply(answers[path], "Content-Type: text/html")
 
     with serving(script) as server:
-        urls = [f"{server.url}/{number}" for number in range(40)]
+        urls = [f"{server.url}/{number}" for number in range(400)]
         (tmp_path / "urls.txt").write_text("\n".join(urls))
         arguments = ["urls.txt", "--workers", workers, "--state", "crawl.db", "-o", "found.tsv"]
         process = starting(tmp_path, *arguments, "--summary", "s.json")
@@ -199,12 +199,14 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == 130, stderr
         assert complaints(stderr) == ""
-        assert json.loads((tmp_path / "s.json").read_text())["pages"] == 8
-        assert len(asked(server)) == 8
-        assert len(links_in(tmp_path / "found.tsv")) == 8
+        finished = json.loads((tmp_path / "s.json").read_text())["pages"]
+        # Workers are told by the first process, and may have begun some more until they hear it.
+        assert finished == 8 if workers == "1" else finished >= 8
+        assert len(asked(server)) == finished
+        assert len(links_in(tmp_path / "found.tsv")) == finished
         done = run_command(*arguments, "--resume", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert len(asked(server)) == 40
+        assert len(asked(server)) == 400
     assert sorted(source for source, _ in links_in(tmp_path / "found.tsv")) == sorted(urls)
 
 

@@ -17,7 +17,7 @@ from tests.net.certificates import client_context, server_context
 __all__: list[str] = []
 
 PAGE = b'<a href="/next">next</a>' + b" " * 20_000
-LIMITS = Limits(connect=1, read=1, total=2)
+LIMITS = Limits(connect=3, read=3, total=5)
 
 
 def serve(peer: Peer) -> None:

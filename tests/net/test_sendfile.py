@@ -520,6 +520,20 @@ def test_a_transport_that_is_closed_during_a_transfer_breaks_it(end: str, source
     miniloop.run(main())
 
 
+def test_a_transfer_that_is_broken_by_its_only_write_says_so() -> None:
+    # Ours alone: asyncio's has nothing more to do then, and may not look.
+    async def main() -> None:
+        with socket_pair() as (ours, theirs):
+            transport, protocol = await open_transport(ours)
+            transport.pause_reading()
+            theirs.close()
+            with pytest.raises(ConnectionError):
+                await asyncio.get_running_loop().sendfile(transport, io.BytesIO(b"hello"))
+            await protocol.lost
+
+    miniloop.run(main())
+
+
 def test_a_peer_that_goes_away_breaks_the_transfer_and_the_transport(run: Run, source: Any) -> None:
     async def main() -> None:
         with socket_pair() as (ours, theirs):

@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.conformance import runner
+from tests.shuffled.libraries import run_libraries
 
 LEDGER = Path(__file__).with_name("relies_on_fifo.toml")
 
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [
         name
         for name in runner.modules()
-        if name not in WITHOUT_A_LOOP and (not chosen.modules or name in chosen.modules)
+        if name not in WITHOUT_A_LOOP
+        and "none" not in chosen.modules
+        and (not chosen.modules or name in chosen.modules)
     ]
     began = time.monotonic()
     ledger = load_ledger()
@@ -63,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results.append(result)
         unproved = [found for found in result.found if not _is_known(found.test, ledger)]
         if unproved and not chosen.no_control:
-            tests = {found.test for found in unproved}
+            tests = {on_asyncio(found.test) for found in unproved}
             control = run_module(result.module, chosen, "asyncio", tests)
-            proved = {found.test: found for found in control.found}
+            proved = {found.test for found in control.found}
             for found in list(unproved):
-                if found.test in proved:
+                if on_asyncio(found.test) in proved:
                     print(f"relies on FIFO, as on asyncio: {found.test}: {found.error}")
                     unproved.remove(found)
         unexplained += unproved
@@ -78,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             + (f", {len(result.failing_in_fifo)} fail in FIFO" if result.failing_in_fifo else ""),
             flush=True,
         )
+    if chosen.libraries:
+        unexplained += check_libraries(chosen, ledger)
     for found in unexplained:
         print(f"UNEXPLAINED {found.test} (order {found.order}): {found.error}")
     if chosen.json:
@@ -86,6 +91,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if unexplained else 0
+
+
+def on_asyncio(test: str) -> str:
+    """The same test on stock asyncio; there are classes that only a loop beside it has."""
+    for ours in ("CTask_StockFuture_Tests", "StockTask_CFuture_Tests"):
+        test = test.replace(f".{ours}.", ".CTask_CFuture_Tests.")
+    return test
+
+
+def check_libraries(chosen: argparse.Namespace, ledger: dict[str, list[str]]) -> list[Found]:
+    """Run the tests of libraries; gives what fails on our loop alone, in whatever order."""
+    known = [pattern.rstrip("*") for tests in ledger.values() for pattern in tests]
+    known = [pattern for pattern in known if "::" in pattern]  # a prefix is enough
+    passed, wrong = run_libraries(chosen.libraries, chosen.first, chosen.limit, known)
+    unexplained = []
+    for test, what in sorted(wrong.items()):
+        twin = test.replace("miniloop", "asyncio")
+        if test == twin:
+            continue  # asyncio's own
+        if twin in wrong:
+            print(f"relies on FIFO, as on asyncio: {test}: {what}")
+        else:
+            unexplained.append(Found(test, None, what))
+    print(f"libraries: {passed} tests pass under {chosen.libraries} orders")
+    return unexplained
 
 
 def run_module(
@@ -171,10 +201,11 @@ def _is_known(test: str, ledger: dict[str, list[str]]) -> bool:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.shuffled", description=__doc__)
-    parser.add_argument("modules", nargs="*", help="test modules, such as test_locks (all)")
+    parser.add_argument("modules", nargs="*", help="such as test_locks; none (all)")
     parser.add_argument("--orders", type=int, default=100, help="how many for each test (100)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one (0)")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one run (20)")
+    parser.add_argument("--libraries", type=int, default=0, help="orders for tests/ecosystem (0)")
     parser.add_argument("--seconds", type=float, help="for all orders of one test (no limit)")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes at once (2)")
     parser.add_argument("--only", help="only the tests that match this pattern")

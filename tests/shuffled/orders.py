@@ -50,4 +50,5 @@ def pytest_configure(config: Any) -> None:
     """As a plugin of pytest, `-p tests.shuffled.orders`: the order is in the environment."""
     order = os.environ.get(VARIABLE)
     if order is not None:
-        Orders(int(order)).install("miniloop")
+        for loop in ("miniloop", "asyncio"):
+            Orders(int(order)).install(loop)

@@ -89,9 +89,9 @@ IS_KILLED = """
 
 # A program, its exit code, how the recording says that it ended, and a task of it.
 PROGRAMS = {
-    "tour 1": (ROOT / "docs/tour/1_a_coroutine_by_hand.py", 0, "returned", None),
-    "tour 2": (ROOT / "docs/tour/2_a_loop_in_forty_lines.py", 0, "returned", None),
-    "tour 3": (ROOT / "docs/tour/3_miniloop_turn_by_turn.py", 0, "returned", "main"),
+    "tour 1": (ROOT / "docs/tour/01_send_and_yield.py", 0, "returned", "main"),
+    "tour 3": (ROOT / "docs/tour/03_futures.py", 0, "returned", "cook"),
+    "tour 10": (ROOT / "docs/tour/10_turn_by_turn.py", 0, "returned", "child"),
     "server": (SERVER_UNDER_LOAD, 0, "returned", "RequestHandler.start"),
     "crawl": (CRAWL, 0, "returned", "crawl"),
     "dies": (DIES, 1, "failed: ExceptionGroup", "fails"),

@@ -104,6 +104,8 @@ def test_only_the_last_turns_are_kept_with_the_names_of_what_was_there_before(
     names = [told.about(step)[0] for step in told.steps]
     assert names == [whole.about(step)[0] for step in whole.steps[-len(names) :]]
     assert {"worker 0", "worker 1", "worker 2"} <= set(names)
+    times = [told.model["events"]["time"][step] for step in (told.steps[0], told.steps[-1])]
+    assert 1_000_000 < times[0] < times[1], "since the start of the recording, not of what is kept"
     assert (tmp_path / "last").stat().st_size < (tmp_path / "all").stat().st_size
 
 
@@ -135,6 +137,14 @@ def test_a_page_takes_the_place_of_the_file_if_the_name_says_so(tmp_path: Path) 
 def test_a_number_of_turns_that_makes_no_sense_is_refused(tmp_path: Path, last: int) -> None:
     with pytest.raises(ValueError, match="1 or more"), recording(tmp_path / "run", last=last):
         pass
+
+
+def test_a_loop_that_is_closed_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    loop = miniloop.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"), recording(tmp_path / "run", loop=loop):
+        pass
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:

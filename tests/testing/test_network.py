@@ -8,6 +8,7 @@ import gc
 import io
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -578,6 +579,33 @@ def test_nobody_can_wake_a_reader_whose_peer_is_silent() -> None:
         Pair().run(visit)
 
 
+def test_that_nobody_can_wake_anybody_is_found_out_at_once() -> None:
+    """What was planned for the case that nobody answers is no reason to wait."""
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 7)
+        reader, writer = await asyncio.open_connection("127.0.0.1", 7)
+        try:
+            await reader.read(1)
+        finally:
+            begun.append(now())
+            await closed(writer)
+            server.close()
+
+    begun: list[float] = []
+    with pytest.raises(EverybodyWaits):
+        run(main(), network=Network(), until=5)
+    assert begun == [0.0]
+
+
+def test_unix_sockets_are_refused_by_name(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(OSError, match="no AF_UNIX sockets"):
+            await asyncio.open_unix_connection(tmp_path / "socket")
+
+    run(main(), network=Network())
+
+
 def test_options_that_make_no_sense_are_named() -> None:
     network = Network()
     with pytest.raises(ValueError, match="latency"):
@@ -664,6 +692,10 @@ def test_the_same_seed_does_the_same_down_to_each_fault() -> None:
         return [*story, *network.log]
 
     told = [run(scenario(), network=network, seed=seed) for seed in (5, 5, 6)]
+    log = list(network.log)
+    run(asyncio.sleep(40), network=network, seed=6, start=1e6)
+    assert [what for _, what in network.log][:1] == [what for _, what in log][:1]
+    assert network.log[0][0] == pytest.approx(log[0][0], abs=1e-6)
     gc.collect()
     assert told[0] == told[1] != told[2]
     assert len(network.log) >= 6

@@ -2,7 +2,7 @@
 
 Read in this order: `network`, what a test uses; `host`, where programs run; `wire`, how packets
 travel; `tcp` and `udp`, what a kernel keeps of a connection; `machine`, its ports and addresses;
-`simulated_socket`, what a program holds; `names`, the resolver; `faults`, chance.
+`bare_socket` and `simulated_socket`, what a program holds; `names`, the resolver; `faults`, chance.
 """
 
 from miniloop.testing.network.faults import Faults

@@ -7,6 +7,7 @@ happened is in `Network.log`; the same seed does the same again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from random import Random
 
 from miniloop.testing.network.contract import KnownHost, Troubled
 from miniloop.testing.network.wire import Wire
@@ -20,7 +21,7 @@ class Faults:
     """So many faults, `every` so many seconds on average, each for a time between two limits.
 
     `kinds` are some of KINDS. `hosts` are the names of those that may be struck (default: all but
-    `here`). `after` is when the first may come. All times are seconds.
+    `here`). `after` is when the first may come. All times are seconds, and begin with the run.
     """
 
     def __init__(
@@ -42,31 +43,41 @@ class Faults:
                 )
         if not self._kinds:
             raise ValueError("faults need at least one kind")
-        self._hosts = None if hosts is None else tuple(hosts)
+        if not count >= 0:
+            raise ValueError(f"count must be 0 or more, got {count!r}")
+        if not every > 0:
+            raise ValueError(f"every must be more than 0 seconds, got {every!r}")
+        if not after >= 0:
+            raise ValueError(f"after must be 0 seconds or more, got {after!r}")
+        if not 0 <= lasting[0] <= lasting[1]:
+            raise ValueError(f"lasting must be two numbers of seconds, in order, got {lasting!r}")
+        self._hosts = None if hosts is None else tuple(name.lower() for name in hosts)
         self._count = count
         self._every = every
         self._lasting = lasting
         self._after = after
         self._slow_rate = slow_rate
 
-    def begin(self, network: Troubled, wire: Wire) -> None:
+    def begin(self, network: Troubled, wire: Wire, chance: Random) -> None:
         """Plan the first one of a run."""
         if self._count > 0:
-            strike = _Strike(network, wire, self._count)
-            self._plan(strike, self._after)
+            strike = _Strike(network, wire, chance, self._count)
+            self._plan(strike, wire.clock() + self._after)
 
     def _plan(self, strike: _Strike, start: float) -> None:
-        when = start + strike.wire.random.expovariate(1 / self._every)
+        when = start + strike.chance.expovariate(1 / self._every)
         strike.wire.at(when, lambda: self._happen(strike, when))
 
     def _happen(self, strike: _Strike, now: float) -> None:
-        chance = strike.wire.random
+        chance = strike.chance
         network = strike.network
         hosts = [
             host
             for host in network.hosts
             if (host is not network.here if self._hosts is None else host.name in self._hosts)
         ]
+        if self._hosts is not None and not hosts:
+            raise ValueError(f"faults for {', '.join(self._hosts)}: there is no such host")
         kind = chance.choice(self._kinds)
         until = now + chance.uniform(*self._lasting)
         victim = chance.choice(hosts) if hosts else network.here
@@ -108,5 +119,5 @@ class Faults:
 class _Strike:
     """The faults of one run that are still to come."""
 
-    def __init__(self, network: Troubled, wire: Wire, left: int) -> None:
-        self.network, self.wire, self.left = network, wire, left
+    def __init__(self, network: Troubled, wire: Wire, chance: Random, left: int) -> None:
+        self.network, self.wire, self.chance, self.left = network, wire, chance, left

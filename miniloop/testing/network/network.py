@@ -78,6 +78,7 @@ class Network:
         self._planned: list[tuple[float, Callable[..., object], tuple[Any, ...]]] = []
         self._running: contextlib.ExitStack | None = None
         self._loop: Any = None
+        self._begun = 0.0  # what the clock said
         self.log: list[tuple[float, str]] = []
         self._renew(random.Random(0))
         self.here = self.host("here")
@@ -144,14 +145,14 @@ class Network:
                 self._roads[way].link = self._links[way]
 
     def at(self, seconds: float, call: Callable[..., object], *args: Any) -> None:
-        """Have `call(*args)` happen at that time of each run, or of this one if one is running.
+        """Have `call(*args)` happen so long after the begin of each run, or of the one that runs.
 
         It is called by the network, in no task: to let a fault happen, not to run a program.
         """
         if self._running is None:
             self._planned.append((seconds, call, args))
         else:
-            self._wire.at(seconds, lambda: call(*args))
+            self._wire.at(self._begun + seconds, lambda: call(*args))
 
     def _named(self, host: Host | str) -> Host:
         name = host.name if isinstance(host, Host) else host.lower()
@@ -241,8 +242,8 @@ class Network:
         self._resolver.delay(name, seconds)
 
     def note(self, what: str) -> None:
-        """Write a line into `log`: what befell the network, and when (seconds)."""
-        self.log.append((self._wire.clock(), what))
+        """Write a line into `log`: what befell the network, so many seconds after the begin."""
+        self.log.append((self._wire.clock() - self._begun, what))
 
     def _switch(self, host: Host, on: bool) -> None:
         others = [other.name for other in self._hosts.values() if other is not host]
@@ -325,12 +326,14 @@ class Network:
             raise RuntimeError("this network is in use: one network serves one run at a time")
         self._renew(random.Random(seed))
         self._wire.clock = clock
+        self._begun = clock()
         self._loop = loop
         loop.tasks = OrderedTasks(loop.tasks)
         for when, call, args in self._planned:
-            self._wire.at(when, lambda call=call, args=args: call(*args))  # type: ignore[misc]
+            self._wire.at(self._begun + when, lambda call=call, args=args: call(*args))  # type: ignore[misc]
         if self._faults is not None:
-            self._faults.begin(self, self._wire)
+            # Their own chance: what a program sends does not change what befalls it.
+            self._faults.begin(self, self._wire, random.Random(f"faults {seed}"))
         self._running = contextlib.ExitStack()
         self._running.enter_context(
             simulated_sockets(loop, self.make_socket, self._find, lambda: self._own_machine().name)

@@ -31,7 +31,7 @@ from typing import Any
 
 from miniloop.kernel.poller import READ, WRITE
 from miniloop.testing.network.contract import Address, Station
-from miniloop.testing.network.wire import Passage
+from miniloop.testing.network.wire import Flight, Passage
 
 __all__ = ["BUFFER_SIZE", "End", "Queue"]
 
@@ -99,6 +99,7 @@ class End:
         self.orphaned = False  # the program has closed it
         self._passage: Passage | None = None
         self._wakes_at = 0.0  # a slow reader looks again then
+        self._later: list[Flight] = []  # further tries to connect, and the end of them
 
     # Connecting.
 
@@ -107,11 +108,17 @@ class End:
         wire = self.machine.wire
         target = self.machine.find(self.remote[0])
         if target is None:
-            wire.after(UNREACHABLE_AFTER, lambda: self._refused(errno.EHOSTUNREACH))
+            self._later = [wire.after(UNREACHABLE_AFTER, lambda: self._refused(errno.EHOSTUNREACH))]
             return
-        for delay in (0.0, *SYN_RETRIES):
-            wire.after(delay, lambda: self._knock(target))
-        wire.after(SYN_TIMEOUT, lambda: self._refused(errno.ETIMEDOUT))
+        self._later = [wire.after(delay, lambda: self._knock(target)) for delay in SYN_RETRIES]
+        self._later.append(wire.after(SYN_TIMEOUT, lambda: self._refused(errno.ETIMEDOUT)))
+        self._knock(target)
+
+    def _answer_is_here(self) -> None:
+        """Nothing is tried any more."""
+        for flight in self._later:
+            flight.cancel()
+        self._later = []
 
     def _knock(self, target: Station) -> None:
         if self.state != "connecting" or self.peer is not None:
@@ -147,6 +154,7 @@ class End:
         peer = self.peer
         assert peer is not None
         queue.on_the_way -= 1
+        self._answer_is_here()
         if self.state != "connecting":  # closed meanwhile
             peer.state = "over"
             return
@@ -259,6 +267,7 @@ class End:
         self.notify = _nobody
         if self.state == "connecting":
             self.state = "over"
+            self._answer_is_here()
             self.machine.release(self)
         elif self.state == "open":
             if self.inbox or at_once:
@@ -387,6 +396,7 @@ class End:
 
     def _end(self) -> None:
         self.state = "over"
+        self._answer_is_here()
         self._outbox.clear()
         self._unacknowledged = 0
         self.machine.release(self)

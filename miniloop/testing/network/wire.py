@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["GIVE_UP_AFTER", "LOOPBACK", "Link", "Passage", "Wire", "retransmissions"]
+__all__ = ["GIVE_UP_AFTER", "LOOPBACK", "Flight", "Link", "Passage", "Road", "Wire"]
 
 # Seconds: the first pause before something is sent again, and the longest.
 FIRST_RETRY = 0.2
@@ -79,26 +79,44 @@ class Link:
 LOOPBACK = Link(latency=0.0)
 
 
+class Flight:
+    """Something that will happen, unless it is cancelled."""
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: Callable[[], object]) -> None:
+        self.what: Callable[[], object] | None = what
+
+    def cancel(self) -> None:
+        """It will not happen; harmless if it has."""
+        self.what = None
+
+
 class Wire:
     """Everything that will happen on the network, in the order of time."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
         self.clock: Callable[[], float] = lambda: 0.0  # until the network has a loop
-        self._flights: list[tuple[float, int, Callable[[], object]]] = []
+        self._flights: list[tuple[float, int, Flight]] = []
         self._numbers = count()
 
-    def at(self, when: float, what: Callable[[], object]) -> None:
+    def at(self, when: float, what: Callable[[], object]) -> Flight:
         """Have `what()` happen at that time; of two with one time the first comes first."""
-        heapq.heappush(self._flights, (when, next(self._numbers), what))
+        flight = Flight(what)
+        heapq.heappush(self._flights, (when, next(self._numbers), flight))
+        return flight
 
-    def after(self, delay: float, what: Callable[[], object]) -> None:
+    def after(self, delay: float, what: Callable[[], object]) -> Flight:
         """Have `what()` happen in `delay` seconds."""
-        self.at(self.clock() + delay, what)
+        return self.at(self.clock() + delay, what)
 
     def next_arrival(self) -> float | None:
         """When something happens next, None if nothing will."""
-        return self._flights[0][0] if self._flights else None
+        flights = self._flights
+        while flights and flights[0][2].what is None:
+            heapq.heappop(flights)
+        return flights[0][0] if flights else None
 
     def run_due(self) -> bool:
         """Let all happen whose time has come. False if that was nothing."""
@@ -106,7 +124,9 @@ class Wire:
         if not flights or flights[0][0] > now:
             return False
         while flights and flights[0][0] <= now:
-            heapq.heappop(flights)[2]()
+            what = heapq.heappop(flights)[2].what
+            if what is not None:
+                what()
         return True
 
 
@@ -152,7 +172,7 @@ class Passage:
         self._queue: deque[tuple[float, bool, Callable[[], object]]] = deque()
         self._last_arrival = 0.0
         self._stalled_at: float | None = None
-        self._giving_up = False  # it is known when, unless the way is free before
+        self._giving_up: Flight | None = None  # unless the way is free before
         self._closed = False
 
     def send(self, size: int, arrive: Callable[[], object], *, insist: bool) -> None:
@@ -190,21 +210,24 @@ class Passage:
             self._give_up_later()
 
     def _give_up_later(self) -> None:
-        if not self._giving_up:
-            self._giving_up = True
-            stalled_at = self._stalled_at
-            self._road.wire.after(GIVE_UP_AFTER, lambda: self._end(stalled_at))
+        if self._giving_up is None:
+            self._giving_up = self._road.wire.after(GIVE_UP_AFTER, self._end)
 
-    def _end(self, stalled_at: float | None) -> None:
-        if self._stalled_at == stalled_at and not self._closed:
-            self._closed = True
-            self._forget()
-            self._give_up()
+    def _end(self) -> None:
+        self._closed = True
+        self._forget()
+        self._give_up()
 
     def _forget(self) -> None:
         self._queue.clear()
         self._road.stalled.pop(self, None)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._stalled_at = None
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     def resume(self) -> None:
         """The way is free: what is held up arrives when it is sent again the next time."""
@@ -214,6 +237,5 @@ class Passage:
         self._road.wire.at(start + next(pauses, now - start), self._try_again)
 
     def _try_again(self) -> None:
-        self._stalled_at = None
-        self._giving_up = False
+        self._go_on()
         self._deliver()

@@ -32,7 +32,7 @@ COMMANDS = (
     "read line; echo \"$line\"",
     "kill -9 $$",
     "exec 0<&-; sleep 0.01; exit 1",
-    "sleep 30",
+    "exec sleep 30",
 )  # fmt: skip
 
 
@@ -71,8 +71,10 @@ class Choices:
                     hooks[call] = (self.one_of("pause_reading", "resume_reading", "write"),)
             return hooks
         for _ in range(self.one_of(0, 0, 1, 1, 2)):
-            count = self.one_of(1, 1, 2)
-            hooks[self.one_of(*CALLS)] = tuple(self.one_of(*ACTS) for _ in range(count))
+            call = self.one_of(*CALLS)
+            # How often data come is each loop's own affair.
+            count = 1 if call == "data_received" else self.one_of(1, 1, 2)
+            hooks[call] = tuple(self.one_of(*ACTS) for _ in range(count))
         if self.once_in(3):
             hooks["keep open"] = ("yes",)
         return hooks
@@ -94,6 +96,13 @@ class Choices:
             # asyncio does not tell of what `writelines` has filled.
             steps = tuple(step for step in steps if step[0] != "writelines")
         return Program(kind, options, steps, self.seed)
+
+    @staticmethod
+    def without_dawdling(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """How much of a file goes into a full buffer depends on how it was cut up."""
+        if not any(step[0] == "sendfile" for step in steps):
+            return steps
+        return tuple(step for step in steps if step[:2] != ("peer", "dawdle"))
 
     @staticmethod
     def is_chance(step: Step) -> bool:
@@ -136,6 +145,9 @@ class Choices:
         menu = self.stream_menu()
         tls = self.one_of("none", "none", "from the start", "later")
         options["hooks"] = self.hooks(tls=tls != "none")
+        if tls != "none":
+            # With a high-water mark of 0 asyncio's TLS is never content.
+            menu = {make: weight for make, weight in menu.items() if make()[0] != "limits"}
         if tls == "from the start":
             options["tls"] = True
             if options["how"] == "connected" and self.once_in(6):
@@ -147,7 +159,7 @@ class Choices:
         ] = 1
         if options["how"] == "server":
             menu[lambda: ("server", self.one_of("close", "is_serving", "close_clients"))] = 1
-        return options, self.steps(menu)
+        return options, self.without_dawdling(self.steps(menu))
 
     def reading(self) -> tuple[dict[str, Any], tuple[Step, ...]]:
         options = {"family": self.one_of("tcp", "unix"), "limit": self.one_of(10, 5000, 65536)}
@@ -229,10 +241,7 @@ class Choices:
             lambda: ("shutdown", self.one_of(0, 1, 2)): 1,
             **self.peer_menu(),
         }
-        steps = self.steps(menu, 12)
-        if any(step[0] == "sendfile" for step in steps):
-            # How much goes into a full buffer depends on how it was cut up.
-            steps = tuple(step for step in steps if step[:2] != ("peer", "dawdle"))
+        steps = self.without_dawdling(self.steps(menu, 12))
         return {"family": self.one_of("tcp", "unix")}, steps
 
     def processes(self) -> tuple[dict[str, Any], tuple[Step, ...]]:
@@ -243,7 +252,7 @@ class Choices:
             "settles": False,  # how soon a child does something is no loop's affair
         }
         steps: list[Step] = []
-        if options["command"] == "sleep 30":
+        if options["command"] == "exec sleep 30":
             steps.append(("signal", self.one_of("kill", "terminate")))
         first = self.one_of(
             ("communicate", self.one_of(None, 0, 100, 300_000)), ("wait",), ("wait",)

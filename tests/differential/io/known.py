@@ -46,6 +46,20 @@ class Case:
             note for note in self.found if note[0] not in calls
         ]
 
+    def heard_the_same(self) -> bool:
+        """Whether a peer received the same bytes, however it ended."""
+        heard = [
+            [note[1][:2] for note in notes if note[0] == "in all"]
+            for notes in (self.expected, self.found)
+        ]
+        return heard[0] == heard[1]
+
+    def late_data(self) -> tuple[str, ...]:
+        """Data that came while reading was paused, if it ever was, are lost with the connection."""
+        hooks = self.program.options.get("hooks", {})
+        paused = self.does("pause") or any("pause_reading" in acts for acts in hooks.values())
+        return ("data",) if paused else ()
+
     def total(self, call: str) -> tuple[int, int]:
         """How often this one noted that in all, on asyncio and on miniloop."""
         expected, found = (
@@ -72,8 +86,13 @@ def unread_is_dropped(case: Case) -> bool:
         and ("Reset" in repr(case.expected) or in_all(case.all_expected, "Reset"))
         and "Reset" not in repr(case.found)
     ) or (
-        (case.who.startswith("task read") and case.does("close", "wait_closed"))
+        (
+            case.who.startswith("task read")
+            and (case.does("close", "wait_closed") or ("peer", "reset") in case.program.steps)
+        )
         or (case.who == "peer" and case.without("cannot send", "cannot finish"))
+        # A reader that has enough leaves the peer with what it could not send.
+        or (case.program.kind == "reading" and case.who == "peer" and case.heard_the_same())
         or ("close" in case.program.options.get("hooks", {}).get("get_buffer", ()))
     )
 
@@ -139,10 +158,11 @@ def tls_ending(case: Case) -> bool:
     """When the connection below is gone, TLS says so at once, and why."""
     return is_tls(case) and (
         (
-            case.without("connection_lost", "eof_received", *MARKS, *ACTS)
-            and len(set(case.total("connection_lost"))) == 1
+            case.without("connection_lost", "eof_received", *MARKS, *ACTS, *case.late_data())
+            and case.total("connection_lost")[1] == 1
         )
         or (case.who == "peer" and "told the end" in repr(case.found))
+        or (case.who == "peer" and bool(case.late_data()))
     )
 
 
@@ -168,7 +188,11 @@ def tls_reason(case: Case) -> bool:
 
 def tls_does_not_read(case: Case) -> bool:
     """A closed transport does not say that it reads."""
-    return is_tls(case) and case.expected == [["is_reading", True]]
+    told = case.expected, case.found
+    return is_tls(case) and told in (
+        ([["is_reading", True]], [["is_reading", False]]),
+        ([["is_closing", False]], [["is_closing", True]]),
+    )
 
 
 def before_an_end(case: Case) -> bool:
@@ -190,9 +214,11 @@ def lines_count(case: Case) -> bool:
 def broken_transfers(case: Case) -> bool:
     """Who waits for a connection that breaks is told so; in which words, depends on who tries."""
     errors = ("ConnectionError", "BrokenPipeError", "ConnectionResetError")
-    return case.who.startswith("task") and all(
-        len(notes) == 1 and str(notes[0][1]).startswith(errors)
-        for notes in (case.expected, case.found)
+    if not case.who.startswith("task") or not len(case.expected) == len(case.found) == 1:
+        return False
+    expected, found = str(case.expected[0][1]), str(case.found[0][1])
+    return found.startswith(errors) and (
+        expected.startswith(errors) or (case.who.startswith("task sendfile") and expected.isdigit())
     )
 
 
@@ -224,7 +250,7 @@ KNOWN: dict[str, Callable[[Case], bool]] = {
 
 # How the row about each begins in docs/differences.md.
 ROWS = {
-    "a broken connection is told": "Closing the transport breaks off a `sendfile`",
+    "a broken connection is told": "A `sendfile` whose last write finds",
     "the end is told once": "The end of a stream is told once",
     "TLS: a lost connection is told at once": "A connection that is lost is told of",
     "asyncio's own errors": "A transport that is closed may be asked, and used in vain",

@@ -29,7 +29,7 @@ class SocketPeer:
         self.reads: int | None = None  # how many bytes it reads yet; None: all there are
         self._count = self._checksum = 0
         self._ended: str | None = None
-        self._finishing = self._closing = False
+        self._finishing = self._finished = self._closing = False
         self._closed = False
         self._tls: ssl.SSLObject | None = None
         self._raw = bytearray()  # of TLS, for the wire
@@ -51,13 +51,17 @@ class SocketPeer:
         self._shaken = False
 
     def send(self, size: int) -> None:
-        self._out += payload(size, 3)
+        self._say(payload(size, 3))
 
     def send_line(self, text: str) -> None:
-        self._out += text.encode()
+        self._say(text.encode())
+
+    def _say(self, data: bytes) -> None:
+        if self._tls is None or not self._finished:  # TLS has no word after the last
+            self._out += data
 
     def finish(self) -> None:
-        self._finishing = True
+        self._finishing = self._finished = True
 
     def hang_up(self) -> None:
         self._closing = True

@@ -37,12 +37,12 @@ class Processes:
     async def end(self) -> None:
         if self.process is None:
             return
-        if self.process.stdin is not None:
+        if self.process.stdin is not None and "communicate 1" not in self.world.tasks:
             self.process.stdin.close()
-        self.process._transport.close()
-        await asyncio.wait_for(self.process.wait(), 5)
         tasks = list(self.world.tasks.values())
         await self.world.until(lambda: all(task.done() for task in tasks))
+        await asyncio.wait_for(self.process.wait(), 5)
+        self.process._transport.close()
         self.world.note("process", "returncode", self.process.returncode)
         # The pipes are closed behind it.
         await self.world.settle()

@@ -90,6 +90,7 @@ class Streams:
         self.transport: Any = None
         self.peer: Any = None
         self.named = 0
+        self.upgrades = 0
 
     def protocol(self) -> Any:
         options = self.world.program.options
@@ -175,8 +176,8 @@ class Streams:
             self.world.attempt("steps", method, call)
 
     def upgrading(self) -> bool:
-        tasks = self.world.tasks.items()
-        return any(name.startswith("start_tls") and not task.done() for name, task in tasks)
+        """Whether an upgrade to TLS was begun, and has not succeeded (yet)."""
+        return self.upgrades > 0
 
     def do_write(self, size: int, kind: str) -> None:
         data: Any = payload(size)
@@ -233,6 +234,7 @@ class Streams:
             return
         world, transport = self.world, self.transport
         self.named += 1
+        self.upgrades += 1
 
         async def go() -> str:
             upgraded = await world.loop.start_tls(
@@ -245,6 +247,7 @@ class Streams:
             if upgraded is None:
                 return "no transport"
             self.transport = upgraded
+            self.upgrades -= 1
             world.transports.append(upgraded)
             return "upgraded"
 

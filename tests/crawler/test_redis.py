@@ -1,0 +1,207 @@
+"""One crawl over several machines: commands that share a state in a real ``redis-server``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from crawler.demo.site import Addresses, Site
+from crawler.frontier import RedisStore, Rules
+from crawler.frontier.store import Claimed, Done
+from crawler.merging import merge
+from tests.crawler.scripted import serving
+from tests.crawler.test_cli import run_command
+from tests.crawler.test_crawl import links_in
+from tests.crawler.test_workers import slowly, starting
+from tests.ecosystem import daemons
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[str]:
+    with daemons.redis() as url:
+        yield url
+
+
+def merged(tmp_path: Path, state: str) -> list[tuple[str, ...]]:
+    done = run_command("merge", state, "-o", "all.tsv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return links_in(tmp_path / "all.tsv")
+
+
+def test_two_commands_crawl_one_site_together(
+    tmp_path: Path, engine: str, site: Site, at: Addresses
+) -> None:
+    expected = site.within(at, 30)
+    state = f"{engine}/together"
+    arguments = [
+        f"{at.http}/page/0", "--depth", "30", "--allow", f"^{at.http}/", "--state", state,
+        "--resume", "-o", "found.tsv",
+    ]  # fmt: skip
+    both = [starting(tmp_path, *arguments), starting(tmp_path, *arguments, "--workers", "2")]
+    for process in both:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode in (0, 1), stderr
+        assert "Traceback" not in stderr
+    links = merged(tmp_path, state)
+    assert len(links) == len(set(links))
+    assert set(links) == expected.links
+    status = run_command("status", state, cwd=tmp_path)
+    assert status.stdout.startswith(f"0 workers, {expected.pages:,} pages, ")
+    assert " 0 waiting, 0 claimed, " in status.stdout
+    assert status.stdout.endswith(" 0 to be told\n")
+
+
+def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_once(
+    tmp_path: Path, engine: str
+) -> None:
+    state = f"{engine}/killed"
+    with serving(slowly, host="0.0.0.0") as server:
+        urls = [f"http://127.0.0.{n}:{server.port}/{k}" for n in range(1, 7) for k in range(40)]
+        (tmp_path / "urls.txt").write_text("\n".join(urls))
+        arguments = ["urls.txt", "--state", state, "--resume", "-o", "found.tsv"]
+        doomed = starting(tmp_path, *arguments, "--per-host", "1")
+        while len(server.requests) < 60:
+            assert doomed.poll() is None
+            time.sleep(0.005)
+        doomed.kill()
+        doomed.communicate()
+
+        async def bury() -> None:
+            """Half a minute later, in short."""
+            async with RedisStore(state, looks_on=True) as store:
+                await store.leave(1)
+
+        asyncio.run(bury())
+        done = run_command(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(server.requests) < 2 * len(urls)
+    assert sorted(source for source, _ in merged(tmp_path, state)) == sorted(urls)
+
+
+def test_a_crawl_is_paused_gone_on_with_and_stopped_from_elsewhere(
+    tmp_path: Path, engine: str
+) -> None:
+    state = f"{engine}/told"
+    with serving(slowly) as server:
+        urls = [f"{server.url}/{k}" for k in range(3000)]
+        (tmp_path / "urls.txt").write_text("\n".join(urls))
+        arguments = ["urls.txt", "--state", state, "-o", "found.tsv", "--per-host", "1"]
+        process = starting(tmp_path, *arguments)
+        while not server.requests:
+            assert process.poll() is None
+            time.sleep(0.005)
+        assert run_command("pause", state, cwd=tmp_path).returncode == 0
+        before = -1
+        while before != len(server.requests):  # what it holds is done, and then it is quiet
+            before = len(server.requests)
+            time.sleep(1.0)
+        assert before < len(urls)
+        assert run_command("resume", state, cwd=tmp_path).returncode == 0
+        while len(server.requests) == before:
+            assert process.poll() is None
+            time.sleep(0.005)
+        assert run_command("stop", state, cwd=tmp_path).returncode == 0
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == 0, stderr
+        assert len(server.requests) < len(urls)
+
+
+def test_the_engine_is_told_of_when_it_is_not_there_and_no_password_is_said(
+    tmp_path: Path,
+) -> None:
+    done = run_command(
+        *("http://127.0.0.1:9/", "--state", "redis://:secret@127.0.0.1:1/x", "-o", "found.tsv"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 3
+    assert "cannot use the state 'x'" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(
+    tmp_path: Path, engine: str
+) -> None:
+    with serving(slowly) as server, redis.Redis.from_url(engine) as client:
+        for option, value, text in [
+            ("appendonly", "yes", ""),
+            ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
+            ("maxmemory-policy", "noeviction", ""),
+            ("appendonly", "no", "appendonly is off"),
+        ]:
+            client.config_set(option, value)
+            state = f"{engine}/warned-{option}-{value}"
+            done = run_command(server.url, "--state", state, "-o", "found.tsv", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            assert text in done.stderr
+            assert ("warning" in done.stderr) == bool(text)
+
+
+def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
+    async def main() -> None:
+        async with RedisStore(f"{engine}/terms", terms="--depth 1"):
+            pass
+        with pytest.raises(OSError, match="holds a crawl with --depth 1, not with --depth 2"):
+            await RedisStore(f"{engine}/terms", terms="--depth 2").__aenter__()
+        with pytest.raises(OSError, match="go on with it by --resume"):
+            await RedisStore(f"{engine}/terms", resume=False).__aenter__()
+        with pytest.raises(OSError, match="there is no crawl of the name 'none'"):
+            await RedisStore(f"{engine}/none", looks_on=True).__aenter__()
+
+    asyncio.run(main())
+
+
+def test_what_a_dead_worker_had_still_to_tell_is_told_by_another(engine: str) -> None:
+    class Killed(Exception):
+        """Stands for the end of the process."""
+
+    class Dying(RedisStore):
+        async def _deliver(self, shard: int) -> None:
+            raise Killed
+
+    async def main() -> None:
+        async with Dying(f"{engine}/outbox", rules=Rules(depth=5)) as store:
+            await store.add([("http://a/", "a")])
+            await store.end_list()
+            one = await store.join()
+            await store.claim(one, 9)
+            with pytest.raises(Killed):
+                await store.commit(one, [Done("http://a/", ["http://b/", "http://c/"])], 0, {})
+            await store.leave(one)
+
+    asyncio.run(main())
+
+    async def other() -> Claimed:
+        async with RedisStore(f"{engine}/outbox", rules=Rules(depth=5)) as store:
+            two = await store.join()
+            assert not (await store.claim(two, 9)).over
+            return await store.claim(two, 9)
+
+    claimed = asyncio.run(other())
+    assert sorted(page.url for page in claimed.pages) == ["http://b/", "http://c/"]
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "rows"),
+    [
+        ("tsv", "source_url\tparsed_url\n", ["a\t1\n", "a\t2\n", "b\t3\n"]),
+        ("jsonl", "", ['{"url": "a"}\n', '{"url": "b"}\n']),
+        ("csv", "url,links\r\n", ["a,\r\n", 'b,"x, y"\r\n']),
+    ],
+)
+def test_parts_are_merged_with_each_page_once_and_without_what_is_not_whole(
+    tmp_path: Path, form: str, header: str, rows: list[str]
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    whole = header + "".join(rows)
+    one.write_text(whole + "half of a li", newline="")
+    two.write_text(header + rows[-1] + "c, not whole", newline="")
+    parts = [(one, len(whole)), (two, len(header) + len(rows[-1])), (tmp_path / "none", 0)]
+    assert merge(parts, tmp_path / "all", form) == 2
+    assert (tmp_path / "all").read_bytes().decode() == whole
+    with pytest.raises(OSError, match="is shorter than"):
+        merge([(one, 1000)], tmp_path / "all", form)
