@@ -21,19 +21,20 @@ VENV    := .venv-$(shell $(or $(PYTHON),false) -c '$(IDENTITY)' 2>/dev/null)
 CRAWLER := $(VENV)/.has-crawler
 TEST    := $(VENV)/.has-test
 BENCH   := $(VENV)/.has-bench
+DOCS    := $(VENV)/.has-docs
 endif
 
 BIN     := $(VENV)/bin
 RUN     := $(BIN)/python
 LOCK    := requirements/constraints.txt
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
-CHECKED  = miniloop $(wildcard crawler) $(wildcard benchmarks)
+CHECKED  = miniloop $(wildcard crawler) $(wildcard benchmarks) $(wildcard website)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 ##@ To see it
-.PHONY: help demo bench
+.PHONY: help demo bench docs docs-serve
 help: ## list these chores
 	@awk 'BEGIN { FS = ":.*## "; print "usage: make CHORE [PYTHON=python3.X]" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
@@ -45,9 +46,19 @@ demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by 
 bench: $(BENCH) ## measure and draw all figures (ARGS='--only "callbacks/*"': print some rows)
 	$(RUN) -m $(if $(ARGS),benchmarks $(ARGS),benchmarks.figures)
 
+# MkDocs' theme warns of a later MkDocs than the one that the lock names.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(DOCS) ## build the site: open site/index.html
+	$(RUN) -m mkdocs build --quiet
+	@echo "open $(abspath site/index.html)"
+
+docs-serve: export NO_MKDOCS_2_WARNING = 1
+docs-serve: $(DOCS) ## show the site, and build it anew whenever a page changes (ARGS='-a :8000')
+	$(RUN) -m mkdocs serve $(ARGS)
+
 .PHONY: tour
 tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
-	$(PYTHON) -m docs.tour.build
+	$(PYTHON) -m docs.tour.site
 
 ##@ To check it
 .PHONY: test lint types unit compiled pure conformance shuffled soak
@@ -85,7 +96,8 @@ format: $(TEST) ## let ruff rewrite what lint would complain of
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: $(TEST) ## draw those in the README that are made in a browser (Python 3.13, chromium)
+pictures: $(TEST) ## draw docs/images from the code, and from a browser (Python 3.13, chromium)
+	$(RUN) -m website.pictures
 	$(RUN) -m tests.study.picture
 
 env: $(TEST) ## make the environment, and say where it is
@@ -101,9 +113,9 @@ lock: | python ## pin the newest versions of everything, for all Pythons at once
 	rm -rf .venv-lock
 
 clean: ## remove environments, caches and outputs
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f .coverage .coverage.* foundurls.txt followed.txt urls.txt
-	find miniloop crawler benchmarks tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find miniloop crawler benchmarks website tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---- environments ---------------------------------------------------------------------------
 .PHONY: python
@@ -129,6 +141,10 @@ $(VENV)/.has-crawler: $(VENV)/.made
 $(VENV)/.has-test: $(VENV)/.made
 	$(INSTALL) --no-build-isolation --editable '.[crawler,test,dev]'
 	@touch $@ $(VENV)/.has-crawler
+
+$(VENV)/.has-docs: $(VENV)/.made
+	$(INSTALL) --no-build-isolation --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.has-bench: $(VENV)/.made
 	$(INSTALL) --no-build-isolation --editable '.[crawler,bench,test,dev]'

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import os
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,13 @@ from tests.crawler import WHY_NOT
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# These would start this very test again; that the chore exists is all that can be asked.
-RUNS_THE_TESTS = {"make test"}
+# These would start this very test again, or install what is not there; that the chore exists is all
+# that can be asked. tests/docs builds the site.
+TESTED_ELSEWHERE = {"make test", "make docs"}
 # What these run is not installed everywhere.
 RUNS_THE_CRAWLER = {"make demo"}
+NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+NO_CODE |= {tokenize.ENDMARKER}
 # A block that begins so is for that Python and newer.
 SINCE = re.compile(r"# Python 3\.(\d+) and newer")
 
@@ -58,7 +64,7 @@ def test_each_command_works(command: str, tmp_path: Path) -> None:
     assert command.startswith("make "), "this test only knows how to run chores"
     if command in RUNS_THE_CRAWLER and WHY_NOT:
         pytest.skip(WHY_NOT)
-    options = ["--dry-run"] if command in RUNS_THE_TESTS else []
+    options = ["--dry-run"] if command in TESTED_ELSEWHERE else []
     done = make(command, *options, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -99,3 +105,31 @@ def test_each_folder_that_is_named_exists() -> None:
 
 def test_nobody_is_sent_to_the_unrelated_package_of_that_name() -> None:
     assert not re.search(r"pip3? install (-\S+ )*['\"]?miniloop", README)
+
+
+def test_the_kernel_has_as_many_lines_as_are_told() -> None:
+    told = re.search(r"\(([\d,]+) lines of code, and half as many of explanation\)", README)
+    assert told is not None
+    counts = [lines_of(path) for path in (ROOT / "miniloop" / "kernel").glob("*.py")]
+    code, words = (sum(count) for count in zip(*counts, strict=True))
+    assert round(code, -2) == int(told[1].replace(",", ""))
+    assert 0.4 < words / code < 0.65
+
+
+def lines_of(path: Path) -> tuple[int, int]:
+    """How many lines of a file are code, and how many are words or blank."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            docstrings |= {*range(docstring.lineno, (docstring.end_lineno or 0) + 1)}
+    code = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in NO_CODE
+        for line in range(token.start[0], token.end[0] + 1)
+    } - docstrings
+    return len(code), source.count("\n") - len(code)

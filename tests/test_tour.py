@@ -192,6 +192,17 @@ def test_the_glossary_has_each_word_once_in_order_and_in_use() -> None:
         assert re.search(rf"\b_?{spelled}", sources), word
 
 
+def test_the_files_in_which_most_happens_begin_with_their_invariants_and_their_trap() -> None:
+    named = text_of("README.md").partition("The eight in which")[2]
+    files = re.findall(r"\w+", named.partition("(")[2].partition(")")[0])
+    assert len(files) == 8
+    for name in files:
+        source = (ROOT / "miniloop" / "kernel" / f"{name}.py").read_text(encoding="utf-8")
+        essay = ast.get_docstring(ast.parse(source)) or ""
+        assert "Invariants:" in essay, name
+        assert re.search("^The (one )?trap:", essay, re.MULTILINE), name
+
+
 def test_the_map_has_what_a_loop_is_made_of() -> None:
     """Each file of the loop that has a public class or function of that name is on it."""
     named = {file for file, _ in PLACE.findall(text_of("map.md"))}

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from docs.tour.build.markdown import anchor, render
 
+from docs.tour.site.markdown import anchor, render
 from tests.browser import Browser
+from tests.study.opening import open_recording, step_of
 
 ROOT = Path(__file__).parent.parent
 TOUR = ROOT / "docs" / "tour"
@@ -18,11 +19,10 @@ TOUR = ROOT / "docs" / "tour"
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the page of one step, and the first page."""
+    """A folder with all of them, as `make tour` makes them."""
     folder = tmp_path_factory.mktemp("tour")
-    for name in "03", "README":
-        command = [sys.executable, "-m", "docs.tour.build", str(folder), name]
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "docs.tour.site", str(folder)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     return folder
 
 
@@ -87,6 +87,26 @@ def test_a_step_has_its_recording_in_it(pages: Path, browser: Browser) -> None:
     assert not browser.complaints()
     assert not browser.violations()
     browser.complaints()  # of what looks for them, which would talk to the frame
+
+
+def test_links_of_the_pages_lead_somewhere(pages: Path) -> None:
+    for page in pages.glob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        for target in re.findall(r'(?:href|src)="(?!data:)([^"#]+)', html):
+            assert (pages / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("program", sorted(path.stem for path in TOUR.glob("*.py")))
+def test_each_recording_of_the_tour_opens_and_steps(
+    program: str, pages: Path, browser: Browser
+) -> None:
+    open_recording(browser, pages / "recordings" / f"{program}.html", 1)
+    assert program in browser.text("body")
+    browser.press("ArrowRight", "ArrowRight", "ArrowLeft")
+    assert step_of(browser) == 2
+    browser.press("End")
+    assert step_of(browser) > 5
+    assert not browser.complaints()
 
 
 def test_the_first_page_leads_to_the_step_and_to_an_answer(pages: Path, browser: Browser) -> None:

@@ -11,6 +11,8 @@ from .request import Fields, Request
 from .url import URL
 
 Inspect = Callable[[URL, Reply], None]
+"""Is called with the URL and the head of the last reply, and may refuse it by raising."""
+
 HeaderFields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 Trace = Callable[[str, Mapping[str, Any]], None]
+"""Is called with the name of each event, and what is known of it."""
 
 
 class _Events(NamedTuple):

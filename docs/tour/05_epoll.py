@@ -44,7 +44,7 @@ class CountedSocket(socket.socket):
 
 
 # Both loops make their epoll object by one of these two names.
-_epoll, select.epoll = select.epoll, CountedEpoll  # type: ignore[misc]
+_epoll, select.epoll = select.epoll, CountedEpoll  # type: ignore[misc,assignment]
 selectors.EpollSelector._selector_cls = CountedEpoll  # type: ignore[attr-defined]
 
 
@@ -60,14 +60,16 @@ async def bounce(sock: socket.socket, times: int, first: bool) -> None:
 async def main() -> None:
     pair = socket.socketpair()
     left, right = (CountedSocket(fileno=sock.detach()) for sock in pair)
-    left.setblocking(False), right.setblocking(False)
+    for sock in left, right:
+        sock.setblocking(False)
     calls.clear()
     await asyncio.gather(bounce(left, 500, True), bounce(right, 500, False))
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     print(f"1000 receives on {loop}:")
     for name in ("recv", "send", "epoll_ctl", "epoll_wait"):
         print(f"  {name:10} {calls[name] / 1000:.2f} for each")
-    left.close(), right.close()
+    for sock in left, right:
+        sock.close()
 
 
 asyncio.run(main())

@@ -49,7 +49,8 @@ for name in "call_soon", "call_soon_threadsafe":
     thread.start()
     while thread.is_alive() or loop.ready:
         loop.run_turn()
-    loop.epoll.close(), loop.reader.close(), loop.writer.close()
+    for descriptor in loop.epoll, loop.reader, loop.writer:
+        descriptor.close()
 
 
 async def main() -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-SECONDS = {"slow": 0.3, "quick": 0.1, "middling": 0.2}
+SECONDS = {"slow": 0.15, "quick": 0.05, "middling": 0.1}
 
 
 async def fetch(page: str) -> str:
@@ -60,7 +60,7 @@ async def main() -> None:
     for way in ways:
         began = loop.time()
         found = await way()
-        print(f"{way.__name__:15} {loop.time() - began:.1f} s  {', '.join(found)}")
+        print(f"{way.__name__:15} {loop.time() - began:.2f} s  {', '.join(found)}")
 
 
 asyncio.run(main())

@@ -28,3 +28,4 @@ def built(package: str) -> list[str]:
 __path__[:0] = built("kernel")
 
 COMPILED = bool(built("kernel"))
+"""Whether the kernel that runs is the compiled one."""

@@ -18,8 +18,8 @@ SOLUTIONS = Path(__file__).parent / "solutions"
 
 # Starts children and waits for any that is left: not in the process of the tests.
 OF_ITS_OWN = 9
-# A wrong server may hang for ever, with its sockets. What does not end within this is wrong.
-LEAVES_THREADS = {5}
+# A wrong server may hang for ever, with its sockets; and what a child leaves is not ours either.
+MAY_LEAVE_SOMETHING = {5, OF_ITS_OWN}
 IMPATIENT = """
 import os, sys
 from pathlib import Path
@@ -46,7 +46,7 @@ def attempt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
             text = text.replace(right, wrong)
         path = tmp_path / "attempt.py"
         path.write_text(text, encoding="utf-8")
-        if number in LEAVES_THREADS:
+        if number in MAY_LEAVE_SOMETHING:
             done = subprocess.run(
                 [sys.executable, "-c", IMPATIENT, str(number), str(path)],
                 capture_output=True,
@@ -100,6 +100,10 @@ def test_a_beginning_is_told_what_is_missing(
     monkeypatch.setattr(marks, "PATIENCE", 0.5)  # seconds; it uses up all of it
     assert trial.main(number, path) == 1
     assert "no   " in capsys.readouterr().out
+
+
+def test_the_command_knows_all_exercises() -> None:
+    assert set(EXERCISES) == set(range(1, command.STEPS + 1))
 
 
 def test_nothing_that_was_written_is_overwritten(
@@ -190,7 +194,12 @@ WRONG: list[tuple[int, str, str, tuple[tuple[str, str], ...]]] = [
     ),
     (4, "a call at the start", "came at once", (("range(1, times + 1)", "range(times)"),)),
     (4, "one call too many", "one more", (("range(1, times + 1)", "range(1, times + 2)"),)),
-    (5, "what is not sent is lost", "is not what it sent", (("= unsent[fd][sent:]", '= b""'),)),
+    (
+        5,
+        "what is not sent is lost",
+        "sends much and reads late",
+        (("= unsent[fd][sent:]", '= b""'),),
+    ),
     (
         5,
         "a client blocks all",
@@ -248,6 +257,7 @@ WRONG: list[tuple[int, str, str, tuple[tuple[str, str], ...]]] = [
     ),
     (8, "it does not go on", "resume_writing", (("True\n        self.go_on()", "True"),)),
     (8, "it does not close", "was not closed", (("self.transport.close()", "pass"),)),
+    (9, "it kills at once", "asked to end", (("in child.terminate, ", "in child.kill, "),)),
     (10, "a turn is not an entry", "turn by turn", (("len(self))", "1)"),)),
     (10, "the loop stays open", "still open", (("loop.close()", "pass"),)),
 ]

@@ -22,7 +22,7 @@ block comes TimeoutError. But if somebody else has cancelled the task, Cancelled
 as if there were no timeout at all. Behind the block no timer is left, and no request to cancel of
 your own (`task.cancelling()`). The ready-made ones (asyncio.timeout, wait_for) are shut away.
 
-    python -m miniloop.study check 7
+    python3 -m miniloop.study check 7
 """
 
 import asyncio
@@ -57,7 +57,7 @@ def _clean(what: str) -> None:
             "timeout around it would take it for theirs. Task.uncancel takes one back"
         )
     loop: Any = asyncio.get_running_loop()
-    if any(handle._callback is not None for _, _, handle in loop.timers.entries):
+    if not all(timer.cancelled() for timer in loop._scheduled):
         raise Wrong(f"{what}: the timer is still there, and will strike whoever runs then")
 
 

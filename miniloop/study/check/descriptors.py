@@ -21,7 +21,7 @@ them back what it sends, until it has finished; then close that connection. End,
 them, as soon as the socket `stop` turns readable. One thread, no asyncio: `select.epoll` and
 non-blocking sockets. What has to wait (a client that does not read, say) holds nobody else up.
 
-    python -m miniloop.study check 5
+    python3 -m miniloop.study check 5
 """
 
 import select
@@ -152,7 +152,7 @@ def _idle(solution: ModuleType) -> None:
         time.sleep(0.5)
         server.check_alive()
         used = time.clock_gettime(clock) - before
-        if used > 0.1:
+        if used > 0.02:  # one that sleeps uses none; one that does not, what others leave it
             raise Wrong(
                 f"in half a second in which nothing happened it used {used:.2f} s of the processor:"
                 " does the poll wait, and is every client that has gone unregistered and closed?"
@@ -164,9 +164,14 @@ def _slow_reader(solution: ModuleType) -> None:
     with _serving(solution) as server, ExitStack() as clients:
         slow, quick = (clients.enter_context(closing(server.connect())) for _ in range(2))
         data = bytes(range(256)) * 32 * 1024  # 8 MiB: more than the kernel holds
-        sender = threading.Thread(target=_send, args=(slow, data), daemon=True)
+        sent = bytearray()
+        sender = threading.Thread(target=_send, args=(slow, data, sent), daemon=True)
         sender.start()
-        sender.join(0.5)
+        # Until nothing moves any more: the buffers of both directions are full then.
+        count = -1
+        while sender.is_alive() and len(sent) > count:
+            count = len(sent)
+            sender.join(0.5)
         quick.sendall(b"quick")
         got = _receive(server, quick, 5, "another client, meanwhile,")
         equal("what came back", got, b"quick")
@@ -178,9 +183,15 @@ def _slow_reader(solution: ModuleType) -> None:
             )
 
 
-def _send(sock: socket.socket, data: bytes) -> None:
+def _send(sock: socket.socket, data: bytes, sent: bytearray) -> None:
+    """Send `data`, and note in `sent` what has been."""
     try:
-        sock.sendall(data)
+        while len(sent) < len(data):
+            try:
+                count = sock.send(data[len(sent) : len(sent) + 64 * 1024])
+            except TimeoutError:
+                continue  # which is that of the reader of the same socket
+            sent += data[len(sent) : len(sent) + count]
         sock.shutdown(socket.SHUT_WR)
     except OSError:
         pass  # whoever reads will find that bytes are missing

@@ -19,7 +19,7 @@ list of their results in the order of the arguments. If one raises, gather raise
 the others go on. What you need is `asyncio.create_task`, a future (`loop.create_future()`) and
 `add_done_callback`. The ready-made ones (gather, wait, as_completed, TaskGroup) are shut away.
 
-    python -m miniloop.study check 3
+    python3 -m miniloop.study check 3
 """
 
 import asyncio

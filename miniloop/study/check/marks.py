@@ -22,7 +22,7 @@ their order, and closes it when there are no more. `chunks` may be long, and may
 asked for: take the next chunk only when it may be written. So between `pause_writing` and
 `resume_writing` nothing is written, and after `connection_lost` nothing at all.
 
-    python -m miniloop.study check 8
+    python3 -m miniloop.study check 8
 """
 
 import asyncio

@@ -23,7 +23,7 @@ program first) and returns its exit code; minus the number of the signal, if one
 many seconds it is asked to end (SIGTERM); if it has not ended after as many again, it is killed
 (SIGKILL). If `run` is cancelled, the child is killed at once, and waited for: no child is left.
 
-    python -m miniloop.study check 9
+    python3 -m miniloop.study check 9
 """
 
 import asyncio

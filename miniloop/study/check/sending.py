@@ -18,7 +18,7 @@ Write `drive`. It runs the coroutine to its end, and returns what the coroutine 
 the coroutine hands something out, it goes on with `answer(what came out)`. Should `answer` raise,
 then the coroutine is given that exception at the place where it waits: it may catch it, and go on.
 
-    python -m miniloop.study check 1
+    python3 -m miniloop.study check 1
 """
 
 

@@ -21,7 +21,7 @@ the loop goes on, and returns what it returned or raises what it raised. What yo
 `threading.Thread`, a future, and the one method of a loop that another thread may call. The
 ready-made ones (asyncio.to_thread, run_in_executor) are shut away.
 
-    python -m miniloop.study check 6
+    python3 -m miniloop.study check 6
 """
 
 import asyncio

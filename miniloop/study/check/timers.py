@@ -18,7 +18,7 @@ after `seconds`, and then at that pace, however long each call takes. A pace of 
 at 10 means 11, 12, 13 ... and never 11, 12.2, 13.4. A call that takes longer than `seconds` makes
 the next one late; it comes at once then, and those after it are back on time if they can be.
 
-    python -m miniloop.study check 4
+    python3 -m miniloop.study check 4
 """
 
 import asyncio

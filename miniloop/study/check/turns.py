@@ -19,11 +19,11 @@ BEGIN = '''\
 
 Write `turns`. It runs the coroutine on a loop of miniloop, and returns two things: what the
 coroutine returned, and a list with a number for each turn of that loop in which something ran: how
-many entries it was. The loop is closed in the end, also if the coroutine raises. There are several
-ways: a ready queue of your own (`miniloop.EventLoop(ready=...)`), an observer (`loop.observe`, see
-`miniloop/kernel/joints.py`), or one turn at a time by hand, as the program of the step does it.
+many entries it was. The loop is closed in the end, also if the coroutine raises. Two ways lead
+there: a ready queue of your own (`miniloop.EventLoop(ready=...)`), or an observer (`loop.observe`).
+`miniloop/kernel/joints.py` tells of both. Look when phase 4 begins: what a timer queues comes late.
 
-    python -m miniloop.study check 10
+    python3 -m miniloop.study check 10
 """
 
 import miniloop
