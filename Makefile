@@ -38,7 +38,7 @@ CHECKED  = miniloop $(wildcard crawler) $(wildcard benchmarks) $(wildcard websit
 help: ## list these chores
 	@awk 'BEGIN { FS = ":.*## "; print "usage: make CHORE [PYTHON=python3.X]" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(CRAWLER) ## crawl the embedded site on miniloop and on asyncio, side by side
 	$(RUN) -m crawler.demo
@@ -61,7 +61,7 @@ tour: | python ## the tour of the loop as pages, with recordings to step through
 	$(PYTHON) -m docs.tour.site
 
 ##@ To check it
-.PHONY: test lint types unit compiled pure conformance shuffled soak
+.PHONY: test lint types unit compiled test-compiled pure conformance shuffled soak
 test: lint types unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
@@ -77,6 +77,9 @@ unit: $(TEST) ## the test suite, conformance included (ARGS='-k timer' and the l
 compiled: $(TEST) ## build the compiled kernel, for this Python (needs a C compiler); "make pure" undoes it
 	$(INSTALL) --requirement requirements/compiled.in
 	MINILOOP_PURE=1 $(RUN) -m miniloop.compiled.build
+
+test-compiled: compiled ## build it, and test it: kernel, network and random programs
+	env -u MINILOOP_PURE $(RUN) -m pytest $(or $(ARGS),tests/compiled tests/kernel tests/net tests/differential)
 
 pure: ## remove what "make compiled" has built
 	rm -rf miniloop/compiled/built
@@ -109,11 +112,12 @@ lock: | python ## pin the newest versions of everything, for all Pythons at once
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --all-extras --no-emit-index-url --custom-compile-command 'make lock' \
-	  --output-file $(LOCK) pyproject.toml requirements/build.in
+	  --output-file $(LOCK) pyproject.toml requirements/build.in requirements/compiled.in
 	rm -rf .venv-lock
 
 clean: ## remove environments, caches and outputs
-	rm -rf .venv .venv-* build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site miniloop/compiled/built *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f .coverage .coverage.* foundurls.txt followed.txt urls.txt
 	find miniloop crawler benchmarks website tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

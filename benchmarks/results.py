@@ -124,7 +124,7 @@ class Run:
     @property
     def is_ablation(self) -> bool:
         """Whether it compares miniloop with itself less a trick."""
-        return self.reference == "miniloop"
+        return self.reference.startswith("miniloop")
 
     def dump(self, path: Path) -> None:
         """Write the run to `path` as JSON."""

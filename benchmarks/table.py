@@ -40,7 +40,10 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
         if layer == "sockets" and "places" in machine:
             yield f"- {machine['places']}"
-        yield from summary(rows)
+        if layer == "program":  # no mean of such different things
+            yield from _failures(rows)
+        else:
+            yield from summary(rows)
 
 
 def _table(rows: Sequence[RowResult]) -> Iterator[str]:
@@ -179,6 +182,8 @@ def amount(value: float, unit: str) -> str:
     """A cost with a unit that suits its size: ``1.53 µs``, ``2.4 KiB``."""
     if unit == "B":
         return f"{value / 1024:.3g} KiB" if value >= 1024 else f"{value:.0f} B"
+    if not unit:
+        return f"{value:.4g}"
     for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if value >= scale:
             return f"{value / scale:.3g} {name}"

@@ -56,7 +56,7 @@ from .options import (
     urls_of,
 )
 from .output import format_for
-from .progress import PlainProgress, say
+from .progress import PlainProgress, say, silence
 from .remote import REMOTE, connected, part_of, remote
 from .report import Reporter
 from .summary import Summary
@@ -123,7 +123,14 @@ def _print_completion(shell: str) -> int:
     from .completion import completion  # a need of few
 
     others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
-    print(completion(make_parser(others), shell))
+    try:
+        print(completion(make_parser(others), shell), flush=True)
+    except OSError as error:
+        silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return _SIGNAL_BASE + signal.SIGPIPE
+        say(f"crawler: cannot write the completion: {error.strerror}", sys.stderr)
+        return BAD_FILE
     return ALL_FETCHED
 
 

@@ -51,7 +51,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 def read(path: Path, parser: Parser) -> dict[str, Any]:
     """What a file sets, by the names that the parser's results have; raises BadConfiguration."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
         keys = tomllib.loads(text)
     except OSError as error:
         raise BadConfiguration(f"cannot read {path}: {error.strerror}") from error
@@ -116,6 +116,8 @@ def _value(action: argparse.Action, value: object) -> object:
 def _word(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise argparse.ArgumentTypeError(f"must be a text or a number, got {_shown(value)}")
+    if isinstance(value, str) and "\0" in value:  # what no command line can hold, and no path
+        raise argparse.ArgumentTypeError(f"must have no NUL, got {_shown(value)}")
     return str(value)
 
 

@@ -28,6 +28,9 @@ def fetch(arguments: Sequence[str]) -> int:
     except (UnknownLoop, OSError, HTTPError) as error:
         say(f"{parser.prog}: error: {error}", sys.stderr)
         return BAD_USAGE
+    if sys.stdout is None:
+        say(f"{parser.prog}: cannot write the page: standard output is closed", sys.stderr)
+        return NOT_WRITTEN
     steps: list[tuple[str, float]] = []
 
     def trace(event: str, info: Mapping[str, Any]) -> None:

@@ -424,9 +424,14 @@ def _kinds(text: str) -> frozenset[str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+_DIGITS = 15
+
+
 def _whole_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
+    if len(text) > _DIGITS:  # a state has 64 bits for a number, and one in Redis 53
+        raise argparse.ArgumentTypeError(f"must have at most {_DIGITS} digits, got {len(text)}")
     return int(text)
 
 

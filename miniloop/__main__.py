@@ -176,7 +176,8 @@ def _signal(name: str) -> int:
 
 
 def _refuse(reason: str) -> NoReturn:
-    sys.stderr.write(f"{USAGE}\npython -m miniloop: {reason}\n")
+    usage, _, _ = USAGE.partition("\n\n")  # the options are for who asks: the reason would be lost
+    sys.stderr.write(f"{usage}\npython -m miniloop: {reason} (--help tells the options)\n")
     raise SystemExit(2)
 
 

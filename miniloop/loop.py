@@ -575,13 +575,13 @@ class _EndOfRun:
         self.loop: EventLoop | None = loop
 
     def __call__(self, future: Any) -> None:
-        if self.loop is None:
-            return
-        if not future.cancelled() and isinstance(
-            future.exception(), SystemExit | KeyboardInterrupt
-        ):
-            return  # it came out of run_forever, and has stopped the loop by that
-        self.loop.stop()
+        # The exception is looked at in any case: one that has come out of run_forever was seen, and
+        # is not to be reported again as one that nobody has retrieved.
+        failure = None if future.cancelled() else future.exception()
+        if isinstance(failure, SystemExit | KeyboardInterrupt):
+            return  # it has stopped the loop by that
+        if self.loop is not None:
+            self.loop.stop()
 
 
 # The factory for `asyncio.run`, `Runner` and whoever else asks for one. A bound method, and not a

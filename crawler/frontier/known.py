@@ -120,10 +120,17 @@ class Known:
             found.extend((link, depth + step) for link in links.split("\n") if link)
 
     def _advance(self) -> None:
-        while self._least <= self._limit and not self._open.get(self._least):
-            self._open.pop(self._least, None)
-            self._least += 1
-            self._kept.pop(self._least, None)
+        least = self._least
+        if least > self._limit or self._open.get(least):
+            return
+        # Over the levels that exist, not up to the limit: that may be any number.
+        self._least = min(
+            (at for at, count in self._open.items() if count), default=self._limit + 1
+        )
+        for level in [at for at in self._open if at < self._least]:
+            del self._open[level]
+        for level in [at for at in self._kept if at <= self._least]:
+            del self._kept[level]
 
 
 _NOTHING = zlib.compress(b"")

@@ -133,7 +133,8 @@ class SQLiteStore:
     def __enter__(self) -> "SQLiteStore":
         new = not self._path.exists() or self._path.stat().st_size == 0
         if not new and not self._resume:
-            raise OSError(f"{self._path} holds a crawl: go on with it by --resume, or remove it")
+            text = "if it holds a crawl, go on with it by --resume; else name another file"
+            raise OSError(f"{self._path} is there already: {text}")
         with contextlib.ExitStack() as stack:
             self._keep_others_out()
             stack.callback(self.close)
@@ -217,6 +218,8 @@ class SQLiteStore:
         with self._transaction():
             self.is_new = not execute("select 1 from sqlite_master where name = 'crawl'").fetchall()
             if self.is_new:
+                if execute("select 1 from sqlite_master").fetchone():
+                    raise OSError(f"{self._path} is a database of something else, no state")
                 for statement in _TABLES.split(";"):
                     execute(statement)
                 execute(

@@ -16,9 +16,10 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
-from miniloop.compiled.rewrites import MODULES, REWRITES
+from miniloop.compiled.rewrites import IDEAS, LATE, MODULES, REWRITES
 from miniloop.compiled.specialise import specialise
 
 HERE = Path(__file__).parent
@@ -26,8 +27,11 @@ PACKAGE = HERE.parent
 BUILT = HERE / "built" / str(sys.implementation.cache_tag)
 
 
-def prepare(folder: Path) -> dict[str, list[int]]:
-    """Write the specialised sources with their declarations. Gives the origin of their lines."""
+def prepare(folder: Path, without: Collection[str] = ()) -> dict[str, list[int]]:
+    """Write the specialised sources with their declarations. Gives the origin of their lines.
+
+    `without` has names of ideas of the table that are left out.
+    """
     origins = {}
     root = folder / "miniloop"
     for package in (root, root / "kernel", root / "net"):
@@ -43,13 +47,19 @@ def prepare(folder: Path) -> dict[str, list[int]]:
         source = PACKAGE / place / f"{name}.py"
         text, origins[module] = specialise(
             source.read_text(encoding="utf-8"),
-            [rewrite for rewrite in REWRITES if rewrite.module == module],
+            [
+                rewrite
+                for rewrite in REWRITES
+                if rewrite.module == module and getattr(rewrite, "name", "") not in without
+            ],
         )
         (root / place / f"{name}.py").write_text(text, encoding="utf-8")
     return origins
 
 
-def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
+def translate(
+    folder: Path, origins: dict[str, list[int]], without: Collection[str] = ()
+) -> dict[str, Path]:
     """Have Cython make C of them."""
     from Cython.Compiler.Main import CompilationOptions, compile
     from Cython.Compiler.Options import get_directive_defaults
@@ -78,13 +88,13 @@ def translate(folder: Path, origins: dict[str, list[int]]) -> dict[str, Path]:
             if result.num_errors:
                 raise SystemExit(f"Cython could not translate miniloop.{module}")
             made[module] = (folder / "miniloop" / place / f"{name}.c").resolve()
-            polish(made[module], origins.get(module, []))
+            polish(made[module], origins.get(module, []), late=LATE not in without)
     finally:
         os.chdir(before)
     return made
 
 
-def polish(path: Path, origin: list[int]) -> None:
+def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
     """Mend what Cython has made, in three places."""
     text = path.read_text(encoding="utf-8")
 
@@ -97,8 +107,9 @@ def polish(path: Path, origin: list[int]) -> None:
     text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
 
     # 2. The dictionary of an object is made when somebody puts something into it.
-    made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
-    text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
+    if late:
+        made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
+        text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
 
     # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython
     # saves what the innermost *handler* has, be it of a coroutine further out, and puts it back as
@@ -124,7 +135,8 @@ def compile_c(sources: dict[str, Path], into: Path) -> None:
         Extension(
             f"miniloop.{module}",
             [str(source)],
-            include_dirs=[str(HERE)],
+            # Debian's Python.h refers to a folder beside its own.
+            include_dirs=[str(HERE), str(Path(sysconfig.get_path("include")).parent)],
             extra_compile_args=["-O2", "-g1", "-fno-semantic-interposition", "-Wno-unused"],
         )
         for module, source in sources.items()
@@ -142,13 +154,21 @@ def main() -> None:
     """Read the command line, and build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=IDEAS,
+        metavar="IDEA",
+        help="leave an idea of the table out, to see what it is worth",
+    )
     arguments = parser.parse_args()
     if not shutil.which(os.environ.get("CC", "cc")):
         raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        sources = translate(folder, prepare(folder))
+        sources = translate(folder, prepare(folder, arguments.without), arguments.without)
         compile_c(sources, folder / "x")
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
         for module in MODULES:

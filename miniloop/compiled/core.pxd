@@ -2,6 +2,8 @@ cdef extern from "kernel.h":
     object advance "miniloop_advance"(object context, object coroutine, bint *ended)
     object invoke "miniloop_invoke"(object context, object callback, tuple args)
     object rethrow "miniloop_rethrow"(object exception)
+    int enter "miniloop_enter"(object current, object loop, object task) except -1
+    int leave "miniloop_leave"(object current, object loop) except -1
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 

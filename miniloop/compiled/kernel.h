@@ -61,6 +61,29 @@ miniloop_rethrow(PyObject *exception)
     return NULL;
 }
 
+/* Say that `loop` runs `task` from now on, or none any more. `current` is asyncio's dictionary, or,
+   from CPython 3.14 on, its function that exchanges the current task. */
+static inline int
+miniloop_enter(PyObject *current, PyObject *loop, PyObject *task)
+{
+    if (PyDict_CheckExact(current)) {
+        return PyDict_SetItem(current, loop, task);
+    }
+    PyObject *arguments[] = {loop, task};
+    PyObject *before = PyObject_Vectorcall(current, arguments, 2, NULL);
+    Py_XDECREF(before);
+    return before == NULL ? -1 : 0;
+}
+
+static inline int
+miniloop_leave(PyObject *current, PyObject *loop)
+{
+    if (PyDict_CheckExact(current)) {
+        return PyDict_DelItem(current, loop);
+    }
+    return miniloop_enter(current, loop, Py_None);
+}
+
 static inline int
 miniloop_add(PyObject *set, PyObject *item)
 {

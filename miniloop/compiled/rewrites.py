@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from miniloop.compiled.specialise import Addition, Bases, Rewrite
 
-__all__ = ["MODULES", "REWRITES"]
+__all__ = ["IDEAS", "LATE", "MODULES", "REWRITES"]
 
 # In the order of their imports.
 MODULES = (
@@ -29,7 +29,23 @@ OBJECTS = "objects made without their class"
 AWAIT = "await a future without a generator"
 WAKE = "whoever waits is told by a C method"
 EVENT = "what the kernel reports, in numbers of C"
+CURRENT = "who is running now, without a method"
 RUN = "an entry is run by a C method"
+
+LATE = "an object's dictionary made late"  # by `build.polish`
+
+# Those that a build can do without, each with what it is instead.
+IDEAS = {
+    STEP: "`Context.run`, a bound `send` and a StopIteration at the end of a task",
+    CALL: "`Context.run` of a callback",
+    CURRENT: "a method of the table of current tasks",
+    OBJECTS: "`__new__` looked up and called, and a type called to make a handle",
+    AWAIT: "a generator for each `await` of a future",
+    WAKE: "`_wake` looked up by its name",
+    EVENT: "events and masks as Python's integers",
+    RUN: "`_run` looked up by its name, and `islice` over the queue",
+    LATE: "a dictionary made with each future and task",
+}
 
 REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     # What a type of C has to be. None of these can be left out.
@@ -171,6 +187,18 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         """,
         "",
     ),
+    *(
+        Rewrite(
+            TYPES,
+            module,
+            "_allocate = object.__new__",
+            """
+            def _allocate(kind):
+                return kind.__new__(kind)  # `object` does not make what has fields of C
+            """,
+        )
+        for module in ("kernel.future", "kernel.task", "kernel.eager")
+    ),
     Rewrite(OBJECTS, "kernel.future", "_allocate(Future)", "Future.__new__(Future)"),
     Rewrite(OBJECTS, "kernel.task", "_allocate(Task)", "Task.__new__(Task)", times=2),
     Rewrite(OBJECTS, "kernel.eager", "_allocate(Task)", "Task.__new__(Task)"),
@@ -267,8 +295,9 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         """,
         within="Task._run",
     ),
+    # Declared in task.pxd, so it is there with or without "a step".
     Rewrite(
-        STEP,
+        TYPES,
         "kernel.task",
         "def _refuse_step(self) -> None: ...",
         '''
@@ -328,6 +357,25 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         "task._wait_for(awaited)",
         "task._return(awaited) if ended else task._wait_for(awaited)",
     ),
+    # Who runs.
+    *(
+        Rewrite(
+            CURRENT,
+            module,
+            "from miniloop.kernel.registry import current_tasks",
+            """
+            from miniloop.kernel.registry import current_tasks
+            current = getattr(current_tasks, "_swap", current_tasks)
+            """,
+        )
+        for module in ("kernel.task", "kernel.eager")
+    ),
+    Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = self", "enter(current, loop, self)"),
+    Rewrite(CURRENT, "kernel.task", "del current_tasks[loop]", "leave(current, loop)"),
+    Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
+    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = task", "enter(current, loop, task)"),
+    Rewrite(CURRENT, "kernel.eager", "del current_tasks[loop]", "leave(current, loop)"),
+    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
     # A callback.
     Rewrite(
         CALL,
@@ -507,20 +555,14 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
-        """
-        taken = map(
-            joints.take,
-            queue if joints.before_taking is None else map(joints.before_taking, queue),
-        )
-        """,
-        """
-        if joints.before_taking is None:
-            take = ready.popleft if joints.take is type(ready).popleft else map(
-                joints.take, queue
-            ).__next__
-        else:
-            take = map(joints.take, map(joints.before_taking, queue)).__next__
-        """,
+        "taken = map(type(ready).popleft, repeat(ready))",
+        "take = ready.popleft",
+    ),
+    Rewrite(
+        RUN,
+        "kernel.scheduler",
+        "taken = map(joints.take, chosen)",
+        "take = map(joints.take, chosen).__next__",
     ),
     Rewrite(
         RUN,

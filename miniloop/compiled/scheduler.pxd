@@ -17,6 +17,7 @@ cdef inline run_entry(entry):
 
 cdef class Scheduler(Core):
     cdef object __weakref__
+    cdef public object _begin_turn
     cdef public object _clock
     cdef public object _observers
     cdef public object _outlook

@@ -1,11 +1,12 @@
 cimport cython
-from miniloop.kernel.core cimport Core, Entry, add, advance, copied_context, discard
+from miniloop.kernel.core cimport Core, Entry, add, advance, copied_context, discard, enter, leave
 from miniloop.kernel.future cimport Future, wake
 
 cdef object PENDING
 cdef object FINISHED
 cdef object CANCELLED
 cdef object current_tasks
+cdef object current
 
 cdef class Task(Future):
     cdef public object _coro

@@ -7,6 +7,11 @@ place of the usual ones. What these files ask of each other is in `contract`.
 
 The nanoseconds in the comments are those of CPython 3.11; `python docs/decisions/hot_paths.py`
 measures them on yours.
+
+Invariant: an import in here leads to the kernel or to the standard library, and there is no circle.
+
+The trap: the same sources may have been compiled (`COMPILED`). What a test or a tool replaces in a
+module in Python may then be a field of C, which nobody looks up by its name.
 """
 
 import os as _os

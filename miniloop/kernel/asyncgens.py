@@ -4,6 +4,12 @@ A plain generator that is dropped is closed on the spot: its `finally` runs when
 An asynchronous one cannot be, for its `finally` may await. So the interpreter tells the loop, by
 two hooks (PEP 525), when a generator is first iterated and when it is about to be collected; the
 loop closes the dropped ones in a task, and the remaining ones before it ends.
+
+Invariant: between `install` and `uninstall` the hooks of the thread are ours; afterwards they are
+what they were.
+
+The trap: a generator may be collected in any thread. So the closing task is made by
+`call_soon_threadsafe`.
 """
 
 from __future__ import annotations

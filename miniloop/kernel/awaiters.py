@@ -11,6 +11,8 @@ future is done, so it is found when somebody asks, and costs nothing until then.
   holds on to the task that they work for, or to a future for which that task waits. The names by
   which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
 
+Invariant: nothing is written down. Each answer is computed from those who wait just then.
+
 The trap: a callback of `gather` stays with a future that lives longer than the `gather`. What it
 holds is then a future that is done, and nobody waits by way of it.
 """

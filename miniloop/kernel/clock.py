@@ -9,6 +9,11 @@ told.
 Other tools freeze time for a whole program, by putting functions of theirs into the `time` module
 (freezegun). A loop that took its clock from there while time stands still would sleep for ever. So
 `monotonic` is the interpreter's own function, whatever stands in the module when we are imported.
+
+Invariant: whoever replaces `loop.time` is heard at once, and whoever deletes the replacement gets
+the loop's own clock back.
+
+The trap: a replaced clock may leap between two turns, so the loop looks at its timers on each turn.
 """
 
 from __future__ import annotations

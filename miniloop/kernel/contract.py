@@ -13,6 +13,8 @@ look on, or to choose another order, there is `observe`, which takes an `Observe
 where each place at which it can stand has its name. It stays in whatever `set_debug` and
 `set_task_factory` exchange.
 
+Invariant: every `EventLoop` has what is named here. mypy checks it where a loop hands itself out.
+
 The trap: a method that the kernel or `net` calls although only `EventLoop` has it is a call that
 goes up, which no import shows. Each is named here, under "calls up". Take from those lists what you
 can; before you add to them, hand the part what it needs.

@@ -5,6 +5,11 @@ created, time what they run, and refuse what is wrong: a callback that is no cal
 from a thread that is not the loop's. The usual classes know nothing of it, so that nobody pays for
 what is off.
 
+Invariant: what is made in debug mode behaves like what is made otherwise, but for checks and notes.
+
+The trap: debug mode may be switched while the loop runs. Then things of both kinds are in the
+queue, and those of the usual kind have no notes: whoever reads one must ask whether it is there.
+
 Source: the CPython documentation, "Debug Mode".
 """
 

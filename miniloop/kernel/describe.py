@@ -1,6 +1,11 @@
 """How handles, futures and tasks put themselves into words: the text of their `repr`.
 
 Nothing here decides anything; it is apart so that the files that do can be read without it.
+
+Invariant: describing a thing changes nothing in it.
+
+The trap: a coroutine that has not started, or that runs, has no current line, so `f_lineno` may be
+None. A callback may be a partial, or an object without a name.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Many coroutines never wait: the answer is in a cache, the lock is free, the buff
 task for one of them need not go through the ready queue at all. An eager task runs up to its first
 `await` of something not done; only what is left then waits for a turn.
 
+Invariant: when the maker of an eager task goes on, the current task is what it was before.
+
 The trap: while an eager task takes its first step, another one is in the middle of a step of its
 own. So who was the current task must be put back, which after an ordinary step is nobody.
 

@@ -8,6 +8,8 @@ connection. So whoever catches everything begins with `raise_exit`:
         raise_exit(exc)
         ...
 
+Invariant: what `raise_exit` raises is the exception that it was given, never another one.
+
 The trap: Ctrl-C may strike between any two calls, also in a part of ours that is about to tell a
 protocol something. Python raises KeyboardInterrupt when a function is entered, too, so that the
 protocol's method is on the stack, and has not begun. Whoever must know asks `was_told`.

@@ -1,4 +1,10 @@
-"""Looking into a task from outside: where its coroutine stands."""
+"""Looking into a task from outside: where its coroutine stands.
+
+Invariant: looking changes nothing, and runs no code of the task.
+
+The trap: a coroutine may be one of Cython's or a mock, without `cr_frame`. That is no error: it has
+no frames to show.
+"""
 
 from __future__ import annotations
 

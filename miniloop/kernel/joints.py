@@ -5,6 +5,8 @@ its poller. An observer is given these, and gives back what is to stand in their
 function that notes something and calls what it was given. So several of them can be in force at
 once, and what is off costs nothing, as it is not there.
 
+Invariant: what is put in a joint keeps the promise of what it was given: each entry is taken once.
+
 The trap: `run_turns` binds what it calls in local names. So whoever puts an observer in, or takes
 one out, while the loop runs, ends the series of turns, and `run_forever` begins another one with
 the new parts. What is still to be run of the turn in which that happens is run with the old ones.

@@ -4,6 +4,11 @@
 an `await`. Anything else is a slip of a generator-based coroutine or of an `__await__` written by
 hand, and raised where it was made, as RuntimeError.
 
+Invariant: every slip ends as a RuntimeError in the coroutine that made it; the task goes on.
+
+The trap: an object without `_asyncio_future_blocking` is no future at all, and one that has it set
+to False was yielded without `await`. The two get different messages.
+
 Source: the CPython documentation, "Extending".
 """
 

@@ -8,6 +8,11 @@ task of a `TaskGroup` was made in `taskgroups.py`, as it is with asyncio's own l
 A part of ours may also schedule something for itself, such as a transport that the loop calls. Then
 the way to the program leads through the turn that the loop takes, and ends wherever the loop was
 started, which explains nothing. So the search ends at the turn, and the part of ours is named.
+
+Invariant: what is remembered is a summary (file, line, name), never a frame.
+
+The trap: the search goes through frames by the names of their modules, so a function of ours that
+is called `_run` ends it.
 """
 
 from __future__ import annotations

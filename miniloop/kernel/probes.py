@@ -8,6 +8,11 @@ From CPython 3.12 on these are *local events* of `sys.monitoring`: the interpret
 probe, and only in that one function. The program sees no other function and no further frame in its
 tracebacks. On 3.11 a method that calls the probe first takes the place of the usual one.
 
+Invariant: when the last probe is removed, the interpreter is as it was before the first.
+
+The trap: a probe is found by the code of a function, so it fires for every class that inherits the
+method, and for all loops in all threads.
+
 Source: the CPython documentation, `sys.monitoring`; PEP 669.
 """
 

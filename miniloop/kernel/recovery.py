@@ -18,6 +18,9 @@ What was interrupted in the middle of a callback is not run again: nobody but it
 far it had come. The ends of `sleep` and of `timeout` are the exceptions, and what is marked as
 `repeatable`, callbacks of ours that do what is left to do.
 
+Invariant: when `recover` has returned, every task that is not done is queued or waits, and every
+entry is in the queue at most once.
+
 The trap: this may be interrupted as well. So each step may be taken twice, and the loop notes that
 it is to be taken (`needs_recovery`) until all is done.
 """

@@ -18,6 +18,8 @@ task:
   is ever lost), which takes 53 ns, so `all_tasks()` need only look there as well. It iterates over
   a `WeakSet`, which `_AllTasks` makes end with the tasks of our loops.
 
+Invariant: a loop has a current task exactly while that task takes a step.
+
 The trap: `all_tasks()` may be called from another thread. So a loop's set is copied, in one step
 that no other thread interrupts, before it is looked at.
 """

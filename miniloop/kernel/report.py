@@ -5,6 +5,10 @@ to raise into. The loop is told instead, with a dictionary that says what it kno
 sets a handler (`loop.set_exception_handler`), and if nobody does it is logged.
 
 The logger is named `asyncio`, as programs and their logging configuration expect of any loop.
+
+Invariant: reporting never raises, but for an exit. A handler that fails is reported in its turn.
+
+The trap: the handler is code of the program, and may itself be what fails.
 """
 
 from __future__ import annotations

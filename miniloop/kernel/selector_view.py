@@ -3,6 +3,10 @@
 It can only be looked at. This loop does not wait by a selector, so a program that replaces
 `select`, as virtual clocks for asyncio do, or registers a file would change nothing; it gets an
 AttributeError and not silence. (docs/decisions/types-that-libraries-check.md)
+
+Invariant: the view shows the poller as it is now, and keeps nothing of its own.
+
+The trap: another thread may look while the loop runs, so the poller's table is copied first.
 """
 
 from __future__ import annotations

@@ -331,6 +331,8 @@ class Task(_Base[T]):
         if self._state is not PENDING:
             return Future.cancel(self)
         waiter = self._fut_waiter
+        if waiter is not None and getattr(type(waiter), "cancel", None) is Task.cancel:
+            return self._cancel_chain(msg)
         if waiter is not None and waiter.cancel(msg=msg):
             # It wakes us with its CancelledError. It may also be a task that ignores the request.
             self._cancel_requests += 1
@@ -339,6 +341,33 @@ class Task(_Base[T]):
         self._must_cancel = True
         if msg is not self._cancel_message:
             self._cancel_message = msg
+        return True
+
+    def _cancel_chain(self, msg: Any) -> bool:
+        """Cancel a task that waits for a task: the last of the chain is what can be cancelled.
+
+        Without recursion, as a chain may be longer than Python's stack.
+        """
+        chain: dict[Task[Any], None] = {}  # in order, and quick to search
+        last: Any = self
+        waiter: Any = self._fut_waiter
+        while (
+            waiter is not None
+            and getattr(type(waiter), "cancel", None) is Task.cancel
+            and waiter._state is PENDING
+        ):
+            chain[last] = None
+            if waiter in chain:
+                raise RecursionError(f"tasks wait for each other in a circle: {waiter!r}")
+            last = waiter
+            waiter = last._fut_waiter
+        if waiter is None or not waiter.cancel(msg=msg):
+            last._must_cancel = True
+            if msg is not last._cancel_message:
+                last._cancel_message = msg
+        last._cancel_requests += 1
+        for task in chain:
+            task._cancel_requests += 1
         return True
 
     def cancelling(self) -> int:

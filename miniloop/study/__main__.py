@@ -6,6 +6,7 @@ Or have the solution of one of the tour's exercises checked.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import tempfile
@@ -25,6 +26,9 @@ from miniloop.study.reading import read
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say. Returns the exit code."""
     chosen = _parse(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names in a program may be of letters that the terminal does not have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(chosen.run(chosen))
     except BrokenPipeError:  # whoever reads has seen enough
@@ -62,14 +66,19 @@ def _why(chosen: argparse.Namespace) -> int:
 
 
 def _turns(chosen: argparse.Namespace) -> int:
-    for line in Story(read(chosen.file).model()).turns():
+    model = read(chosen.file).model()
+    found = False
+    for line in Story(model).turns():
+        found = True
         _say(line)
+    _say(f"ended: {model['ended']}" if found else f"no turn of a loop, ended: {model['ended']}")
     return 0
 
 
 def _perfetto(chosen: argparse.Namespace) -> int:
+    text = json.dumps(trace(read(chosen.file).model()))
     path = chosen.output or chosen.file.with_suffix(".perfetto.json")
-    path.write_text(json.dumps(trace(read(chosen.file).model())), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     _say(f"{path}: open it at https://ui.perfetto.dev")
     return 0
 

@@ -50,6 +50,8 @@ class Story:
         """The event with which this step begins. Raises IndexError if it is not recorded."""
         index = number - self.first_step
         if not 0 <= index < len(self.steps):
+            if not self.steps:
+                raise IndexError("no step was recorded")
             last = self.first_step + len(self.steps) - 1
             raise IndexError(f"there is no step {number}: they go from {self.first_step} to {last}")
         return self.steps[index]

@@ -25,6 +25,7 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 __all__ = ["BlockFile", "NoRecording", "Ring", "blocks_in", "numbers_of"]
@@ -80,8 +81,13 @@ class BlockFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._lock = threading.RLock()  # a signal's handler may come in between
+        self._path = path
         self._file: BinaryIO | None = open(path, "wb", buffering=0)  # noqa: SIM115  # see close
-        self._write(MAGIC)
+        try:
+            self._write(MAGIC)
+        except OSError:
+            self._file.close()
+            raise
 
     def add(self, block: bytes) -> None:
         """Write a block; after `close` nothing is written."""
@@ -90,15 +96,17 @@ class BlockFile:
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
-        while self._file is not None and rest:
-            rest = rest[self._file.write(rest) :]
+        with _named(self._path):
+            while self._file is not None and rest:
+                rest = rest[self._file.write(rest) :]
 
     def close(self) -> None:
         """No more blocks."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            file, self._file = self._file, None
+            if file is not None:
+                with _named(self._path):
+                    file.close()
 
 
 class Ring:
@@ -128,15 +136,39 @@ class Ring:
                 self.steps_dropped += steps_gone
 
     def write(self, path: str | os.PathLike[str], *last: bytes) -> None:
-        """Write what there is, and these blocks behind it. The file is never seen half written."""
+        """Write what there is, and these blocks behind it. The file is never seen half written.
+
+        Only a file can be replaced by another. A pipe or a device is written to, and the file that
+        a symbolic link names is replaced, not the link.
+        """
         with self._lock:
             blocks = [*self._always, *(block for block, _, _ in self._records), *last]
-        beside = f"{os.fspath(path)}.{os.getpid()}.part"
-        with open(beside, "wb") as file:
-            file.write(MAGIC)
-            for block in blocks:
-                file.write(block)
-        os.replace(beside, path)
+        data = b"".join([MAGIC, *blocks])
+        path = os.path.realpath(path)
+        if os.path.exists(path) and not os.path.isfile(path):
+            with _named(path), open(path, "wb") as file:
+                file.write(data)
+            return
+        beside = f"{path}.{os.getpid()}.part"
+        try:
+            with _named(path), open(beside, "wb") as file:
+                file.write(data)
+            os.replace(beside, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(beside)  # half of it, and of use to nobody
+            raise
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Have an error of writing say which file it is about, as one of opening does."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def blocks_in(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:

@@ -427,10 +427,18 @@ class Recorder:
         """Note which descriptors are ready; what each of them brings about comes right after it."""
         for event in events:
             fd, bits = event
-            ready = (1 if bits & ~WRITE else 0) | (2 if bits & ~READ else 0)
-            self.put((READY, self.numbers.of_descriptor(fd), ready))
+            self.put((READY, self.numbers.of_descriptor(fd), self._for_what(fd, bits)))
             self._deliver((event,), enqueue)
         return None
+
+    def _for_what(self, fd: int, bits: int) -> int:
+        """1 for reading, 2 for writing. A hang-up or an error concerns whoever watches."""
+        ready = (1 if bits & READ else 0) | (2 if bits & WRITE else 0)
+        watch = self.loop.poller.watches.get(fd)
+        if watch is not None and bits & ~(READ | WRITE):
+            ready |= 1 if watch.reader is not None or watch.read_waiters else 0
+            ready |= 2 if watch.writer is not None or watch.write_waiters else 0
+        return ready or 3
 
     def begin_turn(self, ready: deque[Any]) -> int:
         """A turn begins: its first step will tell."""

@@ -6,15 +6,19 @@ loop. What ends a program ends the recording: its last line, an exception, SIGTE
 caught leaves a file that goes up to the last time that something was written.
 
 With `last`, only that many turns are kept, in memory, and written at the end or when somebody asks.
+
+The program must not suffer from its recorder. If the file cannot be written any more, as the disk
+is full, the recording stops there and the program goes on; `end` raises the error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,16 +70,31 @@ class Session:
         }
         self.how = "returned"  # how the recording ends, unless `end` is told otherwise
         self._ended = False
+        self.failure: OSError | None = None  # why the rest is not written
+        self.when_it_fails: Callable[[OSError], object] | None = None
+        self._check_path()
         self._ring = None if last is None else Ring(last)
         self._file = None
         if self._ring is None:
             self._file = BlockFile(self._data_path())
-            self._file.add(pack_json(b"H", header))
+            try:
+                self._file.add(pack_json(b"H", header))
+            except OSError:
+                self._file.close()
+                raise
         else:
             self._ring.add(pack_json(b"H", header))
-            if not os.access(self.path.parent, os.W_OK):
-                raise PermissionError(f"cannot write {self.path}: its folder is not writable")
         probe_for_recorder()
+
+    def _check_path(self) -> None:
+        """Refuse what would fail only at the end, when what was recorded is lost by it."""
+        if self.path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
+        folder = self.path.resolve().parent
+        if self._last is not None and not os.access(folder, os.W_OK):
+            raise PermissionError(f"cannot write {self.path}: its folder is not writable")
 
     def _data_path(self) -> Path:
         """Where the records go: beside the page that is made of them in the end."""
@@ -103,13 +122,20 @@ class Session:
     def _write(self, loop: int, data: list[int], turns: int, steps: int) -> None:
         if self._ended or os.getpid() != self._process:
             return  # a child that was forked: the file is its parent's
-        self._write_tables()
-        block = pack_records(loop, data)
-        if self._ring is None:
-            assert self._file is not None
-            self._file.add(block)
-        else:
-            self._ring.add_records(block, turns, steps)
+        if self.failure is not None:
+            return  # nothing behind a block that is cut short could be read
+        try:
+            self._write_tables()
+            block = pack_records(loop, data)
+            if self._ring is None:
+                assert self._file is not None
+                self._file.add(block)
+            else:
+                self._ring.add_records(block, turns, steps)
+        except OSError as error:
+            self.failure = error
+            if self.when_it_fails is not None:
+                self.when_it_fails(error)
 
     def _write_tables(self) -> None:
         new = self._places.take_new()
@@ -120,14 +146,20 @@ class Session:
     # The end.
 
     def snapshot(self) -> None:
-        """Write the last turns now, and go on. Only for a session with `last`."""
+        """Write the last turns now, and go on. Only for a session with `last`.
+
+        Raises OSError if they cannot be written; they are kept all the same.
+        """
         if self._ring is not None and os.getpid() == self._process:
             for recorder in list(self._recorders):
                 recorder.flush()
             self._write_ring("stopped")
 
     def end(self, how: str | None = None) -> None:
-        """Stop recording and complete the file. Doing it twice does nothing."""
+        """Stop recording and complete the file. Doing it twice does nothing.
+
+        Raises OSError if not all of it could be written.
+        """
         how = self.how if how is None else how
         if self._ended or os.getpid() != self._process:
             return
@@ -136,15 +168,20 @@ class Session:
         for recorder in list(self._recorders):
             recorder.take_out()
         stop_probing_for_recorder()
-        self._write_tables()
         self._ended = True
         if self._ring is not None:
+            self._write_tables()
             self._write_ring(how)
-        else:
-            assert self._file is not None
+            return
+        assert self._file is not None
+        try:
+            if self.failure is not None:
+                raise self.failure
+            self._write_tables()
             self._file.add(pack_json(b"E", self._trailer(how)))
+        finally:
             self._file.close()
-            self._make_page(self._data_path())
+        self._make_page(self._data_path())
 
     def _trailer(self, how: str) -> dict[str, Any]:
         dropped = 0 if self._ring is None else self._ring.steps_dropped
@@ -161,7 +198,13 @@ class Session:
             from miniloop.study.page import write
             from miniloop.study.reading import read
 
-            write(read(data), self.path)
+            try:
+                write(read(data), self.path)
+            except OSError as error:
+                if self.path.is_file():
+                    self.path.unlink()  # half a page
+                error.filename = f"{self.path} (the recording itself is in {data})"
+                raise
             data.unlink()
 
 
@@ -178,12 +221,15 @@ def recording(
     `loop` is the loop; by default the one that runs, or, if none does, every loop that is made
     within the block. Only the last `last` turns are kept, if that is given.
 
-    Raises TypeError if the running loop is not miniloop's, OSError if the file cannot be written.
+    Raises TypeError if the running loop is not miniloop's, OSError if the file cannot be written:
+    at the beginning of the block or, if the disk is full later on, at its end.
     """
     if loop is None:
         loop = asyncio._get_running_loop()  # type: ignore[assignment]  # told apart below
     if loop is not None and not isinstance(loop, EventLoop):
         raise TypeError(f"only loops of miniloop can be recorded, got {loop!r}")
+    if loop is not None and loop.is_closed():
+        raise RuntimeError("a loop that is closed cannot be recorded")
     session = Session(path, last=last)
     if loop is None:
         session.record_new_loops()
@@ -192,10 +238,12 @@ def recording(
     try:
         yield session
     except BaseException as error:
-        session.how = describe_end(error)
+        try:
+            session.end(describe_end(error))
+        except OSError as failure:
+            error.add_note(f"and the recording of it is not whole: {failure}")
         raise
-    finally:
-        session.end()
+    session.end()
 
 
 def describe_end(error: BaseException) -> str:

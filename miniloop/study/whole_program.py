@@ -12,9 +12,10 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from miniloop.study.session import Session, describe_end
@@ -30,12 +31,13 @@ def record_program(
     Raises OSError if the file cannot be written, ValueError for a `last` below 1.
     """
     session = Session(path, last=last, program=program)
+    session.when_it_fails = _say_that_it_stops
     session.record_new_loops()
-    atexit.register(session.end)
+    atexit.register(_end, session)
     if threading.current_thread() is threading.main_thread():
         _take(signal.SIGTERM, lambda number, frame: _end_by(session, number))
         if last is not None and hasattr(signal, "SIGUSR2"):
-            _take(signal.SIGUSR2, lambda number, frame: session.snapshot())
+            _take(signal.SIGUSR2, lambda number, frame: _snapshot(session))
     return _running(session)
 
 
@@ -55,6 +57,36 @@ def _take(number: int, handler: Callable[[int, Any], object]) -> None:
 
 def _end_by(session: Session, number: int) -> None:
     """Complete the file, and end as if nobody had taken the signal."""
-    session.end("stopped")
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    try:
+        _end(session, "stopped")
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+# What goes wrong with the file is told, and is nothing to the program.
+
+
+def _end(session: Session, how: str | None = None) -> None:
+    try:
+        session.end(how)
+    except OSError as error:
+        if error is not session.failure:  # of that was told when it happened
+            _say(f"cannot write the recording: {error}")
+
+
+def _snapshot(session: Session) -> None:
+    try:
+        session.snapshot()
+    except OSError as error:
+        _say(f"cannot write the last turns now: {error}")
+
+
+def _say_that_it_stops(error: OSError) -> None:
+    _say(f"the recording stops here, and the program goes on: {error}")
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # as in a program without a terminal
+        with suppress(OSError, ValueError):  # or that has closed it
+            sys.stderr.write(f"miniloop: {text}\n")

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
+from miniloop.testing.accepted import check_test, check_whole
 from miniloop.testing.choosers import RandomWalk
 from miniloop.testing.errors import NotDeterministic
 from miniloop.testing.execution import Settings, Test, execute, prepared, signature_of
@@ -46,6 +47,8 @@ def check_determinism(
 
     The error names the first step that differs, and the likely source.
     """
+    check_test(test)
+    check_whole("schedules", schedules, 1)
     settings = Settings(
         seed=seed,
         network=network,

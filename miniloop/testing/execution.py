@@ -11,6 +11,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from miniloop.testing.accepted import (
+    check_number,
+    check_whole,
+    check_world,
+    is_no_verdict,
+    start_test,
+)
 from miniloop.testing.errors import UnseenError
 from miniloop.testing.loop import LoopUnderTest, new_loop_under_test
 from miniloop.testing.order import repeatable_sets
@@ -48,6 +55,11 @@ class Settings:
     runs: int = 0  # so far
     running: LoopUnderTest | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        check_world(self.network, self.real_io, self.patch_time, self.until, self.seed)
+        check_number("lateness", self.lateness)
+        check_whole("most_steps", self.most_steps, 1)
+
 
 @dataclass
 class Outcome:
@@ -64,6 +76,8 @@ def execute(
     look: Callable[[LoopUnderTest], object] | None = None,
 ) -> Outcome:
     """Run the test once. Must be called inside of `prepared`.
+
+    Raises what is neither a failure nor a success: Ctrl-C, a test that is skipped or is none.
 
     `look` is called with the loop before it runs, for whoever wants to observe it.
     """
@@ -89,9 +103,9 @@ def execute(
         if settings.expect is not ANYTHING and result != settings.expect:
             error = AssertionError(f"the result is {result!r}, not {settings.expect!r}")
         del result
-    except KeyboardInterrupt:
-        raise
     except BaseException as raised:
+        if is_no_verdict(raised):
+            raise
         error = _without_our_frames(raised)
     finally:
         steps = queue.steps
@@ -114,7 +128,7 @@ def execute(
 
 
 def _run(test: Test, loop: LoopUnderTest) -> Any:
-    main = loop.create_task(test())
+    main = loop.create_task(start_test(test))
     name_root(main)
     try:
         return loop.run_until_complete(main)

@@ -16,6 +16,7 @@ from miniloop.study.page import write
 from miniloop.study.reading import read
 from miniloop.study.session import Session, describe_end
 from miniloop.testing import replaying
+from miniloop.testing.accepted import check_number, check_test, check_whole
 from miniloop.testing.choosers import Cancelling, Following, LateWalk
 from miniloop.testing.execution import (
     ANYTHING,
@@ -108,6 +109,10 @@ def explore(
     the folder `save_to`. `name` is what the test is called there.
     """
     __tracebackhide__ = True  # of pytest
+    check_test(test)
+    check_whole("schedules", schedules, 1)
+    if time_limit is not None:
+        check_number("time_limit", time_limit)
     settings = Settings(
         seed=seed,
         expect=expect,
@@ -127,7 +132,10 @@ def explore(
         else:
             found = explorer.search(schedules, time_limit)
         if found is not None and save and wanted is None:
-            explorer.save(found, save_to, cancel)
+            try:
+                explorer.save(found, save_to, cancel)
+            except OSError as error:  # the failure matters more
+                found.note = f"It could not be written down: {error}"
     if found is not None:
         raise found
     return explorer.summary()
@@ -145,6 +153,11 @@ def find_failure(test: Callable[[], Coroutine[Any, Any, Any]], **options: Any) -
 def _cancelling(cancel: Cancel) -> Cancelling | None:
     if cancel is None or callable(cancel):
         return cancel
+    if not isinstance(cancel, str):
+        raise TypeError(
+            "cancel must be 'anywhere', a pattern for the names of tasks, or a function of a task, "
+            f"got {cancel!r}"
+        )
     if cancel == "anywhere":
         return lambda task: True
     pattern = cancel

@@ -18,6 +18,7 @@ it is collected, before they look. Without the mark nothing here does anything.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import inspect
 import warnings
@@ -59,11 +60,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--miniloop-replay", metavar="FILE", help="run just the schedule in FILE, of just its test"
     )
     group.addoption(
-        "--miniloop-schedules", metavar="N", type=int, help="how many schedules, for every test"
+        "--miniloop-schedules",
+        metavar="N",
+        type=_positive,
+        help="how many schedules, for every test",
     )
     group.addoption(
         "--miniloop-seed", metavar="N", type=int, help="the seed of all schedules (default: 0)"
     )
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number, 1 or more, is wanted, got {text!r}")
+    return number
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -50,9 +50,12 @@ class ReplayFile:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ReplayFile:
         """Read a file. Raises OSError, and ValueError if it is none of ours."""
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes()
         try:
-            data = json.loads(text)
+            try:
+                data = json.loads(text)
+            except ValueError:
+                data = None  # a picture, say, or half of a file
             if not isinstance(data, dict) or "miniloop" not in data:
                 raise ValueError("it is not a replay file of miniloop")
             if data["format"] != FORMAT:
@@ -73,7 +76,8 @@ class ReplayFile:
                 ],
             )
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} cannot be replayed: {error!r}") from error
+            why = error if type(error) is ValueError else repr(error)
+            raise ValueError(f"{os.fspath(path)} cannot be replayed: {why}") from error
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write it into a folder, which is made if need be. Its name is that of the test."""

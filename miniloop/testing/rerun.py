@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from miniloop.testing.accepted import check_test
 from miniloop.testing.execution import ANYTHING, Settings, execute, prepared
 from miniloop.testing.failure import Failure
 from miniloop.testing.replay_file import ReplayFile, first_difference
@@ -41,6 +42,7 @@ def replay(
     effect, and the rest of the run is FIFO. `options` are those of `explore` that say what the
     world is like. Raises OSError or ValueError for a file that cannot be read.
     """
+    check_test(test)
     file: ReplayFile | None = None
     if isinstance(what, Schedule):
         schedule = what
@@ -67,6 +69,7 @@ def run_schedule(
     **options: Any,
 ) -> None:
     """Run `test` under one schedule, and raise what it raises. For Hypothesis: see `schedules`."""
+    check_test(test)
     settings = Settings(expect=expect, **options)
     with prepared(settings):
         outcome = execute(test, Tracing(schedule, lateness=settings.lateness), settings)

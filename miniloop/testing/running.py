@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine
+from math import inf
 from typing import Any, Literal, TypeVar
 
 from miniloop.loop import new_event_loop
+from miniloop.testing.accepted import check_number, check_world
 from miniloop.testing.loop import LoopUnderTest, new_loop_under_test
 from miniloop.testing.outside import Outside
 from miniloop.testing.wall import follow
@@ -49,11 +51,19 @@ def run(
     if asyncio._get_running_loop() is not None:
         main.close()
         raise RuntimeError("miniloop.testing.run() cannot be called from a running event loop")
+    if not asyncio.iscoroutine(main):
+        raise TypeError(f"run() wants a coroutine, as main() gives, got {main!r}")
+    try:
+        check_world(network, real_io, patch_time, until, seed)
+        check_number("start", start, -inf)
+        if clock not in ("virtual", "real"):
+            raise ValueError(f"clock must be 'virtual' or 'real', got {clock!r}")
+    except (TypeError, ValueError):
+        main.close()
+        raise
     if clock == "real":
         with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
             return runner.run(main)
-    if clock != "virtual":
-        raise ValueError(f"clock must be 'virtual' or 'real', got {clock!r}")
     made: list[LoopUnderTest] = []
 
     def new_loop() -> LoopUnderTest:

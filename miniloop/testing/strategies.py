@@ -68,6 +68,8 @@ def parse(text: str | Strategy) -> Strategy:
     """A strategy from its name, as in `departures:3`. Raises ValueError."""
     if isinstance(text, Strategy):
         return text
+    if not isinstance(text, str):
+        raise TypeError(f"strategy must be the name of one, such as 'mixed', got {text!r}")
     name, _, bound = text.partition(":")
     if name not in ("fifo", "departures", "random", "pct", "mixed") or (bound and name == "mixed"):
         raise ValueError(

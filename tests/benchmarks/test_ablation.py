@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from benchmarks import ablation, catalogue, loops
-from benchmarks.ablation import entries, pollers, timers, wakeups
+from benchmarks.ablation import entries, pollers, rewrites, timers, wakeups
+from miniloop.compiled.rewrites import IDEAS, LATE, REWRITES
 from miniloop.kernel.poller import EDGE
 from miniloop.kernel.task import Task
+from tests.builds import pure_only
+
+pytestmark = pure_only  # the tricks are taken out of the files of Python
 
 
 @pytest.mark.parametrize("trick", ablation.TRICKS, ids=lambda trick: trick.name)
@@ -53,6 +57,12 @@ def test_tricks_and_rows_have_names_that_can_be_found() -> None:
     for trick in ablation.TRICKS:
         assert loops.find(f"without {trick.name}").factory == trick.factory
     assert len(catalogue.select(ablation.ROWS)) == len(ablation.ROWS)
+
+
+def test_ideas_of_the_compiled_build_and_their_rows_have_names_that_can_be_found() -> None:
+    in_table = {getattr(rewrite, "name", "") for rewrite in REWRITES}
+    assert set(IDEAS) - {LATE} <= in_table
+    assert len(catalogue.select(rewrites.ROWS)) == len(rewrites.ROWS)
 
 
 def test_unlazy_poller_forgets_a_socket_after_each_wait() -> None:

@@ -12,7 +12,7 @@ from crawler.arguments import Switch
 from crawler.configuration import BadConfiguration, parse, read
 from crawler.options import make_parser
 from tests.crawler.scripted import anchors, asked, pages, serving
-from tests.crawler.test_cli import run_command
+from tests.crawler.test_cli import command, run_command
 
 
 @pytest.fixture
@@ -187,3 +187,30 @@ def test_other_shells_get_a_script_too(tmp_path: Path, shell: str) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"max-pages", done.stdout)
     assert "crawler" in done.stdout
+
+
+def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
+    file.write_text("depth = 3\n", encoding="utf-8-sig")
+    assert parse(make_parser(), []).depth == 3
+
+
+@pytest.mark.parametrize("key", ["output", "report", "state", "urls"])
+def test_a_nul_is_told(file: Path, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(f'{key} = "a\\u0000b"\n')
+    with pytest.raises(SystemExit):
+        parse(make_parser(), [])
+    assert f"crawler.toml:1: {key}: must have no NUL" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_a_completion_that_cannot_be_written_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("--print-completion", "bash"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr == "crawler: cannot write the completion: No space left on device\n"

@@ -62,3 +62,14 @@ def test_what_goes_wrong_is_said_in_a_line(
 def test_quiet_is_quiet(tmp_path: Path, at: Addresses) -> None:
     done = run_command(f"{at.http}/page/0", f"{at.http}/missing", "-q", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_closed_standard_output_is_told(at: Addresses) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command("fetch", f"{at.http}/page/1")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr == "crawler fetch: cannot write the page: standard output is closed\n"

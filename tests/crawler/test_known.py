@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,3 +127,13 @@ def test_nothing_is_kept_that_can_no_longer_matter() -> None:
     known.close("slow", [])
     known.settle("slow")
     assert not known._kept
+
+
+@pytest.mark.timeout(30)
+def test_levels_that_nothing_lies_on_cost_nothing() -> None:
+    known = Known(10**15)
+    known.add("root", 0)
+    known.no_more_begins()
+    known.close("root", [])
+    known.settle("root")
+    assert known.least == 10**15 + 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,11 @@ def test_a_state_belongs_to_one_output_and_to_one_process(tmp_path: Path) -> Non
     (tmp_path / "text").write_text("this is no database, whatever it is called" * 99)
     with pytest.raises(OSError, match="file is not a database"):
         SQLiteStore(tmp_path / "text", found, resume=True).__enter__()
+    with contextlib.closing(sqlite3.connect(tmp_path / "other")) as other:
+        other.execute("create table precious (thing)")
+        with pytest.raises(OSError, match="a database of something else"):
+            SQLiteStore(tmp_path / "other", found, resume=True).__enter__()
+        assert other.execute("select name from sqlite_master").fetchall() == [("precious",)]
 
 
 def test_an_output_that_is_not_what_was_written_is_told(run: Run, tmp_path: Path) -> None:

@@ -420,3 +420,46 @@ def test_a_shielded_task_goes_on(loop: asyncio.AbstractEventLoop) -> None:
         return await inner
 
     assert loop.run_until_complete(main()) == "finished"
+
+
+async def wait_for_task(task: asyncio.Task[None]) -> None:
+    await task
+
+
+def test_a_chain_of_tasks_longer_than_the_stack_is_cancelled_at_its_end(
+    loop: asyncio.AbstractEventLoop, turn: Turn
+) -> None:
+    if sys.version_info < (3, 13) and not type(loop).__module__.startswith("miniloop"):
+        pytest.skip("asyncio's own tasks raise RecursionError before 3.13")
+    chain = [loop.create_task(wait_for_ever())]
+    for _ in range(3 * sys.getrecursionlimit()):
+        chain.append(loop.create_task(wait_for_task(chain[-1])))
+    turn(loop)
+    assert chain[-1].cancel("all") is True
+    assert {task.cancelling() for task in chain} == {1}
+    loop.run_until_complete(asyncio.wait(chain))
+    assert all(task.cancelled() for task in chain)
+
+
+def test_tasks_that_wait_for_each_other_in_a_circle_cannot_be_cancelled(
+    loop: asyncio.AbstractEventLoop, turn: Turn
+) -> None:
+    if not type(loop).__module__.startswith("miniloop"):
+        pytest.skip("asyncio's own tasks end the process")
+    tasks: list[asyncio.Task[None]] = []
+    release = loop.create_future()
+
+    async def work(other: int) -> None:
+        await release
+        await tasks[other]
+
+    tasks += [loop.create_task(work(1)), loop.create_task(work(0))]
+    turn(loop)
+    release.set_result(None)
+    turn(loop)
+    with pytest.raises(RecursionError):
+        tasks[0].cancel()
+    assert [task.cancelling() for task in tasks] == [0, 0]
+    # They never end: take them out of each other's hands.
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in stubs

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from miniloop.kernel.handle import TimerHandle, new_timer
 from miniloop.kernel.timers import SWEEP_MINIMUM, TimerQueue
+from tests.builds import pure_only
 
 # Few different deadlines, so that ties are common.
 DEADLINES = st.one_of(st.integers(0, 5).map(float), st.floats(0, 10))
@@ -160,6 +161,7 @@ def test_asking_for_the_next_deadline_drops_the_dead_at_the_top() -> None:
     assert (len(queue), queue.cancelled) == (1, 0)
 
 
+@pure_only
 def test_a_sweep_that_ctrl_c_interrupts_counts_right() -> None:
     def strike(frame: FrameType, event: str, argument: object) -> None:
         if event == "c_return" and getattr(argument, "__name__", "") == "heapify":

@@ -340,6 +340,26 @@ def test_exceptions_that_end_the_program_pass_through_a_task(
     assert not loop.is_running()
 
 
+@pytest.mark.parametrize("exception", [KeyboardInterrupt, SystemExit])
+def test_an_exit_that_came_out_of_the_run_of_a_task_is_not_reported_as_unseen(
+    loop: asyncio.AbstractEventLoop, exception: type[BaseException]
+) -> None:
+    async def interrupt() -> None:
+        await asyncio.sleep(0)
+        raise exception
+
+    reported: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    # As asyncio.Runner does it: a task that is made before, and some more of the loop at the end.
+    task = loop.create_task(interrupt())
+    with pytest.raises(exception):
+        loop.run_until_complete(task)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    del task
+    gc.collect()
+    assert reported == []
+
+
 def test_a_loop_runs_in_any_thread(
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:

@@ -204,12 +204,135 @@ def test_a_page_is_written_at_once_if_the_name_says_so(tmp_path: Path) -> None:
         (["--last", "5", "-c", "pass"], "--last goes with --record"),
         (["--last", "0", "-c", "pass"], "1 or more, got '0'"),
         (["--record", "none/run", "-c", "pass"], "cannot record:"),
+        (["--record", "none/run", "--last", "5", "-c", "pass"], "cannot record:"),
+        (["--record", ".", "-c", "pass"], "cannot record:"),
+        (["--record", ".", "--last", "5", "-c", "pass"], "cannot record:"),
     ],
 )
 def test_what_cannot_be_done_is_refused(tmp_path: Path, words: list[str], said: str) -> None:
     done = launch(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 5  # how to call it, and what was wrong
+
+
+# No file may be larger than this many bytes: to who writes that is as a disk that is full.
+FULL = """
+import asyncio, resource, signal, os
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+async def main():
+    try:
+        for number in range(20_000):
+            await asyncio.sleep(0)
+    finally:
+        print("finally")
+asyncio.run(main())
+print("after", flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["run", "run.html"])
+@pytest.mark.parametrize("more", [[], ["--last", "30000"]], ids=["all", "last"])
+def test_a_program_goes_on_when_its_recording_cannot_be_written(
+    tmp_path: Path, name: str, more: list[str]
+) -> None:
+    done = launch("--record", name, *more, write(tmp_path, FULL), cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("finally\nafter\n", 0)
+    (said,) = done.stderr.splitlines()  # once, and no traceback
+    assert said.startswith("miniloop: ")
+    assert f"{tmp_path / name}" in said
+    left = {path.name for path in tmp_path.iterdir()} - {"program.py"}
+    if more:
+        assert left == set()  # nothing is left half written
+    else:
+        (kept,) = left  # what was written until then can be read
+        assert Recorded(tmp_path / kept).recording.ended == "cut off"
+
+
+@pytest.mark.parametrize("by", ["SIGUSR2", "SIGTERM"])
+def test_a_signal_does_what_it_does_when_the_recording_cannot_be_written(
+    tmp_path: Path, by: str
+) -> None:
+    source = f"{FULL}\nos.kill(os.getpid(), signal.{by})\nprint('alive', flush=True)"
+    done = launch("--record", "run", "--last", "30000", write(tmp_path, source), cwd=tmp_path)
+    goes_on = by == "SIGUSR2"
+    assert done.stdout.endswith("alive\n" if goes_on else "after\n")
+    assert done.returncode == (0 if goes_on else -signal.SIGTERM)
+    assert "miniloop: cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_part_that_cannot_be_written_is_an_error_at_the_end_of_the_part(tmp_path: Path) -> None:
+    source = """
+        import asyncio, resource
+        import miniloop
+        from miniloop.study import recording
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+        async def main(fails):
+            try:
+                with recording("run"):
+                    for number in range(20_000):
+                        await asyncio.sleep(0)
+                    print("all of it")
+                    if fails:
+                        raise LookupError
+            except (OSError, LookupError) as error:
+                print(type(error).__name__, getattr(error, "__notes__", error))
+        miniloop.run(main(False))
+        miniloop.run(main(True))
+    """
+    done = plain(write(tmp_path, source), cwd=tmp_path)
+    first, error, second, noted = done.stdout.splitlines()
+    assert first == second == "all of it"
+    assert error.startswith("OSError")
+    assert noted.startswith("LookupError")
+    assert "and the recording of it is not whole" in noted
+    assert str(tmp_path / "run") in error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_only_a_file_is_replaced_by_the_last_turns(tmp_path: Path) -> None:
+    name = write(tmp_path, "import asyncio\nasyncio.run(asyncio.sleep(0))")
+    (tmp_path / "target").write_bytes(b"")
+    (tmp_path / "link").symlink_to("target")
+    launch("--record", "link", "--last", "9", name, cwd=tmp_path)
+    assert (tmp_path / "link").is_symlink()
+    assert Recorded(tmp_path / "target").steps
+
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        launch("--record", "pipe", "--last", "9", name, cwd=tmp_path)
+        assert (tmp_path / "pipe").is_fifo()
+        assert os.read(reading, 9) == b"miniloop "
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names need not be of a coding on Linux")
+def test_a_program_whose_name_is_in_no_coding_has_a_page(tmp_path: Path) -> None:
+    name = os.fsdecode(b"na\xffme.py")
+    (tmp_path / name).write_text("import asyncio\nasyncio.run(asyncio.sleep(0))")
+    assert launch("--record", "run.html", name, cwd=tmp_path).stderr == ""
+    assert "na\\udcffme.py" in (tmp_path / "run.html").read_text("utf-8")
+
+
+def test_a_terminal_without_the_letters_of_the_program_is_told_all_the_same(tmp_path: Path) -> None:
+    source = "import asyncio\nasync def mañana(): pass\nasyncio.run(mañana())\n"
+    (tmp_path / "program.py").write_text(source, "utf-8")
+    launch("--record", "run", "program.py", cwd=tmp_path)
+    narrow = environment(PYTHONIOENCODING="ascii")
+    done = plain("-m", "miniloop.study", "turns", "run", cwd=tmp_path, env=narrow)
+    assert "task ma\\xf1ana" in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_recording_without_a_step_says_so(tmp_path: Path) -> None:
+    launch("--record", "run", "-c", "import nothing_of_this_name", cwd=tmp_path)
+    said = study(tmp_path, "turns", "run").stdout
+    assert said.startswith("no turn of a loop, ended: failed: ModuleNotFoundError")
+    assert "no step was recorded" in study(tmp_path, "why", "run", "1").stderr
+    assert study(tmp_path, "perfetto", ".").stderr.count("\n") == 1
 
 
 def study(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -139,6 +139,14 @@ def test_a_number_of_turns_that_makes_no_sense_is_refused(tmp_path: Path, last: 
         pass
 
 
+def test_a_loop_that_is_closed_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    loop = miniloop.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"), recording(tmp_path / "run", loop=loop):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), recording(tmp_path / "none" / "run"):
         pass

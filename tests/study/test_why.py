@@ -336,6 +336,26 @@ def test_sentences_say_who_when_and_where() -> None:
     )
 
 
+def test_a_pipe_whose_peer_hung_up_is_readable_to_who_reads_and_writable_to_who_writes() -> None:
+    async def hang_up() -> None:
+        loop = asyncio.get_running_loop()
+        for watches, closed, watch in ((0, 1, loop.add_reader), (1, 0, loop.add_writer)):
+            ends = os.pipe()
+            ready = loop.create_future()
+            os.close(ends[closed])
+            watch(ends[watches], lambda ready=ready: ready.done() or ready.set_result(None))
+            await ready
+            (loop.remove_writer if watches else loop.remove_reader)(ends[watches])
+            os.close(ends[watches])
+
+    told = recorded(hang_up)
+    roots = [told.sentence(event) for event in told.events("ready")]
+    assert [re.sub(r"\d+", "N", sentence) for sentence in roots] == [
+        "pipe N was readable",
+        "pipe N was writable",
+    ]
+
+
 def test_a_step_that_is_not_there_is_refused() -> None:
     told = recorded(gives_way)
     with pytest.raises(IndexError, match=f"from 1 to {len(told.steps)}"):

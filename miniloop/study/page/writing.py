@@ -52,7 +52,8 @@ def write(
     It opens at `step`, counted from 1, if the address does not name one. An `embedded` page is one
     for a frame in another page: it leaves out what would not find room there.
     """
-    with open(path, "w", encoding="utf-8") as file:
+    # The name of a program need not be valid UTF-8.
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(html(recording, step=step, embedded=embedded))
 
 

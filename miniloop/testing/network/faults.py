@@ -43,7 +43,15 @@ class Faults:
                 )
         if not self._kinds:
             raise ValueError("faults need at least one kind")
-        self._hosts = None if hosts is None else tuple(hosts)
+        if not count >= 0:
+            raise ValueError(f"count must be 0 or more, got {count!r}")
+        if not every > 0:
+            raise ValueError(f"every must be more than 0 seconds, got {every!r}")
+        if not after >= 0:
+            raise ValueError(f"after must be 0 seconds or more, got {after!r}")
+        if not 0 <= lasting[0] <= lasting[1]:
+            raise ValueError(f"lasting must be two numbers of seconds, in order, got {lasting!r}")
+        self._hosts = None if hosts is None else tuple(name.lower() for name in hosts)
         self._count = count
         self._every = every
         self._lasting = lasting
@@ -68,6 +76,8 @@ class Faults:
             for host in network.hosts
             if (host is not network.here if self._hosts is None else host.name in self._hosts)
         ]
+        if self._hosts is not None and not hosts:
+            raise ValueError(f"faults for {', '.join(self._hosts)}: there is no such host")
         kind = chance.choice(self._kinds)
         until = now + chance.uniform(*self._lasting)
         victim = chance.choice(hosts) if hosts else network.here
