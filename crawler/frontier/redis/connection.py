@@ -46,8 +46,14 @@ PASSING = (
 # Seconds before the first repetition, and the most; seconds that one answer may take.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 ANSWERS_WITHIN = 20.0
+# Seconds that an engine has to come back when a command starts.
+STARTS_WITHIN = 3.0
 # Connections of one process; steps of different shards are asked for side by side.
 CONNECTIONS = 16
+
+
+class _Refused(OSError):
+    """The engine answers, and does not want us."""
 
 
 class Engine:
@@ -86,7 +92,20 @@ class Engine:
         return options
 
     async def look(self) -> dict[str, Any]:
-        """Connect, and have what the engine says of itself; raises OSError."""
+        """Connect, and have what the engine says of itself; raises OSError.
+
+        It may just be starting anew, so a connection that is refused is tried again for a while.
+        """
+        until = asyncio.get_running_loop().time() + STARTS_WITHIN
+        while True:
+            try:
+                return await self._look()
+            except OSError as error:
+                if isinstance(error, _Refused) or asyncio.get_running_loop().time() >= until:
+                    raise
+            await asyncio.sleep(FIRST_PAUSE)
+
+    async def _look(self) -> dict[str, Any]:
         client = self._one_node()
         try:
             info: dict[str, Any] = await client.info("everything")
@@ -97,6 +116,8 @@ class Engine:
                 self._is_cluster = True
         except (RedisError, OSError) as error:
             await client.aclose()
+            if not isinstance(error, PASSING) or isinstance(error, AuthenticationError):
+                raise _Refused(self.explain(error)) from None
             raise OSError(self.explain(error)) from None
         self._client = client
         return info
