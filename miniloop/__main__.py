@@ -44,16 +44,12 @@ Options of the interpreter itself, such as -X and -W, stand before -m miniloop.
 """
 
 
-# The file of the schedule to follow, if there is one.
-_replayed: str | None = None
-
-
 def main(arguments: list[str]) -> None:
     """Run what the arguments name. Raises SystemExit(2) for bad usage."""
     rest = list(arguments)
     asked: dict[str, Any] = {}  # of the settings
     verbose = False
-    global _replayed
+    replayed: str | None = None  # the file of a schedule
     record: str | None = None
     last: int | None = None
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -66,7 +62,7 @@ def main(arguments: list[str]) -> None:
         elif option in ("-v", "--verbose"):
             verbose = True
         elif option.partition("=")[0] == "--replay":
-            _replayed = _value(option, rest, "a file")
+            replayed = _value(option, rest, "a file")
         elif option == "--deadlock":
             asked["deadlock"] = True
         elif option.partition("=")[0] == "--dump-signal":
@@ -89,7 +85,7 @@ def main(arguments: list[str]) -> None:
                 rest.insert(0, option[2:])
             if not rest:
                 _refuse("-m wants the name of a module" if option == "-m" else "-c wants code")
-            _take_over(asked, verbose)
+            _take_over(asked, verbose, replayed)
             with _recording(record, last, [option[:2], *rest]):
                 if option[:2] == "-m":
                     program.run_module(rest)
@@ -103,13 +99,13 @@ def main(arguments: list[str]) -> None:
     if not rest:
         _refuse("nothing to run")
     if rest[0] == "-":
-        _take_over(asked, verbose)
+        _take_over(asked, verbose, replayed)
         with _recording(record, last, rest):
             program.run_standard_input(rest[1:])
         return
     if not os.path.exists(rest[0]):
         _refuse(f"can't open file {rest[0]!r}: no such file")
-    _take_over(asked, verbose)
+    _take_over(asked, verbose, replayed)
     with _recording(record, last, rest):
         program.run_script(rest)
 
@@ -145,17 +141,17 @@ def _recording(
         _refuse(f"cannot record: {error}")
 
 
-def _take_over(asked: dict[str, Any], verbose: bool) -> None:
+def _take_over(asked: dict[str, Any], verbose: bool, replayed: str | None) -> None:
     wanted = settings.in_force()  # by whoever started this program, if that runs under us too
     wanted = replace(wanted, **asked)
     if verbose:
         wanted = replace(wanted, report=report.new_file(), main=os.getpid())
     take_over(wanted)
-    if _replayed is not None:
+    if replayed is not None:
         from miniloop.testing.replay_program import replay_in_this_process
 
         try:
-            replay_in_this_process(_replayed)
+            replay_in_this_process(replayed)
         except (OSError, ValueError) as error:
             _refuse(f"--replay: {error}")
 

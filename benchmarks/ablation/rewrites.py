@@ -39,7 +39,7 @@ ROWS = (
     "callbacks/spawn-and-await",
     "callbacks/gather",
     "callbacks/future-ping-pong",
-    "callbacks/eager-task",
+    *(["callbacks/eager-task"] if sys.version_info >= (3, 12) else []),  # as its row
     "sockets/protocol/1KiB-x10",
 )
 

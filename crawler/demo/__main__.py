@@ -14,6 +14,7 @@ current directory. Exit code 1 if anything differs from what it should be.
 import argparse
 import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -179,8 +180,10 @@ def record_a_crawl(recording: Path) -> bool:
         crawl = [sys.executable, "-m", "miniloop", "--record", str(recording), "-m", "crawler"]
         crawl += [str(urls), "-o", str(found), "--loop", "miniloop", "--ca-file", at.ca_file]
         show = [sys.executable, "-m", "miniloop.study", "show", str(recording), "-o", str(page)]
+        # Only the files of Python can be recorded, also where a compiled build of them lies beside.
+        pure = {**os.environ, "MINILOOP_PURE": "1"}
         for command in (crawl, show):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=pure)
             if done.returncode:
                 print(f"the recording failed:\n{done.stderr}")
                 return False

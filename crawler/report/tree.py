@@ -63,7 +63,7 @@ class Tree:
         room = [SHOWN]
 
         def shown(name: str, part: Part) -> dict[str, object]:
-            inner = sorted(part.parts.items(), key=lambda item: -item[1].weight)
+            inner = sorted(part.parts.items(), key=lambda item: (-item[1].weight, item[0]))
             # What has one part of its own size shows nothing that is not shown by that.
             parts = []
             for each in inner[:SHOWN_OF_ONE]:

@@ -109,6 +109,8 @@ def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
     # 2. The dictionary of an object is made when somebody puts something into it.
     if late:
         made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
+        if "p->__dict__" in text and made not in text:
+            raise SystemExit(f"{path.name}: Cython makes dictionaries in another way: look there")
         text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
 
     # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython

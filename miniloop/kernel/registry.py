@@ -20,8 +20,8 @@ task:
 
 Invariant: a loop has a current task exactly while that task takes a step.
 
-The trap: `all_tasks()` may be called from another thread. So a loop's set is copied, in one step
-that no other thread interrupts, before it is looked at.
+The trap: `all_tasks()` may be called from another thread. So a loop is registered once it has its
+set, and the set is copied, in one step that no other thread interrupts, before it is looked at.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 
-__all__ = ["current_tasks", "loops", "task_set"]
+__all__ = ["current_tasks", "loops", "register_loop"]
 
 # The current task.
 
@@ -86,12 +86,11 @@ _loops: set[weakref.ref[Loop]] = set()
 _lock = threading.RLock()  # the last loop may go in one thread while another makes one
 
 
-def task_set(loop: Loop) -> set[Any]:
-    """The set in which `loop` keeps its tasks, and `all_tasks()` finds them."""
+def register_loop(loop: Loop) -> None:
+    """Have `all_tasks()` find what is in `loop.tasks`, in whatever thread it is asked for."""
     with _lock:
         _loops.add(weakref.ref(loop, _forget))
         _change_tables(_AllTasks)
-    return set()
 
 
 def _forget(reference: weakref.ref[Loop]) -> None:

@@ -62,7 +62,7 @@ from miniloop.kernel.joints import Joints, Observer
 from miniloop.kernel.last_words import OutlivingTasks
 from miniloop.kernel.poller import Poller, default_poller
 from miniloop.kernel.recovery import recover
-from miniloop.kernel.registry import task_set
+from miniloop.kernel.registry import register_loop
 from miniloop.kernel.report import logger
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
@@ -151,7 +151,8 @@ class Scheduler(_Base):
         self._rejoining = False  # the turns are to end and begin again with other parts
         self.timers = TimerQueue()
         # Every one that is not done: nobody else holds them.
-        self.tasks: MutableSet[Task[Any]] = task_set(self)
+        self.tasks: MutableSet[Task[Any]] = set()
+        register_loop(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
         self.asleep = False
         self.horizon = 0.0  # timers due by then are looked at on every turn

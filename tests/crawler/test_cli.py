@@ -133,6 +133,13 @@ def test_more_pages_at_a_time_than_open_files_are_allowed_is_2(tmp_path: Path) -
     assert "--concurrency may be 192 at most, as this system allows a process 256" in done.stderr
 
 
+def exit_code(arguments: list[str]) -> object:
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return stop.code
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -172,11 +179,7 @@ def test_bad_usage_is_2_and_says_what_is_wrong(
 ) -> None:
     write_list(tmp_path, "http://127.0.0.1:9/")
     monkeypatch.chdir(tmp_path)
-    try:
-        code: object = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2
+    assert exit_code(arguments) == 2
     assert message in capsys.readouterr().err
     before_files = arguments[0] in ("--loop", "--summary")
     assert not (tmp_path / "foundurls.txt").exists() or before_files
@@ -577,10 +580,6 @@ def test_what_does_not_go_together_is_told(
 ) -> None:
     write_list(tmp_path, "http://127.0.0.1:9/")
     monkeypatch.chdir(tmp_path)
-    try:
-        code: object = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2
+    assert exit_code(arguments) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "urls.txt").read_text() == "http://127.0.0.1:9/\n"

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.crawler import WHY_NOT
 from website.pages import ROOT
 from website.recordings import page_of, programs_in
 
@@ -122,6 +123,8 @@ def test_nothing_is_loaded_from_anywhere_else(pages: dict[str, Html]) -> None:
 
 @pytest.mark.parametrize("package", PUBLIC)
 def test_every_public_name_is_in_the_reference(package: str, pages: dict[str, Html]) -> None:
+    if package.startswith("crawler") and WHY_NOT:
+        pytest.skip(WHY_NOT)
     names = importlib.import_module(package).__all__
     anchors = pages[f"reference/{PUBLIC[package]}.html"].anchors
     assert [name for name in names if f"{package}.{name}" not in anchors] == []

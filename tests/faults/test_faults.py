@@ -13,9 +13,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import client_scenarios  # noqa: F401  # it adds its scenarios
+from tests.crawler import WHY_NOT
 from tests.faults.judging import Case, cases_of, judge
 from tests.faults.scenarios import SCENARIOS, Told
+
+if not WHY_NOT:  # there is a crawler on this Python
+    from tests.faults import client_scenarios  # noqa: F401  # it adds its scenarios
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="what is made to fail is Linux's"
@@ -111,6 +114,7 @@ def test_a_program_that_does_it_wrong_is_found_out(
     assert any(wrong in str(case) for case in found)
 
 
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 def test_a_full_disk_is_the_end_of_a_crawl_and_said_so() -> None:
     scenario = SCENARIOS["whole_crawl"]
     raised = []

@@ -19,12 +19,15 @@ import websockets.asyncio.server
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from crawler.crawl import crawl
-from crawler.http import Client, Limits
 from miniloop.testing import run
 from miniloop.testing.network import Network
+from tests.crawler import WHY_NOT
 from tests.net.certificates import AUTHORITY, client_context
 from tests.testing.network_programs import RedisServer, served
+
+if not WHY_NOT:
+    from crawler.crawl import crawl
+    from crawler.http import Client, Limits
 
 
 def server_context(name: str) -> ssl.SSLContext:
@@ -207,6 +210,7 @@ def test_redis_py_counts_and_sees_a_reset() -> None:
     assert server.commands.count(b"INCRBY") == 50
 
 
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 def test_our_crawler_crawls_two_hosts_of_which_one_is_gone(tmp_path: Path) -> None:
     network = Network(latency=0.1, dns_delay=0.5)
     one, two, visitor = network.host("one.test"), network.host("two.test"), network.host("visitor")

@@ -112,15 +112,14 @@ class Host:
         if self.machine is not None:
             self.machine.reading.limit(rate)
 
-    def cancel_tasks(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Cancel those of these that belong here, but for the one that is running."""
+    def cancel_tasks(self, tasks: list[Any]) -> None:
+        """Cancel those of these tasks of ours that belong here, but for the one that is running."""
         try:
             running = asyncio.current_task()
         except RuntimeError:
             running = None
         for task in tasks:
-            context: Any = task.get_context()
-            if task is not running and context.get(_current) is self:
+            if task is not running and task.get_context().get(_current) is self:
                 task.cancel(f"host {self._name} has crashed")
 
     def begin(self, machine: Machine) -> None:
