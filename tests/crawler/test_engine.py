@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import signal
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +24,9 @@ from tests.crawler.test_workers import starting
 
 pytestmark = needs_engine
 HOSTS, PAGES = 6, 25
+_NUMBERS = itertools.count()
+# What a command says that gave up, as it should when its lease has run out.
+GAVE_UP = re.compile(r"cannot go on: (cannot use the state|.*was not heard of|.*taken for dead)")
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +35,21 @@ def engine() -> Iterator[Engine]:
         yield started
 
 
+class Asked(NamedTuple):
+    """A request for a page: whom, for what, when on the clock, and by which command."""
+
+    host: str
+    path: str
+    at: float
+    by: str
+
+
 class Web:
-    """Some hosts of one server, whose pages lead to each other; it notes who is asked when."""
+    """Some hosts of one server, whose pages lead to each other; it notes who asked them when."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.asked: list[tuple[str, str, float]] = []
+        self.asked: list[Asked] = []
         self.together: list[str] = []
         self._busy: Counter[str] = Counter()
         self.port = 0
@@ -71,10 +85,24 @@ class Web:
             for link in self.links(host, page)
         }
 
+    def too_soon(self, seconds: float) -> list[tuple[Asked, Asked]]:
+        """Requests to one host that came sooner one after the other."""
+        last: dict[str, Asked] = {}
+        pairs = []
+        for each in sorted(self.asked, key=lambda one: one.at):
+            before = last.get(each.host)
+            if before is not None and each.at - before.at < seconds:
+                pairs.append((before, each))
+            last[each.host] = each
+        return pairs
+
     def script(self, peer: Peer) -> None:
         while head := peer.request():
+            now = time.monotonic()
             found = re.match(rb"GET /(\d+|robots\.txt) .*?Host: ([^\r:]*)", head, re.DOTALL)
+            agent = re.search(rb"(?i)user-agent: ([^\r]*)", head)
             assert found is not None
+            assert agent is not None
             host, path = found[2].decode(), found[1].decode()
             if path == "robots.txt":
                 peer.reply(b"User-agent: *\nAllow: /\n", "Content-Type: text/plain")
@@ -83,7 +111,7 @@ class Web:
             if self._busy[host] > 1:
                 self.together.append(host)
             with self._changed:
-                self.asked.append((host, path, time.monotonic()))
+                self.asked.append(Asked(host, path, now, agent[1].decode()))
                 place = len(self.asked)
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: place <= self._allowed, 60)  # noqa: B023
@@ -93,11 +121,14 @@ class Web:
             peer.reply(anchors(*self.links(number, int(path))), "Content-Type: text/html")
 
 
-def crawling(tmp_path: Path, web: Web, engine: str) -> subprocess.Popen[str]:
+def crawling(
+    tmp_path: Path, web: Web, engine: str, *, delay: float = 0.001
+) -> subprocess.Popen[str]:
     return starting(
         tmp_path,
         *(web.url(0, 0), "--depth", "99", "--state", engine, "--resume", "-o", "found.tsv"),
-        *("--allow-private", "--per-host", "1"),
+        *("--allow-private", "--per-host", "1", "--delay", str(delay)),
+        *("--user-agent", f"worker-{next(_NUMBERS)}"),
     )
 
 
@@ -120,11 +151,10 @@ def crawled(tmp_path: Path, engine: str, workers: int) -> None:
     assert not web.together
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_commands_find_what_one_crawl_does_and_each_host_is_asked_by_one_at_a_time(
-    tmp_path: Path, engine: Engine, workers: int
+    tmp_path: Path, engine: Engine
 ) -> None:
-    crawled(tmp_path, engine.url(), workers)
+    crawled(tmp_path, engine.url(), 2)
 
 
 @pytest.mark.timeout(120)
@@ -135,15 +165,43 @@ def test_a_cluster_of_three_nodes_is_found_out_and_used(tmp_path: Path) -> None:
         assert all(keys), keys
 
 
-def killed_and_joined(tmp_path: Path, engine: Engine, seed: int, kills: int) -> int:
-    """A crawl whose workers, and whose engine, are killed at random; how often they were."""
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_any_number_of_workers_finds_the_same(tmp_path: Path, engine: Engine, workers: int) -> None:
+    crawled(tmp_path, engine.url(), workers)
+    with a_cluster() as nodes:
+        directory = tmp_path / "cluster"
+        directory.mkdir()
+        crawled(directory, nodes[0].url(), workers)
+
+
+def killed_and_joined(
+    tmp_path: Path, engine: Engine, seed: int, kills: int, *, delay: float = 0.001
+) -> int:
+    """A crawl whose workers, and whose engine, are killed at random; how often they were.
+
+    Whoever gives up, as one must that was silent for its lease, is started anew.
+    """
     randomly = random.Random(seed)
     web = Web(0.01)
     url = engine.url("?lease=2")
     struck = 0
+
+    def begin() -> subprocess.Popen[str]:
+        return crawling(tmp_path, web, url, delay=delay)
+
+    def ends(process: subprocess.Popen[str]) -> bool:
+        """Whether the crawl is over, which is why a worker ends."""
+        _, stderr = process.communicate(timeout=60)
+        if process.returncode not in (0, -signal.SIGKILL):
+            assert process.returncode == 3, stderr
+            assert GAVE_UP.search(stderr), stderr
+        return process.returncode == 0
+
     with serving(web.script, host="0.0.0.0") as server:
         web.port = server.port
-        workers = [crawling(tmp_path, web, url) for _ in range(3)]
+        workers = [begin() for _ in range(3)]
         for _ in range(kills):
             # Not before some more pages have been asked for than last time.
             goal = len(web.asked) + randomly.randrange(1, 20)
@@ -155,16 +213,23 @@ def killed_and_joined(tmp_path: Path, engine: Engine, seed: int, kills: int) -> 
                 engine.start()
             elif workers[what].poll() is None:
                 workers[what].kill()
-                workers[what].communicate()
-                if what == 0 or randomly.random() < 0.5:
-                    workers[what] = crawling(tmp_path, web, url)
             else:
                 continue
             struck += 1
+            ended = [number for number, each in enumerate(workers) if each.poll() is not None]
+            if any([ends(workers[number]) for number in ended]):
+                break
+            for number in ended:
+                workers[number] = begin()
         for process in workers:
-            _, stderr = process.communicate(timeout=60)
-            assert process.returncode in (0, -signal.SIGKILL), stderr
+            ends(process)
+        last = begin()
+        _, stderr = last.communicate(timeout=60)
+        assert last.returncode == 0, stderr
         assert Counter(merged(tmp_path, url)) == Counter(web.all_links())
+    assert not web.together
+    # What the server notes may be late by itself; half of the delay is more than that.
+    assert not web.too_soon(delay / 2)
     return struck
 
 
@@ -184,7 +249,8 @@ def test_kill_9_at_two_hundred_random_moments_changes_nothing(tmp_path: Path) ->
         for seed in range(400):
             directory = tmp_path / str(seed)
             directory.mkdir()
-            struck += killed_and_joined(directory, engine, seed, 8)
+            struck += killed_and_joined(directory, engine, seed, 20, delay=0.1)
+            print(f"crawl {seed + 1}: {struck} kills")
             if struck >= 200:
                 return
     pytest.fail("it ends too soon to be killed")

@@ -13,6 +13,7 @@ import redis
 
 from crawler.demo.site import Addresses, Site
 from crawler.frontier import RedisStore, Rules
+from crawler.frontier.redis import connection
 from crawler.frontier.store import Done
 from crawler.merging import merge
 from tests.crawler.scripted import serving
@@ -113,21 +114,24 @@ def test_a_crawl_is_paused_gone_on_with_and_stopped_from_elsewhere(
 
 
 def test_the_engine_is_told_of_when_it_is_not_there_and_no_password_is_said(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run_command(
-        *("http://127.0.0.1:9/", "--state", "redis://:secret@127.0.0.1:1/x", "-o", "found.tsv"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 3
-    assert "cannot use the state redis://127.0.0.1:1/x: " in done.stderr
-    assert "secret" not in done.stderr
+    async def main() -> None:
+        async with RedisStore("redis://:secret@127.0.0.1:1/x"):
+            pass
+
+    monkeypatch.setattr(connection, "STARTS_WITHIN", 0.1)
+    with pytest.raises(OSError, match=r"the state redis://127\.0\.0\.1:1/x: ") as raised:
+        asyncio.run(main())
+    assert "secret" not in str(raised.value)
 
 
-def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(
-    tmp_path: Path, engine: str
-) -> None:
-    with serving(slowly) as server, redis.Redis.from_url(engine) as client:
+def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) -> None:
+    async def warnings(name: str) -> list[str]:
+        async with RedisStore(f"{engine}/{name}") as store:
+            return await store.warnings()
+
+    with redis.Redis.from_url(engine) as client:
         for option, value, text in [
             ("appendfsync", "always", "appendonly is off"),
             ("appendonly", "yes", ""),
@@ -136,11 +140,9 @@ def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(
             ("appendonly", "no", "appendonly is off"),
         ]:
             client.config_set(option, value)
-            state = f"{engine}/warned-{option}-{value}"
-            done = run_command(server.url, "--state", state, "-o", "found.tsv", cwd=tmp_path)
-            assert done.returncode == 0, done.stderr
-            assert text in done.stderr
-            assert ("warning" in done.stderr) == bool(text)
+            told = asyncio.run(warnings(f"warned-{option}-{value}"))
+            assert text in "".join(told)
+            assert len(told) == bool(text)
 
 
 def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
