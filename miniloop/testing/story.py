@@ -132,10 +132,10 @@ def _steps(trace: Trace) -> Iterator[str]:
     """The end of the run, and a line for each step of a task; departures stand where they were."""
     held = {(each.who, each.run): each for each in trace.held}
     marks: dict[int, list[str]] = {}
+    for mishap in trace.mishaps:  # these come before the choice at which somebody is held back
+        marks.setdefault(mishap.step, []).append(_mishap(mishap))
     for each in trace.held:
         marks.setdefault(each.begin, []).append(f"`{each.who}` is held back here")
-    for mishap in trace.mishaps:
-        marks.setdefault(mishap.step, []).append(_mishap(mishap))
     told = [
         step
         for step in trace.steps
