@@ -85,9 +85,7 @@ def _called(recorder: Noting, entry: Any, frame: FrameType) -> None:
     recorder.note(CALLED, number, what, place)
 
 
-def _step_of_foreign_task(
-    recorder: Noting, entry: Any, task: Any, what: int, place: int
-) -> None:
+def _step_of_foreign_task(recorder: Noting, entry: Any, task: Any, what: int, place: int) -> None:
     """A task of asyncio's own class is to go on: it has a handle for each of its steps."""
     is_new = id(task) not in recorder.numbers.by_address
     number = recorder.numbers.of_new_handle(entry)
