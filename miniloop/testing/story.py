@@ -141,8 +141,10 @@ def _steps(trace: Trace) -> Iterator[str]:
         for step in trace.steps
         if step.is_task or step.number in marks or (step.who, step.run) in held
     ]
-    first = min(marks, default=trace.steps[-1].number if trace.steps else 0)
-    begin = max(0, sum(step.number < first for step in told) - STEPS_BEFORE)
+    if marks:
+        begin = max(0, sum(step.number < min(marks) for step in told) - STEPS_BEFORE)
+    else:
+        begin = max(0, len(told) - STEPS_SHOWN)
     shown = [*told[begin : begin + STEPS_SHOWN], *told[begin + STEPS_SHOWN :][-STEPS_AT_THE_END:]]
     width = min(40, max((len(step.who) for step in shown), default=0))
     last = 0
