@@ -155,7 +155,9 @@ def _state(
             text = "merge the records, and then draw them: crawler report all.jsonl"
             raise OSError(f"--report and a state in Redis do not go together: {text}")
         terms, rules = terms_of(options, files.output), rules_of(options)
-        return RedisStore(path, resume=options.resume, terms=terms, rules=rules)
+        return RedisStore(
+            path, resume=options.resume, terms=terms, rules=rules, delay=options.delay
+        )
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:
         raise OSError("--report with --workers needs records, as -o pages.jsonl or pages.db")
