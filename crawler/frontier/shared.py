@@ -250,7 +250,10 @@ class SharedFrontier:
         self._order.took(job.url.host, seconds)
 
     def space_out(self, url: URL, delay: float) -> None:
-        """Keep at least ``delay`` seconds between two requests to the host of ``url``."""
+        """Keep at least ``delay`` seconds between two requests to the host of ``url``.
+
+        One of them is sent now, however long ago the job was handed out.
+        """
         self._order.space_out(url.host, delay)
 
     def _note(self, job: Job, links: list[str], step: int = 1, redirects: int = 0) -> None:

@@ -46,7 +46,9 @@ def test_who_lost_something_by_a_failover_ends_and_others_do_it_again(lost: str)
                 if lost in ("commit", "release"):
                     await store.claim(one, 9)
                 # As one that lags does, it has nothing of what follows.
-                replica.cli("wait", "1", "0")
+                primary.cli("set", "mark", "here")
+                while replica.cli("get", "mark") != "here\n":
+                    await asyncio.sleep(0.01)
                 replica.cli("replicaof", "no", "one")
                 await steps[lost]()
                 primary.kill()
