@@ -25,6 +25,8 @@ cdef extern from "system.h":
     int learn_sockets "miniloop_learn_sockets"(object sock) except -1
     object receive_bytes "miniloop_recv"(object sock, Py_ssize_t size)
     Py_ssize_t receive_into "miniloop_recv_into"(object sock, object buffer) except -1
+    object receive_from "miniloop_receive_from"(object sock, object receive)
+    object send_to "miniloop_send_to"(object sock, object data, object address)
     Py_ssize_t send_bytes "miniloop_send"(object sock, object data) except -1
 
 cdef extern from "Python.h":

@@ -217,7 +217,8 @@ def _find(rewrite: Rewrite, tree: ast.Module, lines: list[str]) -> Iterator[_Spl
     if len(pattern) == 1 and isinstance(pattern[0], ast.Expr):
         wanted = pattern[0].value
         for node in ast.walk(scope):
-            if isinstance(node, ast.expr) and _same(wanted, node):
+            bound = isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+            if isinstance(node, ast.expr) and not bound and _same(wanted, node):
                 yield _splice(node, node, put, lines)
         return
     for block in _blocks(scope):
