@@ -26,6 +26,7 @@ from typing import Any
 from .crawl import Queue
 from .fetching import Visit
 from .frontier import Fenced, Job, Malformed, RedisStore, SQLiteStore, feed
+from .frontier.reasons import reason
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
 from .progress import PlainProgress, say, visit_text
@@ -189,7 +190,7 @@ def _run_worker(
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
+        say(f"crawler: the crawl cannot go on: {reason(first)}", sys.stderr)
         code = FAILED
     return code
 
