@@ -252,7 +252,7 @@ def test_kill_9_at_two_hundred_random_moments_changes_nothing(tmp_path: Path) ->
         for seed in range(400):
             directory = tmp_path / str(seed)
             directory.mkdir()
-            struck += killed_and_joined(directory, engine, seed, 20, delay=0.2)
+            struck += killed_and_joined(directory, engine, seed, 25, delay=1.0)
             print(f"crawl {seed + 1}: {struck} kills")
             if struck >= 200:
                 return
