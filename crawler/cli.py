@@ -156,7 +156,12 @@ def _state(
             raise OSError(f"--report and a state in Redis do not go together: {text}")
         terms, rules = terms_of(options, files.output), rules_of(options)
         return RedisStore(
-            path, resume=options.resume, terms=terms, rules=rules, delay=options.delay
+            path,
+            resume=options.resume,
+            terms=terms,
+            rules=rules,
+            delay=options.delay,
+            say=lambda text: say(f"crawler: warning: {text}", sys.stderr),
         )
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:

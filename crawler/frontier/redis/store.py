@@ -22,7 +22,7 @@ import os
 import socket
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ class RedisStore:
     ``rediss://`` speaks TLS; see :mod:`.address` for all of it. ``terms`` are what the crawl is of,
     as text; the first to come sets them. ``part`` is the file that this process writes, if it does.
     Who only ``looks_on`` takes the crawl as it is. ``delay`` is how long a host is left alone that
-    a dead worker held, in seconds. Raises OSError.
+    a dead worker held, in seconds. ``say`` is told what a user should know. Raises OSError.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class RedisStore:
         part: str = "",
         delay: float = 0.0,
         looks_on: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         try:
             parsed = parse_engine(url)
@@ -103,6 +104,7 @@ class RedisStore:
         self._rules = rules or Rules()
         self._delay = delay
         self._looks_on = looks_on
+        self._say = say
         self.part = part
         self._shards = self._url.shards
         # Whether this process reads a list: then the crawl is not over before it has been read.
@@ -122,7 +124,7 @@ class RedisStore:
     async def __aenter__(self) -> "RedisStore":
         from .connection import Engine  # most crawls need no engine
 
-        self._engine = Engine(self._url)
+        self._engine = Engine(self._url, say=self._say)
         info = await self._engine.look()
         try:
             fsync = await self._engine.setting("appendfsync")
@@ -185,8 +187,14 @@ class RedisStore:
     async def add(self, listed: Sequence[tuple[str, str]]) -> None:
         """Take URLs of the list, each with its line."""
         await self._crawl("feeding", self._feeder, self._url.lease)
-        found = [("l", url, 0, 0, source) for url, source in listed]
-        await self._settle(await self._reach(found))
+        adding = asyncio.create_task(self._add_listed(listed))
+        try:
+            # The engine may be slow, or full, and nobody is to think that the list is at its end.
+            while not (await asyncio.wait({adding}, timeout=self._url.lease / 3))[0]:
+                await self._crawl("feeding", self._feeder, self._url.lease)
+        finally:
+            adding.cancel()
+        adding.result()
 
     async def end_list(self) -> None:
         """Note that there are no more of them."""
@@ -440,6 +448,9 @@ class RedisStore:
 
     async def _settle(self, shards: Iterable[int]) -> None:
         await self._engine.settle([self._engine.shard_key(number) for number in shards])
+
+    async def _add_listed(self, listed: Sequence[tuple[str, str]]) -> None:
+        await self._settle(await self._reach(("l", url, 0, 0, source) for url, source in listed))
 
     async def _add(self, number: int, rows: list[list[Any]]) -> None:
         per_host = -1 if self._rules.max_per_host is None else self._rules.max_per_host
