@@ -1,6 +1,6 @@
 """Commands for a crawl in Redis: see how it goes, stop or pause it, put its parts together.
 
-    crawler status redis://host/name [--watch]
+    crawler status redis://host/name [--watch] [--json]
     crawler stop|pause|resume redis://host/name
     crawler merge redis://host/name -o FILE [PART ...]
 
@@ -10,14 +10,16 @@ Exit codes: 0 done, 2 bad usage, 3 the engine or a file could not be used.
 import argparse
 import asyncio
 import contextlib
+import json
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from .arguments import Parser
 from .frontier import RedisStore
+from .frontier.redis.status import EngineStatus, Status, WorkerStatus
 from .frontier.redis.store import GO_ON, PAUSE, STOP
 from .merging import merge
 from .output import FORMATS, format_for
@@ -27,7 +29,8 @@ from .workers import AnyStore
 DONE, BAD_FILE = 0, 3
 REMOTE = ("status", "stop", "pause", "resume", "merge")
 _ORDERS = {"stop": STOP, "pause": PAUSE, "resume": GO_ON}
-WATCHED_EVERY = 1.0
+# Seconds between two looks at a crawl; how many workers and shards are shown one by one.
+WATCHED_EVERY, SHOWN = 1.0, 20
 
 
 def part_of(output: Path) -> Path:
@@ -74,6 +77,7 @@ def make_parser(command: str) -> Parser:
     parser.add_argument("state", metavar="URL", help="redis://host/name, as --state has it")
     if command == "status":
         parser.add_argument("--watch", action="store_true", help="say it again every second")
+        parser.add_argument("--json", action="store_true", help="say it as a JSON object on a line")
     if command == "merge":
         parser.add_argument(
             "parts",
@@ -100,18 +104,67 @@ async def _run(command: str, options: argparse.Namespace) -> None:
             ]
             merge(parts, options.output, form.name)
         else:
-            while True:
-                print(_line(await store.status(), await store.counted()), flush=True)
-                if not options.watch:
-                    return
-                await asyncio.sleep(WATCHED_EVERY)
+            await _show(store, watch=options.watch, as_json=options.json)
 
 
-def _line(now: Mapping[str, int], counts: Mapping[str, int]) -> str:
-    waiting = now["open"] - now["claimed"]
-    failed = sum(n for name, n in counts.items() if name.startswith("failure: "))
+async def _show(store: RedisStore, *, watch: bool, as_json: bool) -> None:
+    before = await store.status()
+    while True:
+        # Two looks make a rate, where there is one.
+        if before.workers or watch:
+            await asyncio.sleep(WATCHED_EVERY)
+        now = await store.status()
+        if as_json:
+            print(json.dumps(now.json(before)), flush=True)
+        else:
+            if watch and sys.stdout.isatty():
+                print("\x1b[H\x1b[J", end="")
+            print("\n".join(_lines(now, before)), flush=True)
+        if not watch or (now.mode == "over" and not now.workers):
+            return
+        before = now
+
+
+def _lines(now: Status, before: Status) -> list[str]:
+    """The state of a crawl in words; rates are those since ``before``."""
+    rates = now.rates(before)
+    total = now.total
+    lag = max((shard.lag for shard in now.shards), default=0.0)
+    text = [
+        f"crawl      {now.url}, {now.mode}",
+        f"URLs       {total('known'):,} known, {now.done:,} done, {total('waiting'):,} waiting,"
+        f" {total('claimed'):,} claimed, {total('retold'):,} to be told again",
+        f"pages      {now.counts.get('pages', 0):,}, {sum(rates.values()):,.1f} pages/s",
+        f"links      {now.counts.get('links', 0):,}",
+        f"failures   {sum(now.failures.values()):,}",
+        *(f"  {reason:<20} {n:,}" for reason, n in now.failures.items()),
+        f"hosts      {total('hosts'):,} with pages to do, {total('free'):,} of them free,"
+        f" {total('ready'):,} of those ready, the first for {lag:.1f} s",
+        _engine(now.engine),
+        f"workers    {len(now.workers)}"
+        + f", {now.feeders} reading a list" * bool(now.feeders)
+        + f", {now.dying} being buried" * bool(now.dying),
+        *(_worker(worker, rates[worker.number], now.mode) for worker in now.workers[:SHOWN]),
+    ]
+    text += [f"  and {len(now.workers) - SHOWN} more"] * (len(now.workers) > SHOWN)
+    waiting = " ".join(f"{n}:{shard.waiting:,}" for n, shard in enumerate(now.shards[:SHOWN]))
+    text.append(f"shards     {waiting}" + " ..." * (len(now.shards) > SHOWN))
+    return [*text, *(f"  {waiting:,} wait at {host}" for host, waiting in now.longest)]
+
+
+def _engine(engine: EngineStatus) -> str:
+    limit = f" of {engine.limit / 1e6:,.0f}" if engine.limit else ""
+    milliseconds = engine.answered * 1000
+    text = f"engine     {engine.memory / 1e6:,.1f}{limit} MB, answers in {milliseconds:.1f} ms"
+    if engine.replicas:
+        text += f", {engine.replicas} replicas, {engine.behind:,} bytes behind"
+    return text
+
+
+def _worker(worker: WorkerStatus, rate: float, mode: str) -> str:
     return (
-        f"{now['workers']} workers, {counts.get('pages', 0):,} pages, {failed:,} failed,"
-        f" {waiting:,} waiting, {now['claimed']:,} claimed, {now['known']:,} known,"
-        f" {now['held']:,} of {now['hosts']:,} hosts held, {now['outbox']:,} to be told"
+        f"  {worker.number:<6} {worker.about}: {worker.pages:,} pages, {rate:,.1f}/s,"
+        f" {worker.held:,} hosts, heard {worker.silent:.1f} s ago of {worker.lease:g}"
+        + f", {mode}" * worker.obeys
+        + ", has nothing to do" * worker.hungry
     )

@@ -12,6 +12,7 @@ there.
 import asyncio
 import math
 import random
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +48,7 @@ from crawler.frontier.store import Fenced
 
 from .address import EngineURL
 from .scripts import Script, Steps
+from .status import EngineStatus
 
 # What passes by itself: a broken connection, a start, a failover.
 PASSING = (
@@ -66,6 +68,7 @@ REPLICAS_WITHIN = 1000
 READS = frozenset({"peek", "relinks", "status", "known", "written"})
 # Connections of one process; steps of different shards are asked for side by side.
 CONNECTIONS = 16
+_REPLICA = re.compile(r"slave\d+")
 
 
 class _Refused(OSError):
@@ -156,6 +159,32 @@ class Engine:
                 raise _Refused(self.explain(error)) from None
             raise OSError(self.explain(error)) from None
         self._client = client
+        return info
+
+    async def status(self, answered: float) -> EngineStatus:
+        """How it is itself, as far as it tells; ``answered`` is how long an answer took."""
+        try:
+            memory, node = await self._client.info("memory"), await self._one_info("replication")
+        except RedisError as error:
+            raise OSError(self.explain(error)) from None
+        # A cluster answers node by node.
+        nodes = [memory] if "used_memory" in memory else list(memory.values())
+        replicas = [value for name, value in node.items() if _REPLICA.fullmatch(name)]
+        written = int(node.get("master_repl_offset", 0))
+        return EngineStatus(
+            sum(int(each["used_memory"]) for each in nodes),
+            sum(int(each.get("maxmemory", 0)) for each in nodes),
+            answered,
+            len(replicas),
+            max((written - int(each["offset"]) for each in replicas), default=0),
+        )
+
+    async def _one_info(self, section: str) -> dict[str, Any]:
+        client = self._one_node()
+        try:
+            info: dict[str, Any] = await client.info(section)
+        finally:
+            await client.aclose()
         return info
 
     async def setting(self, name: str) -> str | None:

@@ -33,6 +33,7 @@ from crawler.frontier.store import SHARE, Claimed, Done, Fenced, Page, Rules
 from .address import parse_engine
 from .checks import check_engine
 from .scripts import CRAWL, SHARD
+from .status import LOOKED_AT, Status, numbers, status_of
 
 if TYPE_CHECKING:
     from .connection import Engine
@@ -259,13 +260,13 @@ class RedisStore:
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""
-        return _numbers((await self._crawl("status"))[6])
+        return numbers((await self._crawl("status"))[6])
 
     # ---- looking on ------------------------------------------------------------------------------
 
     async def parts(self) -> dict[str, int]:
         """The files that workers have written, and how much of each counts."""
-        return _numbers((await self._crawl("status"))[5])
+        return numbers((await self._crawl("status"))[5])
 
     async def order(self, what: str) -> None:
         """Have all workers ``STOP`` when they are done with what they hold, ``PAUSE`` or ``GO_ON``.
@@ -274,27 +275,17 @@ class RedisStore:
         """
         await self._crawl("mode", what)
 
-    async def status(self) -> dict[str, int]:
-        """How much there is of everything now."""
+    async def status(self) -> Status:
+        """Look at all of it."""
+        began = asyncio.get_running_loop().time()
         crawl = await self._crawl("status")
-        numbers = [int(worker) for worker in crawl[2][::2]]
+        answered = asyncio.get_running_loop().time() - began
+        workers = [int(worker) for worker in crawl[2][::2]]
         shards = await asyncio.gather(
-            *(self._shard(n, "status", 0, *numbers) for n in range(self._shards))
+            *(self._shard(n, "status", LOOKED_AT, *workers) for n in range(self._shards))
         )
-        stats = [_numbers(shard[0]) for shard in shards]
-        total = {
-            name: sum(stat.get(name, 0) for stat in stats)
-            for name in ("known", "waiting", "claimed", "hosts")
-        }
-        return {
-            "workers": len(numbers),
-            "known": total["known"],
-            "open": total["waiting"] + total["claimed"],
-            "claimed": total["claimed"],
-            "hosts": total["hosts"],
-            "held": sum(sum(shard[3]) for shard in shards),
-            "outbox": sum(shard[6] for shard in shards),
-        }
+        engine = await self._engine.status(answered)
+        return status_of(str(self._url), crawl, shards, engine)
 
     # ---- workers ---------------------------------------------------------------------------------
 
@@ -512,10 +503,6 @@ def fingerprint(url: str) -> bytes:
     Of a billion URLs two are the same with a probability of one in 2.4 million.
     """
     return hashlib.blake2b(url.encode(), digest_size=10).digest()
-
-
-def _numbers(pairs: list[bytes]) -> dict[str, int]:
-    return {name.decode(): int(n) for name, n in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
 def _cut(items: list[Any], size: int) -> Iterable[list[Any]]:
