@@ -3,6 +3,7 @@
     crawler status redis://host/name [--watch] [--json]
     crawler stop|pause|resume redis://host/name
     crawler merge redis://host/name -o FILE [PART ...]
+    crawler report redis://host/name -o FILE [PART ...]
 
 Exit codes: 0 done, 2 bad usage, 3 the engine or a file could not be used.
 """
@@ -14,20 +15,22 @@ import json
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from .arguments import Parser
+from .drawing import tally_of
 from .frontier import RedisStore
 from .frontier.redis.status import EngineStatus, Status, WorkerStatus
 from .frontier.redis.store import GO_ON, PAUSE, STOP
 from .merging import merge
 from .output import FORMATS, format_for
 from .progress import say
+from .report import About, render
 from .workers import AnyStore
 
 DONE, BAD_FILE = 0, 3
-REMOTE = ("status", "stop", "pause", "resume", "merge")
+REMOTE = ("status", "stop", "pause", "resume", "merge", "report")
 _ORDERS = {"stop": STOP, "pause": PAUSE, "resume": GO_ON}
 # Seconds between two looks at a crawl; how many workers and shards are shown one by one.
 WATCHED_EVERY, SHOWN = 1.0, 20
@@ -71,6 +74,7 @@ def make_parser(command: str) -> Parser:
         "stop": "Have all workers of a crawl in Redis finish what they are at, and end.",
         "pause": "Have all workers of a crawl in Redis begin nothing more.",
         "resume": "Have the workers of a crawl in Redis go on, or allow others to after a stop.",
+        "report": "Draw what all workers of a crawl in Redis have written as records, in one page.",
         "merge": "Put together what the workers of a crawl in Redis have written, each page once.",
     }
     parser = Parser(prog=f"crawler {command}", description=about[command])
@@ -78,7 +82,7 @@ def make_parser(command: str) -> Parser:
     if command == "status":
         parser.add_argument("--watch", action="store_true", help="say it again every second")
         parser.add_argument("--json", action="store_true", help="say it as a JSON object on a line")
-    if command == "merge":
+    if command in ("merge", "report"):
         parser.add_argument(
             "parts",
             nargs="*",
@@ -87,6 +91,7 @@ def make_parser(command: str) -> Parser:
             help="the workers' files, if they have been brought here (default: where they were)",
         )
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    if command == "merge":
         parser.add_argument("--format", choices=[*FORMATS], help="(default: as -o says)")
     return parser
 
@@ -97,14 +102,25 @@ async def _run(command: str, options: argparse.Namespace) -> None:
             await store.order(_ORDERS[command])
         elif command == "merge":
             form = format_for(options.output, options.format)
-            given = {path.name: path for path in options.parts}
-            parts = [
-                (given.get(Path(name).name, Path(name)), length)
-                for name, length in (await store.parts()).items()
-            ]
-            merge(parts, options.output, form.name)
+            merge(_brought(await store.parts(), options.parts), options.output, form.name)
+        elif command == "report":
+            tally, notes = tally_of(_brought(await store.parts(), options.parts), "jsonl")
+            about = About(f"the crawl {store.name}", took=tally.lasted, note=" ".join(notes))
+            options.output.write_text(render(tally, about), encoding="utf-8")
         else:
             await _show(store, watch=options.watch, as_json=options.json)
+
+
+async def parts_of(store: RedisStore) -> list[tuple[Path, int]]:
+    """The files that the workers of a crawl have written, and how much of each counts."""
+    async with store.looking_on() as looking:
+        return _brought(await looking.parts(), ())
+
+
+def _brought(parts: Mapping[str, int], given: Sequence[Path]) -> list[tuple[Path, int]]:
+    """Files where they were written, or as they were brought here, under the same names."""
+    here = {path.name: path for path in given}
+    return [(here.get(Path(name).name, Path(name)), length) for name, length in parts.items()]
 
 
 async def _show(store: RedisStore, *, watch: bool, as_json: bool) -> None:

@@ -99,6 +99,7 @@ class RedisStore:
             parsed = parse_engine(url)
         except ValueError as error:
             raise OSError(str(error)) from None
+        self._text = url
         self._url = replace(parsed, lease=lease or parsed.lease, shards=shards or parsed.shards)
         self._resume = resume
         self._terms = terms
@@ -166,6 +167,11 @@ class RedisStore:
         self._shards = int(shards)
         if self._feeds:
             self._feeder = await self._crawl("feed", self._url.lease)
+
+    @property
+    def name(self) -> str:
+        """The URL of the crawl, with no secret in it."""
+        return str(self._url)
 
     async def warnings(self) -> list[str]:
         """What in the settings of the engine may lose a crawl."""
@@ -263,6 +269,10 @@ class RedisStore:
         return numbers((await self._crawl("status"))[6])
 
     # ---- looking on ------------------------------------------------------------------------------
+
+    def looking_on(self) -> "RedisStore":
+        """The same crawl for one who looks on."""
+        return RedisStore(self._text, looks_on=True)
 
     async def parts(self) -> dict[str, int]:
         """The files that workers have written, and how much of each counts."""
