@@ -20,7 +20,6 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.future import FINISHED, PENDING, Future
-from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task, check_context
 
@@ -84,13 +83,7 @@ def new_eager_task(loop: Loop, coro: Any, name: object, context: Context | None)
         loop.tasks.discard(task)
     except BaseException as error:
         task._exception = error  # as in `Task._run`
-        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            task._end_by(error)
-        elif is_suspended(coro):
-            task._exception = None
-            raise
-        else:
-            task._end_by(error)
+        if task._end_by(error, eager=True):
             raise
     else:
         task._wait_for(awaited)

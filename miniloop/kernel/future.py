@@ -220,6 +220,10 @@ class Future(_Base[T]):
             )
             carrier.__cause__ = carrier.__context__ = exception
             exception = carrier
+        self._fail(exception)
+
+    def _fail(self, exception: BaseException) -> None:
+        """Finish with an exception: what `set_exception` does when it has checked."""
         self._exception = exception
         self._traceback = exception.__traceback__
         self._state = FINISHED
