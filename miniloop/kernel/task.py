@@ -40,7 +40,7 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
-from miniloop.kernel.contract import Loop
+from miniloop.kernel.contract import InnerTask, Loop
 from miniloop.kernel.describe import describe_coroutine
 from miniloop.kernel.exits import EXITS
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
@@ -205,7 +205,7 @@ class Task(_Base[T]):
     def _take_throw(self) -> BaseException:
         throw = self._throw
         if isinstance(throw, Future):
-            throw = _failure_of(throw)
+            throw = throw._failure()
         if self._must_cancel and not isinstance(throw, CancelledError):
             throw = self._make_cancelled_error()
         assert throw is not None
@@ -468,16 +468,6 @@ class Task(_Base[T]):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
-def _failure_of(future: Future[Any]) -> BaseException:
-    """The exception that awaiting a future raises which failed or was cancelled."""
-    if future._state is CANCELLED:
-        return future._make_cancelled_error()
-    assert future._exception is not None
-    if future._unseen is not None:
-        future._mark_seen()
-    return future._exception.with_traceback(future._traceback)
-
-
 def _check_coroutine(coro: Any) -> None:
     if type(coro) is not CoroutineType and not asyncio.iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
@@ -560,3 +550,7 @@ def new_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Ta
     loop.enqueue(task)
     loop.tasks.add(task)
     return task
+
+
+if TYPE_CHECKING:
+    _INNER: type[InnerTask] = Task[Any]  # it has what others use
