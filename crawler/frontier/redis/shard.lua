@@ -1,5 +1,6 @@
 -- One step of one shard of a crawl. KEYS[1] begins the names of all its keys and has the hash tag
--- that keeps them on one node; ARGV[1] names the step.
+-- that keeps them on one node; ARGV[1] names the step, and who
+-- makes it.
 --
 --   seen:<12 bits>   hash: 9 bytes of a URL's fingerprint -> its depth. The engine keeps a hash of
 --                    up to 128 fields packed, so a shard has 4,096 of them, for half a million URLs
@@ -13,6 +14,7 @@
 --   kept:<depth>     hash: fingerprint -> packed links of a page that may turn out to be nearer
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
+--   by:<process>     the last of its writing steps
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -21,6 +23,16 @@ local P = KEYS[1]
 local call = redis.call
 local clock = call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- A process counts its writing steps, and says which was the last that was acknowledged. If that is
+-- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
+local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
+if by ~= '' then
+  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
+    return redis.error_reply('LOST')
+  end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+end
 
 local function seen(fp)
   return P .. 'seen:' .. string.sub(fp, 1, 1) .. string.byte(fp, 2) % 16
@@ -382,4 +394,4 @@ function steps.status()
   }
 end
 
-return steps[ARGV[1]]()
+return steps[step]()

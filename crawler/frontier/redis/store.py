@@ -41,6 +41,8 @@ VERSION = 1
 # How many links one step takes, and how many hosts or pages; so that a step is short.
 LINKS_AT_ONCE = 400
 PAGES_AT_ONCE = 50
+# In which part of its lease a worker begins pages; the rest is for those to come to an end.
+BEGINS_WITHIN = 0.9
 _LIST = -1
 # What can be asked of a crawl; see RedisStore.order.
 STOP, PAUSE, GO_ON = "stop", "pause", ""
@@ -184,7 +186,7 @@ class RedisStore:
         """Take URLs of the list, each with its line."""
         await self._crawl("feeding", self._feeder, self._url.lease)
         found = [("l", url, 0, 0, source) for url, source in listed]
-        await self._reach(found)
+        await self._settle(await self._reach(found))
 
     async def end_list(self) -> None:
         """Note that there are no more of them."""
@@ -205,12 +207,14 @@ class RedisStore:
         living, hungry, listed, mode = heard[:4]
         for dead, batch in zip(heard[4::2], heard[5::2], strict=True):
             await self._bury(int(dead), int(batch))
+        lease = self._url.lease
+        until, ends = (self._heard[worker] + part * lease for part in (BEGINS_WITHIN, 1))
         look = await self._look_around(worker, bool(listed))
         if any(shard[4] for shard in look.shards):
             await self._tell_again(look)
         over = self._least > self._rules.depth
         if mode:
-            return Claimed([], self._least, stop=mode == STOP.encode())
+            return Claimed([], self._least, stop=mode == STOP.encode(), until=until, ends=ends)
         pages: list[Page] = []
         room = -(-look.hosts // max(1, int(living))) - look.held
         if most > 0:
@@ -220,7 +224,7 @@ class RedisStore:
             await self._crawl("hungry", worker, int(is_hungry))
             self._hungry[worker] = is_hungry
         give = -room if room < 0 and hungry else 0
-        return Claimed(pages, self._least, over and not pages, give)
+        return Claimed(pages, self._least, over and not pages, give, until=until, ends=ends)
 
     async def commit(
         self, worker: int, done: Sequence[Done], written: int, counts: Mapping[str, int]
@@ -295,7 +299,9 @@ class RedisStore:
             heard = await self._crawl(
                 "hear", worker, self._url.lease, self._feeder, patience=max(0.0, left)
             )
-        except Fenced:
+        except Fenced as error:
+            if type(error) is not Fenced:  # it says more
+                raise
             raise Fenced(f"worker {worker} was not heard of for {self._url.lease:g} s") from None
         self._heard[worker] = began
         return heard
@@ -372,9 +378,10 @@ class RedisStore:
                 if page.moved:
                     found.append(("m", page.moved, depth, 0, ""))
                 found += [("f", link, depth + page.step, page.redirects, "") for link in page.links]
-            await self._reach(found)
+            await self._settle(await self._reach(found))
             words = [word for pair in counts.items() for word in pair]
             await self._crawl("decide", worker, self._url.lease, batch, self.part, written, *words)
+            await self._engine.settle([self._engine.crawl_key])
             by_shard: dict[int, list[Any]] = defaultdict(list)
             for url in depths:
                 by_shard[self._shard_of(host_of(url))] += [fingerprint(url), host_of(url)]
@@ -403,8 +410,11 @@ class RedisStore:
             result |= each
         return result
 
-    async def _reach(self, found: Iterable[tuple[str, str, int, int, str]]) -> None:
-        """Tell the shards what was found: kind, URL, depth, redirects and source of each."""
+    async def _reach(self, found: Iterable[tuple[str, str, int, int, str]]) -> Iterable[int]:
+        """Tell the shards what was found: kind, URL, depth, redirects and source of each.
+
+        Returns which shards.
+        """
         place = self._rules.place
         best: dict[tuple[str, str], tuple[int, int, str]] = {}
         for kind, url, depth, redirects, source in found:
@@ -426,6 +436,10 @@ class RedisStore:
                 await self._add(number, some)
 
         await asyncio.gather(*(add(*item) for item in by_shard.items()))
+        return by_shard
+
+    async def _settle(self, shards: Iterable[int]) -> None:
+        await self._engine.settle([self._engine.shard_key(number) for number in shards])
 
     async def _add(self, number: int, rows: list[list[Any]]) -> None:
         per_host = -1 if self._rules.max_per_host is None else self._rules.max_per_host
@@ -454,7 +468,7 @@ class RedisStore:
                 links = zlib.decompress(packed[1:]).decode()
                 found += [("f", link, depth + step, 0, "") for link in links.split("\n") if link]
                 told += [mark, depth]
-            await self._reach(found)
+            await self._settle(await self._reach(found))
             await self._shard(number, "relinked", self._least, *told)
 
     # ---- shards ----------------------------------------------------------------------------------
