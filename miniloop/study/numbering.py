@@ -203,7 +203,7 @@ class Numbers:
 
     def tell_again(self) -> None:
         """Note once more what there is: what was noted before may be dropped."""
-        foreign = [task() for task in list(self._foreign_tasks.values())]
+        foreign: list[Any] = [task() for task in list(self._foreign_tasks.values())]
         for task in (*self._loop.tasks, *foreign):
             number = self.by_address.get(id(task))
             if number is not None and is_task(task):
