@@ -29,7 +29,7 @@ import socket
 import stat
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.exits import EXITS
@@ -50,13 +50,15 @@ __all__ = [
     "connect_write_pipe",
 ]
 
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
 # Bytes. What a Linux pipe holds unless told otherwise: one read empties it.
 READ_SIZE = 64 * 1024
 
 
 async def connect_read_pipe(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
-) -> tuple[ReadPipeTransport, Any]:
+    loop: CompleteLoop, protocol_factory: Callable[[], P], pipe: Any
+) -> tuple[ReadPipeTransport, P]:
     """Read from `pipe`, a file object, which the transport then owns and closes.
 
     Raises ValueError if it is none of a pipe, a socket and a character device.
@@ -69,8 +71,8 @@ async def connect_read_pipe(
 
 
 async def connect_write_pipe(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
-) -> tuple[WritePipeTransport, Any]:
+    loop: CompleteLoop, protocol_factory: Callable[[], P], pipe: Any
+) -> tuple[WritePipeTransport, P]:
     """Write to `pipe`, a file object, which the transport then owns and closes.
 
     Raises ValueError if it is none of a pipe, a socket and a character device.
