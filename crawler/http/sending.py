@@ -194,8 +194,8 @@ class Sender:
             self._judge(call, request, reply)
             if not whole and reply.refusal is None:
                 return reply, connection, origin
-            if self._trace is not None or not connection.finish_at_once(url, reply, limits.body):
-                await connection.finish(url, reply, limits.body)
+            if self._trace is not None or not connection.finish_at_once(reply, limits.body):
+                await connection.finish(reply, limits.body)
         except BaseException:
             if connection is not None:
                 connection.close()
