@@ -90,7 +90,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         except BaseException:
             super().close()
             raise
-        # Which transport owns a file descriptor, so that users are kept off it.
+        # Which transport owns a file descriptor: programs may not watch that one.
         self.transports: dict[int, weakref.ref[Any]] = {}
         for look in EventLoop.when_made:
             look(self)
@@ -112,7 +112,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if self._closed:
             return
         warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=2)
-        # Whoever held one of them would hold the loop: they end with it.
+        # A task refers to its loop. So nobody holds one of these any more: they end as well.
         for task in self.tasks:
             task.report_destroyed()
         if not self.is_running():
@@ -146,7 +146,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._signals.close()
         self._executor.close()
         super().close()
-        # They and the loop know each other: apart, each is freed as soon as it is unused.
+        # They refer to the loop. Without this cycle each is freed as soon as it is unused.
         self._signals = self._executor = self._sockets = CLOSED
 
     # Asynchronous generators: kernel/asyncgens.py.
@@ -195,11 +195,11 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     # Exceptions: kernel/report.py.
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Tell the exception handler of something that nobody is there to catch."""
+        """Report an error that no caller can catch to the exception handler."""
         self._reporter.report(self, context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log the context: what is done if no handler is set."""
+        """Log the context. This is the handler if none is set."""
         log_context(context)
 
     def set_exception_handler(self, handler: Callable[..., object] | None) -> None:
@@ -229,7 +229,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             self.call_soon_threadsafe(self._origins.switch, self._debug)
 
     def use_joints(self, joints: Joints) -> None:
-        """Put the joints to use. In debug mode who enqueues is checked before an observer sees."""
+        """Use these joints. In debug mode the calling thread is checked before observers see."""
         super().use_joints(joints)
         if self._debug:
             self.enqueue = debug.checked_enqueue(self, joints.append)
@@ -246,7 +246,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     @property
     def calls_in_threads(self) -> int:
-        """How many calls executors have that the loop will hear of: begun, or waiting for a thread.
+        """How many calls in executors, running or queued, will still report to the loop.
 
         As long as there are any, a loop that sleeps without a timer may still be woken.
         """
@@ -383,7 +383,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     subprocess_exec = process.subprocess_exec
     subprocess_shell = process.subprocess_shell
 
-    # asyncio's own timers ask for this; ours count in their queue.
+    # asyncio's own timers call this; our timers are counted by their queue.
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass

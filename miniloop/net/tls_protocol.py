@@ -548,7 +548,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     @repeatable
     def _shutdown_timed_out(self) -> None:
-        # A peer that reads slowly is not one that is gone: it gets what is meant for it.
+        # A peer that reads slowly is still there: it gets all that was written.
         if self._left_to_send() < self._left_at_timeout:
             self._start_shutdown_timer()
             return
@@ -579,7 +579,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is CLOSED:
             return
         if isinstance(exc, OSError):
-            # A connection that breaks is everyday life; the application is told, that is enough.
+            # Connections break all the time. The application is told; no need to log it.
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=exc)
         else:
@@ -637,8 +637,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
         if self._caught_up_late:
-            # Who was woken by the last data shall take them before the end is told: a StreamReader
-            # forgets whoever is on the way, and would let him wait for ever.
+            # A task that was woken by the last data must take them before the end is told: the
+            # StreamReader does not know that it was woken, and it would wait for ever.
             self._loop.call_soon(transport.tell_lost, failure)
             self._failure = self.transport = self.below = None
             return

@@ -138,7 +138,7 @@ class ThreadWatch:
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
-            reap(self._process)  # nobody is left to be told, but there shall be no zombie
+            reap(self._process)  # nobody waits for the result, but the child must be reaped
 
     @repeatable
     def _ended(self) -> None:

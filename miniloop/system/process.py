@@ -14,8 +14,8 @@ Invariants:
 1. The protocol hears nothing before `connection_made`: what comes earlier waits in `_early`.
 2. `connection_lost` comes last, once, and not before both the child and its pipes are gone. Either
    may be first: a grandchild can hold a pipe open long after the child has ended.
-3. Whoever waits for the end (`Process.wait`) is woken when the child ends, whoever holds its pipes.
-4. `_proc`, the `subprocess.Popen` that programs reach for by this name, is there until
+3. `Process.wait` returns when the child has ended, even if another process holds its pipes.
+4. `_proc`, the `subprocess.Popen`, whose private name programs use, is there until
    `connection_lost` has returned; then it is None, and signals are refused.
 5. A transport that was not closed is reported, and its child killed; a start that fails or is
    cancelled leaves neither a child nor a zombie behind.
@@ -184,7 +184,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
     # Starting.
 
     async def connect_pipes(self) -> None:
-        """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        """Make a transport of each pipe, then call `connection_made` and what waited for it."""
         loop = self._loop
         connect: Any
         for fd, pipe in self._pipes.items():
@@ -338,7 +338,7 @@ class _Pipe(asyncio.BaseProtocol):
                 self.process._tell_soon(self.process._protocol.pipe_connection_lost, self.fd, exc)
                 self.lost = True
             self.process._finish_if_over()
-            self.process = None  # a circle, until here
+            self.process = None  # breaks the reference cycle
 
     def close(self) -> None:
         if self.transport is not None:
