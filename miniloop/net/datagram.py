@@ -138,7 +138,7 @@ class DatagramTransport(
             addr = self._address
         if not data and not SENDS_EMPTY:
             return
-        # Until the turn ends an endpoint without a remote address may still say goodbye.
+        # Without a remote address an endpoint may still send in the turn in which it closes.
         if self._lost and (self._address is not None or self._file is None):
             self._count_lost_write()
             return

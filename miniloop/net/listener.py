@@ -8,7 +8,7 @@ everything is called that concerns it, beginning with the protocol factory.
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
 the queue, so that the listening socket is readable on every turn and the loop would spin. So when
 it fails again in the next turn listening pauses for a second, whatever is wrong. A failure that
-passes, or concerned one connection alone, holds up nobody.
+passes, or concerned one connection only, delays no other connection.
 
 Source: accept(2), listen(2).
 """

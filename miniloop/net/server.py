@@ -163,7 +163,7 @@ class Server(asyncio.AbstractServer):
             try:
                 sock.close()
             except OSError as exc:
-                # It is closed all the same, and so shall be the others.
+                # It is closed all the same, and the others must be closed as well.
                 self._loop.call_exception_handler(
                     {"message": "closing a listening socket failed", "exception": exc}
                 )

@@ -246,7 +246,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.inbox.put_back(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport below shall put what it receives; it is full for a moment only."""
+        """The buffer for the transport below to receive into. It is emptied at once."""
         return self.inbox.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -528,7 +528,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def _close_below_if_done(self) -> None:
         if self._state is CLOSED:
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
-            # The last data and the end may come at once, and who is woken by the data shall have a
+            # The last data and the end may come at once. A task woken by the data must have a
             # turn before it is too late to answer.
             self._loop.call_soon(self._close_below)
 
