@@ -19,11 +19,13 @@ from typing import Any, TextIO
 
 from tests.conformance import left_out, subject, substitution
 from tests.conformance.worker import flatten, identify
+from tests.inherited_signals import heed_signals
 from tests.shuffled.orders import Orders
 from tests.shuffled.watchdog import Watchdog
 
 
 def main() -> None:
+    heed_signals()
     job = json.load(sys.stdin)
     report = os.fdopen(os.dup(1), "w")
     sys.stdout = sys.stderr
