@@ -1,8 +1,8 @@
 """The numbers of things: entries, futures, descriptors, threads.
 
-An object is known by its address, which is its own for as long as it lives. So a number is
-forgotten when the recorder sees that the object is done with, and what is made new gets a new one.
-Nothing is kept alive for the sake of its number.
+Objects are told apart by their address, which is unique while they live. So the recorder forgets a
+number when it sees that the object is finished, and a new object gets a new number. No object is
+kept alive for this.
 
 Of the program's objects only the type is looked at, and of functions and coroutines their code:
 attributes may be anybody's code.

@@ -6,8 +6,8 @@ hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, s
 objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next. And
 sets of strings, whose order is another one in the next process.
 
-So a schedule is run twice, and the first step at which the two differ is named. Then the sources
-are looked at one by one: each is called off in turn, and if that makes the runs alike, it is it.
+So a schedule is run twice, and the first step at which the two differ is named. Then the likely
+sources are checked one by one: if the runs are alike without one of them, it is the cause.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One run of a test: a fresh loop, a chooser, and what became of it."""
+"""One run of a test: a fresh loop, a chooser, and the outcome."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ANYTHING: Any = object()  # the result that is expected if none is
 # Seeds of networks for one seed of an exploration.
 WORLDS = 1_000_003
 
-# So many runs, and then whatever survived them is looked at by the garbage collector again.
+# After this many runs the garbage collector looks at the objects that survived them again.
 RUNS_BETWEEN_COLLECTIONS = 512
 
 
