@@ -39,6 +39,9 @@ from miniloop.kernel.wakeup import Wakeup
 __all__ = [
     "CompleteLoop",
     "Entry",
+    "InnerFuture",
+    "InnerHandle",
+    "InnerTask",
     "Joints",
     "Loop",
     "Network",
@@ -197,6 +200,56 @@ class Network(Protocol):
     async def getnameinfo(
         self, loop: CompleteLoop, sockaddr: Any, flags: int, /
     ) -> tuple[str, str]: ...
+
+
+# The inner interface: what files of the kernel use of each other's objects although its name is
+# private. `tests/layering.py` refuses what is not declared here.
+
+
+class InnerHandle(Entry, Protocol):
+    """A handle, as the scheduler makes it, and as those see it who look for a callback."""
+
+    _callback: Any  # None once it is cancelled
+    _args: tuple[Any, ...]
+    _context: Context
+    _loop: Loop
+
+
+class InnerFuture(Protocol):
+    """A future of ours, as tasks see it, and those who look who waits for it."""
+
+    _loop: Loop
+    _state: str
+    _result: Any
+    _exception: BaseException | None
+    _asyncio_future_blocking: bool
+    _waiting: Any  # None, one entry, or a list of entries
+
+    @property
+    def _cancel_message(self) -> Any: ...
+    @property
+    def _callbacks(self) -> Any: ...
+    def _add_waiting(self, entry: Any) -> None: ...  # when `_waiting` is not None
+    def _wake_waiting(self) -> None: ...  # it is done
+    def _wake_after_interrupt(self) -> None: ...  # it is done, and some may have been woken
+    def _failure(self) -> BaseException: ...  # what awaiting it raises
+
+
+class InnerTask(Entry, InnerFuture, Protocol):
+    """A task, as `eager` writes out its first step, and as `recovery` puts it in its place."""
+
+    _coro: Any
+    _send: Callable[[None], Any]
+    _context: Context
+    _name: str | None
+    _fut_waiter: Any
+    _throw: Any
+    _must_cancel: bool
+    _log_destroy_pending: bool
+
+    def _wait_for(self, awaited: Any) -> None: ...  # its coroutine has yielded `awaited`
+    def _wakeup(self, future: Any) -> None: ...  # the callback that waits on a foreign future
+    def _end_by(self, error: BaseException, *, eager: bool = False) -> bool: ...
 
 
 class ReportedFuture(Protocol):

@@ -36,6 +36,7 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS
 from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
@@ -115,7 +116,7 @@ async def start_process(
     transport = ProcessTransport(loop, protocol, args, **options)
     try:
         await transport.connect_pipes()
-    except (SystemExit, KeyboardInterrupt):
+    except EXITS:
         raise
     except BaseException:
         transport.close()

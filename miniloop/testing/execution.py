@@ -184,8 +184,9 @@ def prepared(settings: Settings) -> Iterator[None]:
         raise RuntimeError("schedules cannot be run from within a running event loop")
     state = random.getstate()
     collecting = gc.isenabled()
-    # When the collector runs is a matter of chance, and what it finds is reported then.
-    gc.collect()
+    # When the collector runs is a matter of chance, and what it finds is reported then. What is old
+    # is left alone: to look at all of it takes longer than many a run, and no run looks there.
+    gc.collect(1)
     gc.disable()
 
     def clock() -> Any:
