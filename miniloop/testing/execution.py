@@ -1,4 +1,4 @@
-"""One run of a test: a fresh loop, a chooser, and what became of it."""
+"""One run of a test: a fresh loop, a chooser, and the outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,16 @@ from miniloop.testing.queue import Chooser, ScheduledQueue
 from miniloop.testing.wall import follow
 from miniloop.testing.who import name_root
 
-__all__ = ["ANYTHING", "Outcome", "Settings", "Signature", "execute", "prepared", "signature_of"]
+__all__ = [
+    "ANYTHING",
+    "Outcome",
+    "Settings",
+    "Signature",
+    "befell_in",
+    "execute",
+    "prepared",
+    "signature_of",
+]
 
 Test = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -35,7 +44,7 @@ ANYTHING: Any = object()  # the result that is expected if none is
 # Seeds of networks for one seed of an exploration.
 WORLDS = 1_000_003
 
-# So many runs, and then whatever survived them is looked at by the garbage collector again.
+# After this many runs the garbage collector looks at the objects that survived them again.
 RUNS_BETWEEN_COLLECTIONS = 512
 
 
@@ -59,6 +68,11 @@ class Settings:
         check_world(self.network, self.real_io, self.patch_time, self.until, self.seed)
         check_number("lateness", self.lateness)
         check_whole("most_steps", self.most_steps, 1)
+
+
+def befell_in(settings: Settings) -> list[tuple[float, str]]:
+    """What befell the simulated network in the last run: seconds since it began, and words."""
+    return list(getattr(settings.network, "log", ()))
 
 
 @dataclass
@@ -184,8 +198,9 @@ def prepared(settings: Settings) -> Iterator[None]:
         raise RuntimeError("schedules cannot be run from within a running event loop")
     state = random.getstate()
     collecting = gc.isenabled()
-    # When the collector runs is a matter of chance, and what it finds is reported then.
-    gc.collect()
+    # When the collector runs is a matter of chance, and what it finds is reported then. What is old
+    # is left alone: to look at all of it takes longer than many a run, and no run looks there.
+    gc.collect(1)
     gc.disable()
 
     def clock() -> Any:
