@@ -53,7 +53,7 @@ IDEAS = {
     WAKE: "`_wake` looked up by its name",
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
-    CLOCK: "`time.monotonic` called, and a float made, once a visit",
+    CLOCK: "`time.monotonic` called, and three floats made, once a poll",
     PLACE: "a slot asked for by its name",
     BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",
@@ -668,9 +668,9 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
-        "self.horizon = now + self._outlook",
+        "self.timer_limit = inf if self._clock_may_leap else next_poll",
         """
-        self.horizon = now + self._outlook
+        self.timer_limit = inf if self._clock_may_leap else next_poll
         check_signals()  # no step of Python may come for a long time
         """,
     ),
@@ -694,11 +694,11 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
         "enqueue = self.enqueue",
         """
         enqueue = self.enqueue
-        interval = VISIT_INTERVAL
+        interval = POLL_INTERVAL
         """,
         within="Scheduler.run_turns",
     ),
-    Rewrite(CLOCK, "kernel.scheduler", "now + VISIT_INTERVAL", "now + interval"),
+    Rewrite(CLOCK, "kernel.scheduler", "now + POLL_INTERVAL", "now + interval"),
     # A stream.
     Rewrite(
         TYPES,
