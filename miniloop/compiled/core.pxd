@@ -8,7 +8,7 @@ cdef extern from "kernel.h":
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 
-cdef extern from "slots.h":
+cdef extern from "places.h":
     ctypedef struct Slot "miniloop_slot":
         pass
     int find_slot "miniloop_find_slot"(Slot *slot, object kind, object name) except -1

@@ -65,7 +65,7 @@ class Slots:
 
     Such a class stays what it is, with its bases and its memory. Where a method of it says
     `self.name`, and plainly reads or assigns it, the compiled one takes the pointer from its place
-    in the object, which is looked up when the module is imported: see `slots.h`.
+    in the object, which is looked up when the module is imported: see `places.h`.
     """
 
     name: str

@@ -127,7 +127,7 @@ miniloop_again(int problem)
 }
 
 /* Bytes. What moves no more than so many keeps the GIL, as any other microsecond of C does: to give it
-   up and get it back costs a fifth of a message, and with another thread that computes, a wait for
+   up and get it back costs a tenth of a message, and with another thread that computes, a wait for
    its turn to end. That thread gets its turns when the loop looks at epoll. It never blocks, whatever
    has become of the socket: MSG_DONTWAIT. */
 #define MINILOOP_SMALL (16 * 1024)
