@@ -40,6 +40,7 @@ from .frontier import (
     count_urls,
     feed,
 )
+from .frontier.reasons import NO_SPACE, reason
 from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
-            files.check_form(form)
+            goes_on = options.append or options.state is not None or options.workers > 1
+            files.check_form(form, goes_on=goes_on)
             store = _state(options, files, stack)
             if isinstance(store, SQLiteStore):
                 stack.enter_context(store)
@@ -108,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
         except (UnknownLoop, OSError, HTTPError) as error:
-            say(f"{parser.prog}: error: {error}", sys.stderr)
+            say(f"{parser.prog}: error: {reason(error)}", sys.stderr)
             return BAD_USAGE
         if options.insecure:
             say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
@@ -155,7 +157,9 @@ def _state(
             text = "merge the records, and then draw them: crawler report all.jsonl"
             raise OSError(f"--report and a state in Redis do not go together: {text}")
         terms, rules = terms_of(options, files.output), rules_of(options)
-        return RedisStore(path, resume=options.resume, terms=terms, rules=rules)
+        return RedisStore(
+            path, resume=options.resume, terms=terms, rules=rules, delay=options.delay
+        )
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:
         raise OSError("--report with --workers needs records, as -o pages.jsonl or pages.db")
@@ -203,21 +207,24 @@ def _run(task: Task, factory: LoopFactory) -> int:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
+        say(f"crawler: the crawl cannot go on: {reason(first)}", sys.stderr)
+        if isinstance(first, OSError) and first.errno in NO_SPACE:
+            go_on = "repeat the command with --resume" if options.state else "begin again"
+            say(f"crawler: make room, and {go_on}", sys.stderr)
         code = BAD_FILE
     if not options.quiet:
         say("\n".join(summary.lines()), sys.stderr)
     try:
         files.write_summary(summary.json() + "\n")
     except OSError as error:
-        say(f"crawler: cannot write the summary: {error}", sys.stderr)
+        say(f"crawler: cannot write the summary {options.summary}: {reason(error)}", sys.stderr)
         code = code or BAD_FILE
     if reporter is not None:
         try:
             form = format_for(files.output, options.format)
             draw(reporter, files, summary, form=form, partly=partly)
         except OSError as error:
-            say(f"crawler: cannot write the report: {error}", sys.stderr)
+            say(f"crawler: cannot write the report {options.report}: {reason(error)}", sys.stderr)
             code = code or BAD_FILE
     if code is not None:
         return code

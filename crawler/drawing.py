@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .arguments import Parser
 from .files import Files
+from .frontier.reasons import reason
 from .http.trace import STEPS
 from .output import FIELDS, Format, Record, format_for
 from .progress import say
@@ -35,7 +36,7 @@ def draw(reporter: Reporter, files: Files, summary: Summary, *, form: Format, pa
             tally = _tally(files.found, form.name)
             partly = False
         except (ValueError, sqlite3.Error) as error:
-            raise OSError(f"{files.output} cannot be read again: {error}") from error
+            raise OSError(f"{files.output} cannot be read again: {reason(error)}") from error
     urls = files.urls
     if isinstance(urls, Path):
         what = f"the URLs in {files.name}"
@@ -63,8 +64,9 @@ def report(arguments: Sequence[str]) -> int:
             raise ValueError("its name must end in .jsonl, .json, .db or .sqlite")
         tally = _tally(options.records, form.name)
     except (OSError, ValueError, sqlite3.Error) as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else error
-        say(f"{parser.prog}: error: cannot read {options.records}: {text}", sys.stderr)
+        if isinstance(error, OSError):
+            error.filename = None
+        say(f"{parser.prog}: error: cannot read {options.records}: {reason(error)}", sys.stderr)
         return BAD_USAGE
     about = About(f"the URLs in {options.records.name}", took=tally.lasted)
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .arguments import Parser
 from .frontier import RedisStore
-from .frontier.redis_store import GO_ON, PAUSE, STOP
+from .frontier.redis.store import GO_ON, PAUSE, STOP
 from .merging import merge
 from .output import FORMATS, format_for
 from .progress import say

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 import miniloop
+from tests import share
 from tests.browser import browser  # noqa: F401 - a fixture for the tests of pages
 
 T = TypeVar("T")
@@ -21,6 +22,24 @@ LOOPS: dict[str, LoopFactory] = {
     "miniloop": miniloop.new_event_loop,
     "asyncio": asyncio.new_event_loop,
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "which tests to run: %(choices)s (default: all); see tests/share.py"
+    parser.addoption("--share", choices=share.SHARES, default="all", help=what)
+
+
+# Last, so that what is asked for by name or marker has been chosen before.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share.leave_to_others(config, items)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in share.what_was_left(config):
+        terminalreporter.write_line(line)
 
 
 def pytest_configure() -> None:

@@ -58,6 +58,7 @@ def make(command: str, *options: str, folder: Path) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.one_python
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_works(command: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from .lines import MAX_LINE
 from .memory_store import MemoryStore
 from .parsing import Job, Malformed, parse_line
 from .reading import CHUNK, count_urls
-from .redis_store import RedisStore
+from .redis.store import RedisStore
 from .robots import Disallowed, Robots
 from .scope import Scope
 from .shared import SharedFrontier, feed

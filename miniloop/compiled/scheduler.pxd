@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, check_signals, copied_context
+from miniloop.kernel.core cimport Core, check_signals, copied_context, system_monotonic
 from miniloop.kernel.future cimport Future
 from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.task cimport Task
@@ -29,8 +29,8 @@ cdef class Scheduler(Core):
     cdef public bint asleep
     cdef public object poller
     cdef public bint needs_recovery
-    cdef public object next_poll
-    cdef public object timer_limit
+    cdef public double next_poll
+    cdef public double timer_limit
     cdef public object wakeup
-    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list)
+    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double, next_poll=double)
     cpdef run_turns(self)

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from crawler.demo.site import Addresses, Site
 from crawler.frontier import RedisStore, Rules
-from crawler.frontier.store import Claimed, Done
+from crawler.frontier.redis import connection
+from crawler.frontier.store import Done
 from crawler.merging import merge
 from tests.crawler.scripted import serving
 from tests.crawler.test_cli import run_command
@@ -112,33 +114,35 @@ def test_a_crawl_is_paused_gone_on_with_and_stopped_from_elsewhere(
 
 
 def test_the_engine_is_told_of_when_it_is_not_there_and_no_password_is_said(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run_command(
-        *("http://127.0.0.1:9/", "--state", "redis://:secret@127.0.0.1:1/x", "-o", "found.tsv"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 3
-    assert "cannot use the state 'x'" in done.stderr
-    assert "secret" not in done.stderr
+    async def main() -> None:
+        async with RedisStore("redis://:secret@127.0.0.1:1/x"):
+            pass
+
+    monkeypatch.setattr(connection, "STARTS_WITHIN", 0.1)
+    with pytest.raises(OSError, match=r"the state redis://127\.0\.0\.1:1/x: ") as raised:
+        asyncio.run(main())
+    assert "secret" not in str(raised.value)
 
 
-def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(
-    tmp_path: Path, engine: str
-) -> None:
-    with serving(slowly) as server, redis.Redis.from_url(engine) as client:
+def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) -> None:
+    async def warnings(name: str) -> list[str]:
+        async with RedisStore(f"{engine}/{name}") as store:
+            return await store.warnings()
+
+    with redis.Redis.from_url(engine) as client:
         for option, value, text in [
+            ("appendfsync", "always", "appendonly is off"),
             ("appendonly", "yes", ""),
             ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
             ("maxmemory-policy", "noeviction", ""),
             ("appendonly", "no", "appendonly is off"),
         ]:
             client.config_set(option, value)
-            state = f"{engine}/warned-{option}-{value}"
-            done = run_command(server.url, "--state", state, "-o", "found.tsv", cwd=tmp_path)
-            assert done.returncode == 0, done.stderr
-            assert text in done.stderr
-            assert ("warning" in done.stderr) == bool(text)
+            told = asyncio.run(warnings(f"warned-{option}-{value}"))
+            assert text in "".join(told)
+            assert len(told) == bool(text)
 
 
 def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
@@ -155,34 +159,55 @@ def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
     asyncio.run(main())
 
 
-def test_what_a_dead_worker_had_still_to_tell_is_told_by_another(engine: str) -> None:
-    class Killed(Exception):
-        """Stands for the end of the process."""
+class Killed(Exception):
+    """Stands for the end of the process."""
 
+
+@pytest.mark.parametrize("step", ["prepare", "add", "decide", "finish"])
+def test_a_commit_counts_from_its_decision_on_wherever_its_worker_dies(
+    engine: str, step: str
+) -> None:
     class Dying(RedisStore):
-        async def _deliver(self, shard: int) -> None:
-            raise Killed
+        commits = False
 
-    async def main() -> None:
-        async with Dying(f"{engine}/outbox", rules=Rules(depth=5)) as store:
+        async def _shard(self, number: int, *words: Any, again: Any = None) -> Any:
+            if self.commits and words[0] == step:
+                raise Killed
+            return await super()._shard(number, *words, again=again)
+
+        async def _crawl(self, *words: Any, patience: float | None = None) -> Any:
+            if self.commits and words[0] == step:
+                raise Killed
+            return await super()._crawl(*words, patience=patience)
+
+    async def one_dies() -> None:
+        async with Dying(f"{engine}/dies-{step}", rules=Rules(depth=5), part="one") as store:
             await store.add([("http://a/", "a")])
             await store.end_list()
             one = await store.join()
             await store.claim(one, 9)
+            store.commits = True
+            done = Done("http://a/", ["http://b/", "http://c/"])
             with pytest.raises(Killed):
-                await store.commit(one, [Done("http://a/", ["http://b/", "http://c/"])], 0, {})
+                await store.commit(one, [done], 77, {"pages": 1})
+            store.commits = False
             await store.leave(one)
 
-    asyncio.run(main())
-
-    async def other() -> Claimed:
-        async with RedisStore(f"{engine}/outbox", rules=Rules(depth=5)) as store:
+    async def another() -> None:
+        async with RedisStore(f"{engine}/dies-{step}", rules=Rules(depth=5)) as store:
+            await store.end_list()
             two = await store.join()
-            assert not (await store.claim(two, 9)).over
-            return await store.claim(two, 9)
+            claimed = await store.claim(two, 9)
+            assert not claimed.over
+            expected = {"prepare": ["a"], "add": ["a"], "decide": ["a", "b", "c"]}
+            hosts = expected.get(step, ["b", "c"])
+            assert sorted(page.url for page in claimed.pages) == [f"http://{h}/" for h in hosts]
+            counts = step == "finish"
+            assert await store.parts() == {"one": 77 if counts else 0}
+            assert await store.counted() == ({"pages": 1} if counts else {})
 
-    claimed = asyncio.run(other())
-    assert sorted(page.url for page in claimed.pages) == ["http://b/", "http://c/"]
+    asyncio.run(one_dies())
+    asyncio.run(another())
 
 
 @pytest.mark.parametrize(

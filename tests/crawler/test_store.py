@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.frontier import Fenced, MemoryStore, Rules, SQLiteStore, Store
-from crawler.frontier.redis_store import RedisStore
+from crawler.frontier.redis.store import RedisStore
 from crawler.frontier.store import SHARE, Done, Page
 from tests.crawler.test_known import NAMES, Graph, breadth_first
 from tests.ecosystem import daemons

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 import pytest
 
 from miniloop.net.tls_states import TRANSITIONS, Event, State
-from tests.docs import on_one_python
 from tests.layering import BELOW
 from website.pictures import arrows, states, system_calls
 from website.pictures.__main__ import IMAGES, PICTURES
@@ -71,7 +70,6 @@ def test_arrows_that_are_left_out_follow_from_those_that_are_drawn() -> None:
     assert all(rank[part] > rank[other] for part, others in drawn.items() for other in others)
 
 
-@on_one_python
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("loop", system_calls.LOOPS)

@@ -13,7 +13,6 @@ import pytest
 from benchmarks.results import Run
 from tests.crawler import WHY_NOT
 from tests.crawler.scripted import anchors, pages, serving
-from tests.docs import on_one_python
 from website.pages import ROOT
 
 DOORS = ("index", "learn", "swap", "test", "measure", "crawl")
@@ -71,7 +70,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@on_one_python
+@pytest.mark.one_python
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("door", ["learn", "swap", "test", "measure"])
 def test_each_command_of_a_door_works(door: str, tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def test_each_program_of_a_door_runs_or_can_be_imported(door: str, tmp_path: Pat
         assert (done.returncode, done.stderr) == (0, ""), block
 
 
-@on_one_python
+@pytest.mark.one_python
 def test_the_late_timer_of_the_page_is_told_from_its_recording(tmp_path: Path) -> None:
     folder_with_files("learn", tmp_path)
     shell("python -m miniloop --record late.rec late.py", tmp_path)
@@ -119,7 +118,7 @@ def test_the_late_timer_of_the_page_is_told_from_its_recording(tmp_path: Path) -
     assert "late.py:7" in why.stdout, why.stdout + why.stderr
 
 
-@on_one_python
+@pytest.mark.one_python
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 @pytest.mark.timeout(120)
 def test_each_crawl_of_the_page_works_one_after_the_other(tmp_path: Path) -> None:
