@@ -45,6 +45,7 @@ from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
+from .merging import can_be_merged
 from .options import (
     is_redis,
     make_client,
@@ -58,7 +59,7 @@ from .options import (
 )
 from .output import format_for
 from .progress import PlainProgress, say, silence
-from .remote import REMOTE, connected, part_of, remote
+from .remote import REMOTE, connected, part_of, parts_of, remote
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
@@ -80,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["fetch"]:
         return fetch(arguments[1:])
-    if arguments[:1] == ["report"]:
-        return report(arguments[1:])
     if arguments and arguments[0] in REMOTE and any(map(is_redis, arguments[1:])):
         return remote(arguments)
+    if arguments[:1] == ["report"]:
+        return report(arguments[1:])
     parser = make_parser()
     options = parse(parser, arguments)
     if options.print_completion:
@@ -154,11 +155,17 @@ def _state(
         raise OSError(f"with {option} the output must be a file, not {files.output}")
     if isinstance(path, str):
         if options.report is not None:
-            text = "merge the records, and then draw them: crawler report all.jsonl"
-            raise OSError(f"--report and a state in Redis do not go together: {text}")
+            form = format_for(files.output, options.format)
+            if not (can_be_drawn(form) and can_be_merged(form)):
+                raise OSError("--report with a state in Redis needs records, as -o pages.jsonl")
         terms, rules = terms_of(options, files.output), rules_of(options)
         return RedisStore(
-            path, resume=options.resume, terms=terms, rules=rules, delay=options.delay
+            path,
+            resume=options.resume,
+            terms=terms,
+            rules=rules,
+            delay=options.delay,
+            say=lambda text: say(f"crawler: warning: {text}", sys.stderr),
         )
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:
@@ -222,7 +229,10 @@ def _run(task: Task, factory: LoopFactory) -> int:
     if reporter is not None:
         try:
             form = format_for(files.output, options.format)
-            draw(reporter, files, summary, form=form, partly=partly)
+            parts = None
+            if isinstance(task.store, RedisStore):
+                parts = asyncio.run(parts_of(task.store))
+            draw(reporter, files, summary, form=form, partly=partly, parts=parts)
         except OSError as error:
             say(f"crawler: cannot write the report {options.report}: {reason(error)}", sys.stderr)
             code = code or BAD_FILE

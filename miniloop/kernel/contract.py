@@ -65,7 +65,9 @@ class Loop(Protocol):
     """A `Scheduler`, as the parts of it see it that it hands itself to."""
 
     # The parts, each explained in the file of its class.
-    poller: Poller
+    @property
+    def poller(self) -> Poller: ...
+
     timers: TimerQueue
     wakeup: Wakeup
 
@@ -96,8 +98,14 @@ class Loop(Protocol):
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts
     ) -> asyncio.TimerHandle: ...
     def time(self) -> float: ...
+
+    # Running.
+    def run_forever(self) -> None: ...
+    def stop(self) -> None: ...
     def is_running(self) -> bool: ...
     def is_closed(self) -> bool: ...
+    def _check_closed(self) -> None: ...  # raises RuntimeError if it is
+    def _check_can_run(self) -> None: ...  # raises RuntimeError if one runs in this thread
 
     # Descriptors.
     def watch_reader(
@@ -133,7 +141,17 @@ class CompleteLoop(Loop, Protocol):
     @property
     def calls_in_threads(self) -> int: ...
 
+    # Who makes tasks, and the rest: see `makers`.
+    @property
+    def make_task(self) -> Callable[..., Any]: ...
+    @property
+    def make_eager_task(self) -> Callable[..., Any]: ...
+    @property
+    def use_makers(self) -> Callable[..., None]: ...
+
     # Calls up, of the kernel.
+    def get_task_factory(self) -> Callable[..., Any] | None: ...
+
     own_clock: Callable[[], float]  # to go back to, when one that was set is deleted
 
     def use_clock(self, clock: Callable[[], float]) -> None: ...

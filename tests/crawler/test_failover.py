@@ -1,4 +1,4 @@
-"""What a crawl loses when its engine comes back with less than it had acknowledged: nothing."""
+"""Engines that fail over, are full, or slow: a crawl loses nothing by any of it."""
 
 from __future__ import annotations
 
@@ -96,3 +96,49 @@ def test_replicas_that_nobody_waits_for_are_told_of() -> None:
                 return await store.warnings()
 
         assert "say ?replicas=1" in "".join(asyncio.run(main()))
+
+
+def test_an_engine_that_is_full_holds_commits_up_until_it_has_room() -> None:
+    said: list[str] = []
+    with an_engine() as engine:
+        url = engine.url("?lease=2")
+
+        async def main() -> None:
+            async with RedisStore(url, rules=RULES, part="one", say=said.append) as store:
+                await store.add([(A, A)])
+                await store.end_list()
+                one = await store.join()
+                await store.claim(one, 9)
+                engine.cli("config", "set", "maxmemory", "1mb")
+                done = Done(A, [B, *(f"{C}{number}" for number in range(9))])
+                committing = asyncio.create_task(store.commit(one, [done], 77, {"pages": 1}))
+                while not said:
+                    assert not committing.done()
+                    await asyncio.sleep(0.01)
+                assert said == [f"{url.partition('?')[0]} is full (maxmemory): waiting for room"]
+                # Who holds something keeps it, and may give it back.
+                assert not (await store.claim(one, 9)).pages
+                assert not committing.done()
+                engine.cli("config", "set", "maxmemory", "0")
+                await committing
+                assert len(await everything(store, one)) == 10
+
+        asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_an_engine_that_does_not_answer_for_a_while_is_waited_for() -> None:
+    with an_engine() as engine:
+
+        async def main() -> None:
+            async with RedisStore(engine.url(), rules=RULES, part="one") as store:
+                await store.add([(A, A)])
+                await store.end_list()
+                one = await store.join()
+                await store.claim(one, 9)
+                engine.cli("client", "pause", "600", "write")
+                began = asyncio.get_running_loop().time()
+                await store.commit(one, [Done(A, [B, C])], 77, {"pages": 1})
+                assert asyncio.get_running_loop().time() - began > 0.3
+                assert sorted(await everything(store, one)) == [B, C]
+
+        asyncio.run(asyncio.wait_for(main(), 20))

@@ -10,7 +10,9 @@ there.
 """
 
 import asyncio
+import math
 import random
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +31,7 @@ from redis.exceptions import (
     MasterDownError,
     MovedError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -44,7 +47,8 @@ from redis.exceptions import (
 from crawler.frontier.store import Fenced
 
 from .address import EngineURL
-from .scripts import Script
+from .scripts import Script, Steps
+from .status import EngineStatus
 
 # What passes by itself: a broken connection, a start, a failover.
 PASSING = (
@@ -54,6 +58,8 @@ PASSING = (
 # Seconds before the first repetition, and the most; seconds that one answer may take.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 ANSWERS_WITHIN = 20.0
+# Seconds between two complaints that the engine is full.
+FULL_SAID_EVERY = 60.0
 # Seconds that an engine has to come back when a command starts.
 STARTS_WITHIN = 3.0
 # Milliseconds that replicas have for one answer.
@@ -62,6 +68,7 @@ REPLICAS_WITHIN = 1000
 READS = frozenset({"peek", "relinks", "status", "known", "written"})
 # Connections of one process; steps of different shards are asked for side by side.
 CONNECTIONS = 16
+_REPLICA = re.compile(r"slave\d+")
 
 
 class _Refused(OSError):
@@ -73,10 +80,21 @@ class Lost(Fenced):
 
 
 class Engine:
-    """An engine, for one loop; :meth:`look` at it first."""
+    """An engine, for one loop; :meth:`look` at it first.
 
-    def __init__(self, url: EngineURL, *, patience: float | None = None) -> None:
+    ``say`` is told what a user should know.
+    """
+
+    def __init__(
+        self,
+        url: EngineURL,
+        *,
+        patience: float | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.url = url
+        self._say = say
+        self._said_full = -math.inf
         self._patience = url.lease if patience is None else patience
         self._client: Any = None
         self._room = asyncio.Semaphore(CONNECTIONS)
@@ -143,6 +161,32 @@ class Engine:
         self._client = client
         return info
 
+    async def status(self, answered: float) -> EngineStatus:
+        """How it is itself, as far as it tells; ``answered`` is how long an answer took."""
+        try:
+            memory, node = await self._client.info("memory"), await self._one_info("replication")
+        except RedisError as error:
+            raise OSError(self.explain(error)) from None
+        # A cluster answers node by node.
+        nodes = [memory] if "used_memory" in memory else list(memory.values())
+        replicas = [value for name, value in node.items() if _REPLICA.fullmatch(name)]
+        written = int(node.get("master_repl_offset", 0))
+        return EngineStatus(
+            sum(int(each["used_memory"]) for each in nodes),
+            sum(int(each.get("maxmemory", 0)) for each in nodes),
+            answered,
+            len(replicas),
+            max((written - int(each["offset"]) for each in replicas), default=0),
+        )
+
+    async def _one_info(self, section: str) -> dict[str, Any]:
+        client = self._one_node()
+        try:
+            info: dict[str, Any] = await client.info(section)
+        finally:
+            await client.aclose()
+        return info
+
     async def setting(self, name: str) -> str | None:
         """A setting of the engine; None if it does not tell."""
         try:
@@ -159,8 +203,6 @@ class Engine:
         text = str(error)
         if self.url.password:
             text = text.replace(self.url.password, "***")
-        if text.startswith("OOM"):
-            text = "it is full (maxmemory)"
         return f"cannot use the state {self.url}: {text or type(error).__name__}"
 
     def _one_node(self) -> Any:
@@ -177,7 +219,7 @@ class Engine:
 
     async def run(
         self,
-        script: Script,
+        steps: Steps,
         key: str,
         step: str,
         *arguments: Any,
@@ -189,6 +231,7 @@ class Engine:
         ``again`` has words, of which the step is number 0, that are others when it is not known
         whether it was made before.
         """
+        script = steps.script(step)
         if step in READS:
             name = f"{step} {self._own_name} {self._acknowledged[key]}"
             return await self._run(script, key, [name, *arguments], again, patience)
@@ -219,6 +262,9 @@ class Engine:
                 await attempts.failed(error)
                 for index, word in (again or {}).items():
                     words[index] = word
+            except OutOfMemoryError:
+                await self._wait_for_room()
+                attempts = self._attempts(patience)
             except ResponseError as error:
                 if "FENCED" in str(error):
                     raise Fenced("the worker was taken for dead") from None
@@ -227,6 +273,17 @@ class Engine:
                 raise OSError(self.explain(error)) from None
             except RedisError as error:
                 raise OSError(self.explain(error)) from None
+
+    async def _wait_for_room(self) -> None:
+        """Wait for a while: whoever knows the engine may give it more memory.
+
+        The worker keeps its lease meanwhile, and fetches no more than its output has room for.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._said_full >= FULL_SAID_EVERY:
+            self._said_full = now
+            self._say(f"{self.url} is full (maxmemory): waiting for room")
+        await asyncio.sleep(LONGEST_PAUSE * random.uniform(0.5, 1.0))
 
     def _attempts(self, patience: float | None) -> "_Attempts":
         return _Attempts(self.explain, self._patience if patience is None else patience)

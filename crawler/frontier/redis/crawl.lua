@@ -61,7 +61,7 @@ end
 
 -- feeder, lease
 function steps.feeding()
-  call('ZADD', P .. 'feeders', 'XX', now + tonumber(ARGV[3]), ARGV[2])
+  call('ZADD', P .. 'feeders', now + tonumber(ARGV[3]), ARGV[2])
 end
 
 -- feeder

@@ -69,8 +69,10 @@ local function offer(host)
     if owner then call('ZREM', P .. 'work:' .. owner, host) else call('ZREM', P .. 'free', host) end
   elseif owner then
     call('ZADD', P .. 'work:' .. owner, 'NX', now, host)
+  elseif ready then
+    call('ZADD', P .. 'free', ready, host)
   else
-    call('ZADD', P .. 'free', ready or 0, host)
+    call('ZADD', P .. 'free', 'NX', string.format('%.6f', now), host)
   end
 end
 
@@ -365,8 +367,8 @@ function steps.relinked()
 end
 
 -- how many hosts to look at, workers... -> stat, free hosts, ready ones, the hosts that each worker
--- holds, some hosts with their queues, open pages,
--- pages whose links are to be told again
+-- holds, some hosts with their queues, open pages, pages whose links are to be told again, seconds
+-- for which the first free host has been ready
 function steps.status()
   local held, queues, open = {}, {}, 0
   for i = 3, #ARGV do held[#held + 1] = call('SCARD', P .. 'held:' .. ARGV[i]) end
@@ -383,6 +385,8 @@ function steps.status()
   for i = 1, #levels, 2 do
     if string.sub(levels[i], 1, 1) == 'o' then open = open + tonumber(levels[i + 1]) end
   end
+  local first = call('ZRANGE', P .. 'free', 0, 0, 'WITHSCORES')[2]
+  local lag = first and math.max(0, now - tonumber(first)) or 0
   return {
     call('HGETALL', P .. 'stat'),
     call('ZCARD', P .. 'free'),
@@ -391,6 +395,7 @@ function steps.status()
     queues,
     open,
     call('HLEN', P .. 'relink'),
+    string.format('%.3f', lag),
   }
 end
 
