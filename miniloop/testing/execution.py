@@ -155,8 +155,9 @@ def _run(test: Test, loop: LoopUnderTest) -> Any:
 def _finish(loop: LoopUnderTest) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
-        if loop.tasks:
-            left = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        left: list[Any] = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        left += sorted(asyncio.all_tasks(loop).difference(left), key=_name_of)  # of asyncio's class
+        if left:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
@@ -176,6 +177,10 @@ def _finish(loop: LoopUnderTest) -> None:
         loop.call_exception_handler({"message": "the clean-up failed", "exception": error})
     finally:
         loop.close()
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    return task.get_name()
 
 
 def _without_our_frames(error: BaseException) -> BaseException:

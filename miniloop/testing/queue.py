@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
 from miniloop.testing.errors import TooLong
-from miniloop.testing.who import KEY, ROOT, Who, name_root, who_is, who_is_callback
+from miniloop.testing.who import KEY, ROOT, Who, name_root, task_of, who_is, who_is_callback
 
 __all__ = ["Chooser", "ScheduledQueue"]
 
@@ -114,7 +114,8 @@ class ScheduledQueue(deque[Any]):
         chooser.before_step(self, who, entry)
         if self.arrived:
             self.arrived.discard(number)
-        self.last, self.last_entry = who, entry
+        self.last = who
+        self.last_entry = entry if type(entry) is Task else task_of(entry) or entry
         self._known = size - 1
         return 1
 
@@ -133,15 +134,15 @@ class ScheduledQueue(deque[Any]):
     def lane(self, entry: Any) -> int:
         """Which order an entry keeps; TASK keeps none."""
         if id(entry) in self.arrived:
-            return TASK if isinstance(entry, Task) else OUTSIDE
+            return OUTSIDE if task_of(entry) is None else TASK
         kind = type(entry)
         if kind is Task:
             return TASK
         if kind is TimerHandle:
             return TIMER
-        if isinstance(entry, Task):
-            return TASK
-        return TIMER if isinstance(entry, TimerHandle) else SOON
+        if isinstance(entry, TimerHandle):
+            return TIMER
+        return SOON if task_of(entry) is None else TASK
 
     def is_late_by_nature(self, entry: Any) -> bool:
         """Whether it came from outside, where anything may be late: timers, sockets, threads."""
