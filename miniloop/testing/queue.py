@@ -62,6 +62,7 @@ class ScheduledQueue(deque[Any]):
         self.loop: Any = None
         self.arrived: set[int] = set()  # entries that came from outside and have not run
         self.steps = 0
+        self.has_foreign_tasks = False  # of asyncio's own class
         self.free = False  # True: as any queue, from now on
         self.last = Who(ROOT)
         self.last_entry: Any = None
@@ -128,8 +129,17 @@ class ScheduledQueue(deque[Any]):
             return who_is(entry, self.last)
         known = self._handles.get(id(entry))
         if known is None:
-            known = self._handles[id(entry)] = who_is_callback(entry, self.last)
+            known = self._handles[id(entry)] = self._label(entry, self.last)
         return known
+
+    def _label(self, handle: Any, maker: Who) -> Who:
+        """Who a handle is: a callback, or a step of a task of asyncio's own class."""
+        task = task_of(handle)
+        if task is None:
+            return who_is_callback(handle, maker)
+        self.has_foreign_tasks = True
+        # If it has waited for something, it began before anybody saw it.
+        return who_is(task, maker.root if handle._args else maker)
 
     def lane(self, entry: Any) -> int:
         """Which order an entry keeps; TASK keeps none."""
@@ -190,7 +200,7 @@ class ScheduledQueue(deque[Any]):
             if isinstance(entry, Task):
                 who_is(entry, last)
             elif id(entry) not in self._handles:
-                self._handles[id(entry)] = who_is_callback(entry, last)
+                self._handles[id(entry)] = self._label(entry, last)
 
     def _candidates(self) -> tuple[list[int], list[Any], list[Who]]:
         places: list[int] = []

@@ -119,14 +119,8 @@ def name_of_task(task: Any) -> str:
 
 
 def who_is_callback(handle: Any, maker: Who) -> Who:
-    """The label of a callback that is seen for the first time.
-
-    The end of a sleep has one of its own, and a step of a task of asyncio's class that of the task.
-    """
+    """The label of a callback that is seen for the first time; of the end of a sleep, its own."""
     args = handle._args
-    task = task_of_step(handle._callback)
-    if task is not None:  # if it has waited for something, it began before anybody saw it
-        return who_is(task, maker.root if args else maker)
     if isinstance(handle, TimerHandle) and args:
         sleeper = getattr(args[0], "_waiting", None)
         if isinstance(sleeper, Task) and KEY in sleeper.__dict__:
