@@ -471,10 +471,10 @@ def test_a_killed_crawl_leaves_whole_lines(
 ) -> None:
     known = every_page_over_http(site, at)
     written = 0
-    for attempt in range(12):
+    for attempt in range(6):
         (tmp_path / "foundurls.txt").unlink(missing_ok=True)
         process = start_long_crawl(tmp_path, at, "--loop", loop)
-        time.sleep(attempt * 0.013)  # another moment each time
+        time.sleep(attempt * 0.026)  # another moment each time
         process.kill()
         process.communicate(timeout=20)
         assert process.returncode == -signal.SIGKILL
@@ -486,7 +486,7 @@ def test_a_killed_crawl_leaves_whole_lines(
         found = links_in(tmp_path / "foundurls.txt")
         assert set(found) <= known
         written += len(found)
-    assert written > 1000
+    assert written > 500
 
 
 # ---- what it looks like ----------------------------------------------------------------------
