@@ -13,6 +13,9 @@ or, with any program that lets its loop be chosen:
 or from outside, with a program that does not:
 
     python -m miniloop program.py
+
+PYTEST_DONT_REWRITE: pytest rewrites the assertions of its plugins, and warns if it comes too late.
+Under `python -m miniloop -m pytest` it would, and there is nothing here for it to rewrite.
 """
 
 from __future__ import annotations
