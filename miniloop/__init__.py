@@ -14,8 +14,7 @@ or from outside, with a program that does not:
 
     python -m miniloop program.py
 
-PYTEST_DONT_REWRITE: pytest rewrites the assertions of its plugins, and warns if it comes too late.
-Under `python -m miniloop -m pytest` it would, and there is nothing here for it to rewrite.
+PYTEST_DONT_REWRITE: pytest takes this for a plugin, and would warn that it was imported before.
 """
 
 from __future__ import annotations

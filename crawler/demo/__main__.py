@@ -54,13 +54,18 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, default=3, help="crawls that are timed, on each loop (default: 3)"
     )
-    rounds = parser.parse_args().rounds
-    if rounds < 1:
-        parser.error(f"--rounds must be at least 1, got {rounds}")
+    parser.add_argument(
+        "--pages", type=int, default=TIMED_PAGES,
+        help=f"easy pages of each of these crawls (default: {TIMED_PAGES})",
+    )  # fmt: skip
+    options = parser.parse_args()
+    for name, number in vars(options).items():
+        if number < 1:
+            parser.error(f"--{name} must be at least 1, got {number}")
     urls, found = Path("urls.txt"), Path("foundurls.txt")
     good = check_everything(urls, found)
     good &= follow_links(Path("followed.txt"))
-    good &= time_ordinary_pages(rounds)
+    good &= time_ordinary_pages(options.rounds, options.pages)
     good &= time_the_loop()
     good &= record_a_crawl(Path("demo.miniloop"))
     return 0 if good else 1
@@ -121,9 +126,9 @@ def follow_links(found: Path) -> bool:
     return good
 
 
-def time_ordinary_pages(rounds: int) -> bool:
+def time_ordinary_pages(rounds: int, number_of_pages: int) -> bool:
     """Crawl many easy pages on each loop and print a table; False if a page is missing."""
-    site = Site(TIMED_PAGES, plain=True)
+    site = Site(number_of_pages, plain=True)
     taken: dict[str, list[Crawl]] = {loop: [] for loop in LOOPS}
     good = True
     with running(site) as at, tempfile.TemporaryDirectory() as scratch:

@@ -115,7 +115,7 @@ def test_the_site_writes_its_addresses_to_a_file(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_the_demonstration_finds_the_same_on_both_loops(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "crawler.demo", "--rounds", "1"],
+        [sys.executable, "-m", "crawler.demo", "--rounds", "1", "--pages", "100"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -52,6 +52,9 @@ def commands() -> list[str]:
     return found
 
 
+# A dozen processes.
+@pytest.mark.one_python
+@pytest.mark.timeout(120)
 def test_the_commands_work_one_after_the_other(tmp_path: Path) -> None:
     words = tmp_path / "bin"
     words.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -184,6 +185,9 @@ def test_a_crawl_delay_is_kept(run: Run, tmp_path: Path) -> None:
 
 def test_a_busy_server_is_asked_again_later(run: Run, tmp_path: Path) -> None:
     refused = []
+    # All three are in work when the first is refused: what comes later would be refused in its
+    # turn, and the host be left alone again, for twice as long.
+    together = threading.Barrier(3)
 
     def script(peer: Peer) -> None:
         while head := peer.request():
@@ -192,6 +196,7 @@ def test_a_busy_server_is_asked_again_later(run: Run, tmp_path: Path) -> None:
                 peer.reply(anchors("/a", "/b", "/c"), "Content-Type: text/html")
             elif path not in refused and path != b"/robots.txt":
                 refused.append(path)
+                together.wait(timeout=20)
                 peer.reply(b"", "Retry-After: 0", status="503 Busy")
             else:
                 peer.reply(b"hello", "Content-Type: text/html")

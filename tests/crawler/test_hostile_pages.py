@@ -1,6 +1,6 @@
 """Pages that are made to be slow or to fill the memory: each costs what its length costs.
 
-What is quadratic takes minutes for these pages, so the limits on time are far from both.
+What is quadratic takes half a minute for these pages, so the limits on time are far from both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.crawler.test_crawl import Notes, links_in, write_list
 Run = Callable[..., Any]
 
 PAGE = "http://h/dir/page"
-SIZE = 2_000_000
+SIZE = 1_000_000
 EVERYTHING = parse_kinds("a,area,link,iframe,frame,form,src,srcset,refresh,header")
 
 
@@ -62,14 +62,14 @@ HOSTILE = {
     "titles that never end": fill(b"<title>"),
     "nested SVG": fill(b"<svg>"),
     "nested groups in SVG": fill(b"<g>", b"<svg>"),
-    "wrong ends in SVG": b"<svg>" + b"<g>" * 200_000 + b"</x>" * 200_000,
+    "wrong ends in SVG": b"<svg>" + b"<g>" * 100_000 + b"</x>" * 100_000,
     "CDATA": fill(b"<![CDATA[]]>", b"<svg>"),
     "nested templates": fill(b"<template>"),
     "nested shadow roots": fill(b"<template shadowrootmode=open>"),
     "character references": fill(b"&ampx", b'<a href="', b'">'),
     "references in many links": fill(b"<a href='?&lt&gt&quot'>"),
     "sources": fill(b"a,", b'<img srcset="', b'">'),
-    "many small links": b"".join(b"<a href=%d>" % number for number in range(150_000)),
+    "many small links": b"".join(b"<a href=%d>" % number for number in range(75_000)),
     "a long refresh": fill(b" ", b'<meta http-equiv=refresh content="', b'">'),
     "numbers in a refresh": fill(b"1", b'<meta http-equiv=refresh content="', b'">'),
     "zeros": fill(b"\0"),
@@ -93,7 +93,7 @@ def longest_step(steps: Generator[None, None, PageLinks]) -> tuple[float, PageLi
 def test_a_page_takes_time_by_its_length_and_in_short_steps(name: str, xml: bool) -> None:
     start = time.process_time()
     longest, _ = longest_step(link_steps(HOSTILE[name], PAGE, "utf-8", EVERYTHING, xml=xml))
-    assert time.process_time() - start < 15  # a second at most
+    assert time.process_time() - start < 4  # half a second at most
     assert longest < 0.5  # some milliseconds
 
 

@@ -188,12 +188,12 @@ async def watch_a_descriptor(loop: asyncio.AbstractEventLoop) -> int:
 async def call_at_times(loop: asyncio.AbstractEventLoop) -> list[int]:
     called: list[int] = []
     now = loop.time()
-    for number in range(20):
+    for number in range(8):
         loop.call_at(now + number * 1e-6, called.append, number)
-    for _ in range(20):
+    for _ in range(8):
         loop.call_soon(called.append, -1).cancel()
         loop.call_at(now, called.append, -1).cancel()
-    while len(called) < 20:
+    while len(called) < 8:
         await asyncio.sleep(0)
     return called
 
@@ -254,7 +254,7 @@ SCENARIOS: dict[Scenario, Any] = {
     fail_and_cancel: 3,
     iterate: 3,
     watch_a_descriptor: 3,
-    call_at_times: list(range(20)),
+    call_at_times: list(range(8)),
     hear_signals: {signal.SIGUSR1, signal.SIGUSR2},
     call_in_a_thread: 3,
     send_datagrams: 22,
