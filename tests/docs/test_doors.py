@@ -64,9 +64,13 @@ def stumbled(browser: Browser, address: str, theme: str) -> list[str]:
         browser.open(address)
         browser.run("localStorage.clear()")  # which scheme was there before
         browser.open(address)
-        if "/recordings/" not in address:
-            scheme = browser.run("return document.body.dataset.mdColorScheme")
-            assert scheme == {"light": "default", "dark": "slate"}[theme]
+        if "/recordings/" in address:
+            wait_until_open(browser)
+            # It is shown in a frame of a page, and that has the heading.
+            found = browser.violations()
+            return [over for over in found if not over.startswith("page-has-heading-one")]
+        scheme = browser.run("return document.body.dataset.mdColorScheme")
+        assert scheme == {"light": "default", "dark": "slate"}[theme]
         return browser.violations()
     finally:
         browser.prefer("light")

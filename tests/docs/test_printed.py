@@ -114,7 +114,7 @@ def test_the_late_timer_of_the_page_is_told_from_its_recording(tmp_path: Path) -
     folder_with_files("learn", tmp_path)
     shell("python -m miniloop --record late.rec late.py", tmp_path)
     turns = shell("python -m miniloop.study turns late.rec", tmp_path).stdout
-    told = r"3: task main at late.py:17\n.*\n.* end of sleep was due, [\d.]+ ms ago: task tick"
+    told = r"3: task main at late.py:17\n.*\n.*\n.* end of sleep was due, [\d.]+ ms ago: task tick"
     assert re.search(told, turns), turns
     why = shell("python -m miniloop.study why late.rec 4", tmp_path)
     assert "late.py:7" in why.stdout, why.stdout + why.stderr
