@@ -413,7 +413,7 @@ def test_the_first_step_at_which_two_recordings_part_is_found() -> None:
 
     one, other, again = (
         recorded(lambda delays=delays: race(*delays))  # type: ignore[misc]
-        for delays in ((0.001, 0.02), (0.02, 0.001), (0.001, 0.02))
+        for delays in ((0.001, 0.1), (0.1, 0.001), (0.001, 0.1))
     )
     assert difference(one.model, again.model) is None
     found = difference(one.model, other.model)
