@@ -376,7 +376,8 @@ def test_a_pipe_whose_peer_hung_up_is_readable_to_who_reads_and_writable_to_who_
 
     told = recorded(hang_up)
     roots = [told.sentence(event) for event in told.events("ready")]
-    assert [re.sub(r"\d+", "N", sentence) for sentence in roots] == [
+    # On a busy machine the kernel may be asked, and tell of it, again before it is watched no more.
+    assert list(dict.fromkeys(re.sub(r"\d+", "N", sentence) for sentence in roots)) == [
         "pipe N was readable",
         "pipe N was writable",
     ]
