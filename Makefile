@@ -60,9 +60,12 @@ docs-serve: $(DOCS) ## show the site, and build it anew whenever a page changes 
 tour: | python ## the tour of the loop as pages, with recordings to step through (docs/tour/pages)
 	$(PYTHON) -m docs.tour.site
 
+# What "make test" does before the tests. CI leaves out what another Python of it has checked.
+CHECKS := lint types
+
 ##@ To check it
 .PHONY: test lint types unit compiled test-compiled pure conformance shuffled soak
-test: lint types unit ## everything that CI runs, on one Python
+test: $(CHECKS) unit ## everything that CI runs, on one Python
 
 lint: $(TEST) ## style and format
 	$(BIN)/ruff check .

@@ -40,10 +40,12 @@ from .frontier import (
     count_urls,
     feed,
 )
+from .frontier.reasons import NO_SPACE, reason
 from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
+from .merging import can_be_merged
 from .options import (
     is_redis,
     make_client,
@@ -57,7 +59,7 @@ from .options import (
 )
 from .output import format_for
 from .progress import PlainProgress, say, silence
-from .remote import REMOTE, connected, part_of, remote
+from .remote import REMOTE, connected, part_of, parts_of, remote
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
@@ -79,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["fetch"]:
         return fetch(arguments[1:])
-    if arguments[:1] == ["report"]:
-        return report(arguments[1:])
     if arguments and arguments[0] in REMOTE and any(map(is_redis, arguments[1:])):
         return remote(arguments)
+    if arguments[:1] == ["report"]:
+        return report(arguments[1:])
     parser = make_parser()
     options = parse(parser, arguments)
     if options.print_completion:
@@ -100,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
-            files.check_form(form)
+            goes_on = options.append or options.state is not None or options.workers > 1
+            files.check_form(form, goes_on=goes_on)
             store = _state(options, files, stack)
             if isinstance(store, SQLiteStore):
                 stack.enter_context(store)
@@ -108,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
         except (UnknownLoop, OSError, HTTPError) as error:
-            say(f"{parser.prog}: error: {error}", sys.stderr)
+            say(f"{parser.prog}: error: {reason(error)}", sys.stderr)
             return BAD_USAGE
         if options.insecure:
             say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
@@ -152,11 +155,17 @@ def _state(
         raise OSError(f"with {option} the output must be a file, not {files.output}")
     if isinstance(path, str):
         if options.report is not None:
-            text = "merge the records, and then draw them: crawler report all.jsonl"
-            raise OSError(f"--report and a state in Redis do not go together: {text}")
+            form = format_for(files.output, options.format)
+            if not (can_be_drawn(form) and can_be_merged(form)):
+                raise OSError("--report with a state in Redis needs records, as -o pages.jsonl")
         terms, rules = terms_of(options, files.output), rules_of(options)
         return RedisStore(
-            path, resume=options.resume, terms=terms, rules=rules, delay=options.delay
+            path,
+            resume=options.resume,
+            terms=terms,
+            rules=rules,
+            delay=options.delay,
+            say=lambda text: say(f"crawler: warning: {text}", sys.stderr),
         )
     drawn = options.report is None or can_be_drawn(format_for(files.output, options.format))
     if options.workers > 1 and not drawn:
@@ -205,21 +214,27 @@ def _run(task: Task, factory: LoopFactory) -> int:
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
+        say(f"crawler: the crawl cannot go on: {reason(first)}", sys.stderr)
+        if isinstance(first, OSError) and first.errno in NO_SPACE:
+            go_on = "repeat the command with --resume" if options.state else "begin again"
+            say(f"crawler: make room, and {go_on}", sys.stderr)
         code = BAD_FILE
     if not options.quiet:
         say("\n".join(summary.lines()), sys.stderr)
     try:
         files.write_summary(summary.json() + "\n")
     except OSError as error:
-        say(f"crawler: cannot write the summary: {error}", sys.stderr)
+        say(f"crawler: cannot write the summary {options.summary}: {reason(error)}", sys.stderr)
         code = code or BAD_FILE
     if reporter is not None:
         try:
             form = format_for(files.output, options.format)
-            draw(reporter, files, summary, form=form, partly=partly)
+            parts = None
+            if isinstance(task.store, RedisStore):
+                parts = asyncio.run(parts_of(task.store))
+            draw(reporter, files, summary, form=form, partly=partly, parts=parts)
         except OSError as error:
-            say(f"crawler: cannot write the report: {error}", sys.stderr)
+            say(f"crawler: cannot write the report {options.report}: {reason(error)}", sys.stderr)
             code = code or BAD_FILE
     if code is not None:
         return code

@@ -157,8 +157,8 @@ async def crawl(
                 if obeys and not job.named:
                     rules = await robots.rules(job.url)
                     rules.check(job.url)
-                    if rules.delay:
-                        frontier.space_out(job.url, rules.delay)
+                    # Asking robots.txt took its time, which is none between two pages.
+                    frontier.space_out(job.url, rules.delay)
                 began = perf_counter()
                 try:
                     await fetcher.fetch(visit)

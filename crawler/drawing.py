@@ -9,43 +9,78 @@ import json
 import shlex
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .arguments import Parser
 from .files import Files
+from .frontier.reasons import reason
 from .http.trace import STEPS
+from .merging import merge
 from .output import FIELDS, Format, Record, format_for
 from .progress import say
 from .report import About, Reporter, Tally, render, without_secret
 from .summary import Summary
 
 DRAWN, BAD_USAGE, NOT_WRITTEN = 0, 2, 3
+# Files, and how much of each counts.
+Parts = Sequence[tuple[Path, int]]
 
 
-def draw(reporter: Reporter, files: Files, summary: Summary, *, form: Format, partly: bool) -> None:
+def draw(
+    reporter: Reporter,
+    files: Files,
+    summary: Summary,
+    *,
+    form: Format,
+    partly: bool,
+    parts: Parts | None = None,
+) -> None:
     """Write the report of a crawl that has just ended; raises OSError.
 
     ``partly`` says that the reporter knows a part of it only: it was gone on with, or others were
     at it as well. It is drawn as a whole then if what it wrote are records that can be read.
+    ``parts`` are the files of all workers, if each has its own.
     """
     tally = reporter.tally
-    if partly and can_be_drawn(form) and isinstance(files.found, Path):
+    notes: list[str] = []
+    if parts is not None:
+        tally, notes = tally_of(parts, form.name)
+        partly = False
+    elif partly and can_be_drawn(form) and isinstance(files.found, Path):
         try:
             tally = _tally(files.found, form.name)
             partly = False
         except (ValueError, sqlite3.Error) as error:
-            raise OSError(f"{files.output} cannot be read again: {error}") from error
+            raise OSError(f"{files.output} cannot be read again: {reason(error)}") from error
     urls = files.urls
     if isinstance(urls, Path):
         what = f"the URLs in {files.name}"
     else:
         what = without_secret(urls[0]) + (f" and {len(urls) - 1} more" if len(urls) > 1 else "")
-    notes = ["Only what was done since the crawl was gone on with."] * partly
+    notes += ["Only what was done since the crawl was gone on with."] * partly
     notes += ["The crawl was interrupted."] * summary.interrupted
     command = shlex.join(["crawler", *map(without_secret, sys.argv[1:])])
     about = About(what, command, summary.seconds, " ".join(notes))
     files.write_report(render(tally, about))
+
+
+def tally_of(parts: Parts, form: str) -> tuple[Tally, list[str]]:
+    """All that workers have written, each page counted once, and what there is to note about it.
+
+    Raises OSError. Files that are not here are left out.
+    """
+    here = [(path, length) for path, length in parts if length and path.exists()]
+    missing = sum(1 for _, length in parts if length) - len(here)
+    text = f"Without {missing} files of workers on other machines."
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder, f"all.{form}")
+        merge(here, whole, form)
+        try:
+            return _tally(whole, form), [text] * bool(missing)
+        except ValueError as error:
+            raise OSError(f"the workers' files cannot be read again: {error}") from error
 
 
 def can_be_drawn(form: Format) -> bool:
@@ -63,8 +98,9 @@ def report(arguments: Sequence[str]) -> int:
             raise ValueError("its name must end in .jsonl, .json, .db or .sqlite")
         tally = _tally(options.records, form.name)
     except (OSError, ValueError, sqlite3.Error) as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else error
-        say(f"{parser.prog}: error: cannot read {options.records}: {text}", sys.stderr)
+        if isinstance(error, OSError):
+            error.filename = None
+        say(f"{parser.prog}: error: cannot read {options.records}: {reason(error)}", sys.stderr)
         return BAD_USAGE
     about = About(f"the URLs in {options.records.name}", took=tally.lasted)
     try:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .arguments import Parser
-from .http import Client, HTTPError, Limits, tls_context
+from .frontier.parsing import advice
+from .http import URL, Client, HTTPError, InvalidURL, Limits, tls_context
 from .loops import UnknownLoop, loop_factory
 from .progress import say, silence
 
@@ -25,7 +26,12 @@ def fetch(arguments: Sequence[str]) -> int:
     try:
         factory = loop_factory(options.loop)
         tls = tls_context(ca_file=options.ca_file, verify=not options.insecure)
-    except (UnknownLoop, OSError, HTTPError) as error:
+        url = URL(options.url)
+    except InvalidURL as error:
+        text = advice(options.url) or error.detail
+        say(f"{parser.prog}: error: {options.url!r} is no URL: {text}", sys.stderr)
+        return BAD_USAGE
+    except (UnknownLoop, OSError) as error:
         say(f"{parser.prog}: error: {error}", sys.stderr)
         return BAD_USAGE
     if sys.stdout is None:
@@ -43,7 +49,7 @@ def fetch(arguments: Sequence[str]) -> int:
             limits=limits, tls=tls, user_agent=options.user_agent, accept="*/*", trace=trace,
             proxy_from_environment=True,
         )  # fmt: skip
-        async with client, client.stream("GET", options.url) as response:
+        async with client, client.stream("GET", url) as response:
             if options.headers:
                 line = f"HTTP/{response.version} {response.status} {response.phrase}".rstrip()
                 fields = b"".join(

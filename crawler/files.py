@@ -44,8 +44,10 @@ class Files:
             return "the command line"
         return "-" if self.urls == _STANDARD_INPUT else str(self.urls)
 
-    def check_form(self, form: Format) -> None:
-        """Raise OSError if that format cannot be written there."""
+    def check_form(self, form: Format, *, goes_on: bool = False) -> None:
+        """Raise OSError if that format cannot be written there, or not to what is there already."""
+        if goes_on and isinstance(self.found, Path) and self.found.is_file():
+            form.check(self.found)
         if not form.only_files:
             return
         if isinstance(self.found, int) or (self.found.exists() and not self.found.is_file()):

@@ -89,7 +89,6 @@ class LiveView(PlainProgress):
         self._hosts = Heaviest(500, _Host, lambda host: host.seconds)
         self._queue: Queue | None = None
         self._lag = self._worst_lag = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._looks_at = 0.0
         self._live = Live(
             console=self._console,
@@ -155,9 +154,6 @@ class LiveView(PlainProgress):
     def say(self, text: str) -> None:
         """Print one line above the view, soon."""
         self._lines.append(text)
-
-    def _count(self, pages: int = 1) -> None:
-        self._done += pages
 
     # ---- drawing ---------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from .output import Format
+
 
 def merge(parts: Sequence[tuple[Path, int]], output: Path, form: str) -> int:
     """Write ``output`` from files and how much of each is whole; returns how many pages it has.
@@ -42,6 +44,11 @@ def merge(parts: Sequence[tuple[Path, int]], output: Path, form: str) -> int:
                         here.add(page)
                         file.write(text)
     return len(seen)
+
+
+def can_be_merged(form: Format) -> bool:
+    """Whether files of this format can be put together."""
+    return form.name in _READERS
 
 
 def _whole(file: io.BufferedReader, left: int) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ Both write to the same stream as the failures do (standard error), so that what 
 from standard output stays clean.
 """
 
+import asyncio
 import os
 import sys
 import time
@@ -26,7 +27,11 @@ PLAIN_INTERVAL = 5.0
 
 
 class PlainProgress:
-    """One line for each failure, and one every few seconds for the rest."""
+    """One line for each failure, and one every few seconds for the rest.
+
+    That line comes also while nothing is done, as when all hosts rest: a log shows that it lives.
+    ``with`` it, in a coroutine.
+    """
 
     def __init__(
         self,
@@ -46,10 +51,11 @@ class PlainProgress:
         self._failed = 0
         self._verbose = verbose
         self._line_at = clock()
-        self._next_line = self._line_at + PLAIN_INTERVAL
         self._done_then = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> "PlainProgress":
+        self._wait()
         return self
 
     def __exit__(
@@ -58,7 +64,8 @@ class PlainProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        return None
+        if self._timer is not None:
+            self._timer.cancel()
 
     def page(self, job: Job, response: Response, links: int) -> None:
         """Count a page."""
@@ -101,20 +108,28 @@ class PlainProgress:
 
     def _count(self, pages: int = 1) -> None:
         self._done += pages
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(PLAIN_INTERVAL, self.tell)
+
+    def tell(self) -> None:
+        """Say how far it is, and that again in a few seconds."""
         now = self._clock()
-        if now >= self._next_line:
-            of = "" if self._total is None else f" of {self._total:,}"
-            rate = (self._done - self._done_then) / (now - self._line_at)
-            self.say(
-                f"{self._done:,}{of} done, {self._links:,} links, {self._failed:,} failed,"
-                f" {rate:,.0f}/s"
-            )
-            self._line_at, self._done_then = now, self._done
-            self._next_line = now + PLAIN_INTERVAL
+        of = "" if self._total is None else f" of {self._total:,}"
+        rate = (self._done - self._done_then) / (now - self._line_at)
+        self.say(
+            f"{self._done:,}{of} done, {self._links:,} links, {self._failed:,} failed,"
+            f" {rate:,.0f}/s"
+        )
+        self._line_at, self._done_then = now, self._done
+        self._wait()
 
 
 class NoProgress(PlainProgress):
     """Says nothing."""
+
+    def _wait(self) -> None:
+        """There is nothing to wait for."""
 
     def say(self, text: str) -> None:
         """Leave it."""

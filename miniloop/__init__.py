@@ -13,6 +13,8 @@ or, with any program that lets its loop be chosen:
 or from outside, with a program that does not:
 
     python -m miniloop program.py
+
+PYTEST_DONT_REWRITE: pytest takes this for a plugin, and would warn that it was imported before.
 """
 
 from __future__ import annotations

@@ -211,7 +211,10 @@ class Frontier:
         self._order.took(job.url.host, seconds)
 
     def space_out(self, url: URL, delay: float) -> None:
-        """Keep at least ``delay`` seconds between two requests to the host of ``url``."""
+        """Keep at least ``delay`` seconds between two requests to the host of ``url``.
+
+        One of them is sent now, however long ago the job was handed out.
+        """
         self._order.space_out(url.host, delay)
 
     # ---- how it is done --------------------------------------------------------------------------

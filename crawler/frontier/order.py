@@ -180,11 +180,11 @@ class Order(Generic[T]):
         host.ready_at = max(host.ready_at, now + min(max(host.pause, asked or 0.0), LONGEST_ASKED))
 
     def space_out(self, name: str, delay: float) -> None:
-        """Have at least ``delay`` seconds between two starts at this host."""
+        """Have at least ``delay`` seconds between two starts at this host, of which one is now."""
         host = self._hosts[name]
-        if delay > host.delay:
-            host.delay = delay
-            host.ready_at = max(host.ready_at, self._loop.time() + delay)
+        host.delay = max(host.delay, delay)
+        if host.delay:
+            host.ready_at = max(host.ready_at, self._loop.time() + host.delay)
 
     def rest(self, name: str) -> float:
         """For how many seconds a host is still to be left alone."""

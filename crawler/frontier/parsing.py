@@ -69,10 +69,11 @@ def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
     try:
         return Job(text, URL(text))
     except InvalidURL as error:
-        return Malformed(number, text[:200], _advice(text) or error.detail)
+        return Malformed(number, text[:200], advice(text) or error.detail)
 
 
-def _advice(text: str) -> str | None:
+def advice(text: str) -> str | None:
+    """What may have been meant by a text that is no URL, if it looks like a host."""
     if _HOST.match(text):
         return f"not an absolute URL: did you mean http://{text[:100]} or https://…?"
     return None

@@ -9,6 +9,7 @@ write of the output.
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from .parsing import Job, Malformed
 from .reading import URLList
 from .scope import Bounds, Scope
 from .sitemaps import MAX_LEVELS, MAX_SITEMAPS
-from .store import Done, Page, Store
+from .store import Done, Fenced, Page, Store
 
 # Seconds between two looks for more when there was none, and the most of them; a worker that has
 # enough looks as seldom as that, too.
@@ -121,6 +122,9 @@ class SharedFrontier:
         self._committed = False
         self._notes: list[Done] = []
         self._least = -1
+        self._loop = asyncio.get_running_loop()
+        self._until = math.inf
+        self._lease_end: asyncio.TimerHandle | None = None
         self._depths: dict[str, int] = {}
         self._busy: dict[str, bool] = {}
         self._told: dict[str, int] = {}
@@ -146,6 +150,7 @@ class SharedFrontier:
         traceback: TracebackType | None,
     ) -> None:
         self._order.close()
+        self._set_end(math.inf)
         if self._looking is not None:
             # Asked first, and cancelled more than once: a client of an engine may swallow that.
             self._closing = True
@@ -185,7 +190,8 @@ class SharedFrontier:
                 raise self._failure
             if self._draining or self.over:
                 return None
-            taken = order.take()
+            late = self._loop.time() >= self._until
+            taken = None if late else order.take()
             if taken is not None:
                 if order.waiting <= self._low:
                     self._wanted.set()
@@ -244,7 +250,10 @@ class SharedFrontier:
         self._order.took(job.url.host, seconds)
 
     def space_out(self, url: URL, delay: float) -> None:
-        """Keep at least ``delay`` seconds between two requests to the host of ``url``."""
+        """Keep at least ``delay`` seconds between two requests to the host of ``url``.
+
+        One of them is sent now, however long ago the job was handed out.
+        """
         self._order.space_out(url.host, delay)
 
     def _note(self, job: Job, links: list[str], step: int = 1, redirects: int = 0) -> None:
@@ -344,6 +353,10 @@ class SharedFrontier:
                     self.worker, MOST if hungry else 0, [*full, *self._leaving], more=hungry
                 )
                 self._least = claimed.least
+                if self._loop.time() >= self._until:
+                    order.wake_all()
+                self._until = claimed.until
+                self._set_end(claimed.ends)
                 self._take_up(claimed.pages)
                 if claimed.over and not claimed.pages:
                     self.over = True
@@ -364,9 +377,21 @@ class SharedFrontier:
                     async with asyncio.timeout(limit):
                         await self._wanted.wait()
         except Exception as error:  # noqa: BLE001  (whoever asks for the next URL gets it)
-            self._failure = error
+            self._failure = self._failure or error
         finally:
             order.wake_all()
+
+    def _set_end(self, when: float) -> None:
+        """Give up at that time, unless the store is heard before."""
+        if self._lease_end is not None:
+            self._lease_end.cancel()
+        self._lease_end = None if when == math.inf else self._loop.call_at(when, self._run_out)
+
+    def _run_out(self) -> None:
+        # At once, and not when the store's answer comes: a request that lies in a dead connection
+        # would reach its server when the network comes back, and another worker has the host then.
+        self._failure = self._failure or Fenced(f"worker {self.worker} was silent for its lease")
+        self._order.wake_all()
 
     def _take_up(self, pages: Sequence[Page]) -> None:
         for page in pages:

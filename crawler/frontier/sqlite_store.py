@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from .hosts import host_of
+from .reasons import retold
 from .store import SHARE, Claimed, Done, Fenced, Page, Rules
 
 P = ParamSpec("P")
@@ -131,6 +132,8 @@ class SQLiteStore:
         self.is_new = False
 
     def __enter__(self) -> "SQLiteStore":
+        if self._path.exists() and not self._path.is_file():
+            raise OSError(f"cannot use {self._path} as a state: it is no file")
         new = not self._path.exists() or self._path.stat().st_size == 0
         if not new and not self._resume:
             text = "if it holds a crawl, go on with it by --resume; else name another file"
@@ -142,7 +145,7 @@ class SQLiteStore:
                 self.reopen()
                 self._begin()
             except sqlite3.Error as error:
-                raise OSError(f"cannot use {self._path} as a state: {error}") from error
+                raise retold(f"cannot use {self._path} as a state", error) from error
             stack.pop_all()
         return self
 
@@ -292,7 +295,7 @@ class SQLiteStore:
                 with self._transaction():
                     return step(*args, **kwargs)
             except sqlite3.Error as error:
-                raise OSError(f"cannot use the state {self._path}: {error}") from error
+                raise retold(f"cannot use the state {self._path}", error) from error
 
         async def in_turn() -> T:
             if self._turn is None:

@@ -14,6 +14,7 @@ The rules:
 5. The crawl is over when its list has been read to the end and every known URL is done.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -64,7 +65,9 @@ class Claimed(NamedTuple):
 
     ``least`` is the smallest depth of a page that is not done, below which nothing changes any
     more. ``over`` says that the crawl is; ``give`` is how many hosts others would like to have, and
-    ``stop`` that somebody wants all workers to end.
+    ``stop`` that somebody wants all workers to end. At ``until``, of the loop's clock, the worker
+    begins no more pages before it has claimed again: others may have its hosts soon, and at
+    ``ends`` they may have them.
     """
 
     pages: list[Page]
@@ -72,6 +75,8 @@ class Claimed(NamedTuple):
     over: bool = False
     give: int = 0
     stop: bool = False
+    until: float = math.inf
+    ends: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

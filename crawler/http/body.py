@@ -27,7 +27,7 @@ def decoded(url: URL, inflate: Inflater, data: bytes | bytearray) -> bytes:
     except Overflow as error:
         raise TooLarge(url.href, "the body is too large when decompressed") from error
     except zlib.error as error:
-        raise DecodingError(url.href, str(error)) from error
+        raise _undecodable(url, error) from error
 
 
 def finish(url: URL, inflate: Inflater, reply: Reply) -> None:
@@ -38,7 +38,7 @@ def finish(url: URL, inflate: Inflater, reply: Reply) -> None:
     try:
         inflate.finish()
     except zlib.error as error:
-        raise DecodingError(url.href, str(error)) from error
+        raise _undecodable(url, error) from error
     for flag in sorted(inflate.flags):
         reply.flag(flag)
 
@@ -48,3 +48,10 @@ def decoded_whole(url: URL, inflate: Inflater, data: bytes, reply: Reply) -> byt
     body = decoded(url, inflate, data)
     finish(url, inflate, reply)
     return body
+
+
+def _undecodable(url: URL, error: zlib.error) -> DecodingError:
+    text = str(error)
+    if text.startswith("Error "):  # zlib's own: its number, what it did, and what it did not like
+        text = f"the body cannot be decompressed: {text.rpartition(': ')[2]}"
+    return DecodingError(url.href, text)

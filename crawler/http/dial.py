@@ -32,11 +32,14 @@ async def dial(
     resolver: Resolver,
     trace: Trace | None = None,
     permit: Permit | None = None,
+    waits: Callable[[str], object] = lambda what: None,
 ) -> socket.socket:
     """A non-blocking socket connected to ``host``; raises ResolveError or ConnectError.
 
-    The socket is the caller's to close. If the call is cancelled there is none left open.
+    ``waits`` is told what it waits for. The socket is the caller's to close. If the call is
+    cancelled there is none left open.
     """
+    waits(f"nobody said what the address of {host} is")
     with span(trace, "resolve", host=host, port=port):
         try:
             addresses = await resolver.resolve(host, port)
@@ -49,6 +52,7 @@ async def dial(
             text = f"{host} is {addresses[0][1][0]}, which must not be connected to"
             raise ConnectError(url, text)
         addresses = allowed
+    waits(f"{host} port {port} did not answer")
     with span(trace, "connect_tcp", host=host, port=port, addresses=addresses):
         try:
             return await (_connect(addresses[0]) if len(addresses) == 1 else _race(addresses))

@@ -6,7 +6,8 @@ import ssl
 from collections.abc import Callable
 
 from .dial import Permit, dial
-from .errors import ConnectError, ConnectionLost, ConnectTimeout, TLSError, TLSTimeout, TotalTimeout
+from .endings import refused_tls
+from .errors import ConnectError, ConnectionLost, ConnectTimeout, TLSTimeout, TotalTimeout
 from .limits import Limits
 from .proxy import Proxy, open_tunnel, through_socks
 from .resolver import Resolver
@@ -49,41 +50,51 @@ class Opener:
     async def open(self, url: URL, proxy: Proxy | None, limits: Limits, deadline: float) -> Stream:
         """A stream to the server of ``url``, or to the proxy that passes plain requests on."""
         connect_deadline = asyncio.get_running_loop().time() + limits.connect
+        steps: list[str] = []
         try:
             async with asyncio.timeout_at(min(connect_deadline, deadline)) as limit:
-                return await self._open(url, proxy, limits)
+                return await self._open(url, proxy, limits, steps)
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            at = steps[-1]
             if deadline < connect_deadline:
-                raise TotalTimeout(url.href, "no connection within the total limit") from error
-            text = f"no connection within {limits.connect:g} seconds"
+                text = f"no connection within the total limit: {at}"
+                raise TotalTimeout(url.href, text) from error
+            text = f"no connection within {limits.connect:g} seconds: {at}"
             raise ConnectTimeout(url.href, text) from error
 
-    async def _open(self, url: URL, proxy: Proxy | None, limits: Limits) -> Stream:
-        trace = self._trace
+    async def _open(
+        self, url: URL, proxy: Proxy | None, limits: Limits, steps: list[str]
+    ) -> Stream:
+        """Do it; ``steps`` gets what is waited for."""
+        trace, resolver, waits = self._trace, self._resolver, steps.append
         if proxy is not None:
             self._check_literal(url)
         if proxy is None:
             sock = await dial(
-                url.href, url.server_name, url.port, self._resolver, trace, self._permit
+                url.href, url.server_name, url.port, resolver, trace, self._permit, waits
             )
         elif proxy.forwards:
-            sock = await dial(url.href, proxy.host, proxy.port, self._resolver, trace)
+            sock = await dial(url.href, proxy.host, proxy.port, resolver, trace, waits=waits)
         else:
+            waits(f"the proxy {proxy.host} did not open the way")
             with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
                 sock = await through_socks(url, proxy)
         try:
             stream: Stream = PlainStream(sock)
             through_tls = proxy is not None and proxy.scheme == "https"
             if proxy is not None and through_tls:
+                waits("the TLS handshake with the proxy did not end")
                 stream = await self._start_tls(url, sock, proxy.host, limits.tls)
             if url.scheme == "http":
                 return stream
             if proxy is not None and proxy.forwards:
+                waits(f"the proxy {proxy.host} did not open the way")
                 with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):
                     await open_tunnel(url, proxy, stream)
             inner = stream if through_tls else None
+            waits("the TLS handshake did not end")
             return await self._start_tls(url, sock, url.tls_name, limits.tls, inner, url.origin)
         except BaseException:
             sock.close()
@@ -128,11 +139,8 @@ class Opener:
             if not limit.expired():
                 raise
             raise TLSTimeout(url.href, f"no TLS handshake within {seconds:g} seconds") from error
-        except ssl.SSLCertVerificationError as error:
-            text = f"the certificate of {name} is not valid: {error.verify_message}"
-            raise TLSError(url.href, text) from error
         except ssl.SSLError as error:
-            raise TLSError(url.href, error.reason or str(error)) from error
+            raise refused_tls(url, name, error) from error
         except OSError as error:
             raise ConnectionLost(url.href, f"in the TLS handshake: {error.strerror}") from error
 

@@ -28,18 +28,30 @@ def tls_context(
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
-        except OSError as error:  # ssl.SSLError is one too
-            raise OSError(f"cannot read certificates from {ca_file}: {error}") from error
+        except OSError as error:
+            why = _why(error, "it holds no certificates in PEM")
+            raise OSError(f"cannot read certificates from {ca_file}: {why}") from error
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, key, password or "")
         except OSError as error:
             named = certificate if key is None else f"{certificate} and {key}"
-            raise OSError(f"cannot use the client certificate {named}: {error}") from error
+            why = _why(error, "it must hold a certificate and its key, in PEM")
+            raise OSError(f"cannot use the client certificate {named}: {why}") from error
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _why(error: OSError, wrong: str) -> str:
+    """Why a file could not be loaded; what is ``wrong`` is that OpenSSL cannot read it."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    told = error.reason or str(error)
+    if "KEY_VALUES_MISMATCH" in told:
+        return "the key is not that of the certificate"
+    return f"{wrong} ({told})"
 
 
 class Sessions:

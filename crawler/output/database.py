@@ -12,12 +12,14 @@ one (``-wal`` and ``-shm``); they are gone when the crawl is over.
 """
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from crawler.frontier.reasons import retold
 from crawler.http.trace import STEPS
 
 from .records import Block, Record
@@ -91,7 +93,7 @@ class Database:
             try:
                 return do()
             except sqlite3.Error as error:
-                raise OSError(f"cannot write {self.path}: {error}") from error
+                raise retold(f"cannot write {self.path}", error) from error
 
         return await asyncio.get_running_loop().run_in_executor(None, doing)
 
@@ -161,6 +163,21 @@ class Database:
             raise
         database.execute("commit")
         self.written += len(records)
+
+
+def check(path: Path) -> None:
+    """Raise OSError if the file is none that one can add pages to; an empty one is."""
+    if not path.stat().st_size:
+        return
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+            tables = database.execute("select count(*) from sqlite_master").fetchone()[0]
+            columns = database.execute("select count(*) from pragma_table_info('pages')").fetchone()
+    except sqlite3.Error as error:
+        raise retold(f"cannot add to {path}", error) from error
+    if tables and columns != (_COLUMNS,):
+        raise OSError(f"cannot add to {path}: it is a database of something else")
 
 
 def _row(number: int, record: Record) -> tuple[object, ...]:

@@ -19,6 +19,8 @@ from pathlib import Path
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
 
+from crawler.frontier.reasons import retold
+
 
 class File:
     """A :class:`.target.Target` for blocks of bytes; ``written`` is the file's length in bytes.
@@ -50,7 +52,7 @@ class File:
                 return
             begun = self.patient and append and status.st_size > 0
             if self.patient and not append:
-                await self._file.truncate(0)
+                await self._cut(0)
             if not begun and self._header:
                 await self.write([self._header])
         except BaseException:
@@ -64,7 +66,7 @@ class File:
             text = f"{self.path} has {size:,} bytes, and the state says {end:,}"
             raise OSError(f"{text}: it is not what the crawl wrote")
         if size > end:
-            await self._file.truncate(end)
+            await self._cut(end)
         self.written = end
         if not end and self._header:
             await self.write([self._header])
@@ -75,8 +77,26 @@ class File:
         self.written += len(data)
         view = memoryview(data)
         while view:  # once, unless the disk is full: then the second attempt says so
-            view = view[await self._file.write(view) :]
+            try:
+                view = view[await self._file.write(view) :]
+            except OSError as error:
+                raise retold(f"cannot write {self._name}", error) from error
 
     async def close(self) -> None:
         """Close it; see :class:`.target.Target`."""
-        await self._file.close()
+        try:
+            await self._file.close()
+        except OSError as error:  # of a file on a server, this may be where it comes out
+            raise retold(f"cannot write {self._name}", error) from error
+
+    async def _cut(self, end: int) -> None:
+        try:
+            await self._file.truncate(end)
+        except OSError as error:
+            raise retold(f"cannot shorten {self._name}", error) from error
+
+    @property
+    def _name(self) -> str:
+        if self.path == 1:
+            return "to standard output"
+        return str(self.path) if isinstance(self.path, Path) else f"to descriptor {self.path}"

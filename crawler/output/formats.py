@@ -26,7 +26,8 @@ class Format(NamedTuple):
     """``records`` says whether it needs more than the links of the pages that were fetched.
 
     ``exchanges`` says whether it needs the bytes of requests and replies as well, ``only_files``
-    whether it cannot be written to a pipe.
+    whether it cannot be written to a pipe. ``check`` raises OSError if what is in a file is nothing
+    that one can add to.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Format(NamedTuple):
     records: bool = True
     exchanges: bool = False
     only_files: bool = False
+    check: Callable[[Path], None] = lambda path: None
 
 
 def _links(record: Record) -> bytes:
@@ -84,12 +86,25 @@ def _archive(path: Path | int) -> Target:
     return Archive(path)
 
 
+def _check_database(path: Path) -> None:
+    from .database import check
+
+    check(path)
+
+
+def _check_archive(path: Path) -> None:
+    with path.open("rb") as file:
+        begins = file.read(5)
+    if begins and not begins.startswith((b"\x1f\x8b", b"WARC/")):
+        raise OSError(f"{path} is no WARC archive that one can add to")
+
+
 FORMATS = {
     "tsv": Format("tsv", _lines_below(HEADER), _links, records=False),
     "jsonl": Format("jsonl", File, _json_line),
     "csv": Format("csv", _lines_below(",".join(FIELDS) + "\r\n"), _csv_row),
-    "sqlite": Format("sqlite", _database, Block, only_files=True),
-    "warc": Format("warc", _archive, Block, exchanges=True),
+    "sqlite": Format("sqlite", _database, Block, only_files=True, check=_check_database),
+    "warc": Format("warc", _archive, Block, exchanges=True, check=_check_archive),
 }
 _BY_ENDING = {
     ".jsonl": "jsonl",

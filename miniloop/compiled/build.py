@@ -20,7 +20,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from miniloop.compiled.rewrites import IDEAS, LATE, MODULES, REWRITES
-from miniloop.compiled.specialise import specialise
+from miniloop.compiled.specialise import Slots, specialise
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
@@ -39,20 +39,23 @@ def prepare(folder: Path, without: Collection[str] = ()) -> dict[str, list[int]]
         (package / "__init__.py").touch()
     for module in MODULES:
         place, name = module.split(".")
-        if (HERE / f"{name}.pxd").exists():
-            shutil.copy(HERE / f"{name}.pxd", root / place)
+        declared = root / place / f"{name}.pxd"
+        if (HERE / declared.name).exists():
+            shutil.copy(HERE / declared.name, declared)
         if (HERE / f"{name}.pyx").exists():
             shutil.copy(HERE / f"{name}.pyx", root / place)
             continue
         source = PACKAGE / place / f"{name}.py"
-        text, origins[module] = specialise(
-            source.read_text(encoding="utf-8"),
-            [
-                rewrite
-                for rewrite in REWRITES
-                if rewrite.module == module and getattr(rewrite, "name", "") not in without
-            ],
-        )
+        rewrites = [
+            rewrite
+            for rewrite in REWRITES
+            if rewrite.module == module and getattr(rewrite, "name", "") not in without
+        ]
+        text, origins[module] = specialise(source.read_text(encoding="utf-8"), rewrites)
+        for rewrite in rewrites:
+            if isinstance(rewrite, Slots):
+                with declared.open("a", encoding="utf-8") as file:
+                    file.write(rewrite.declarations())
         (root / place / f"{name}.py").write_text(text, encoding="utf-8")
     return origins
 

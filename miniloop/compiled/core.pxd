@@ -7,6 +7,26 @@ cdef extern from "kernel.h":
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 
+cdef extern from "slots.h":
+    ctypedef struct Slot "miniloop_slot":
+        pass
+    int find_slot "miniloop_find_slot"(Slot *slot, object kind, object name) except -1
+    object get_slot "miniloop_get_slot"(object self, Slot *slot)
+    int set_slot "miniloop_set_slot"(object self, Slot *slot, object value) except -1
+
+cdef extern from "system.h":
+    ctypedef union EventData "epoll_data_t":
+        int fd
+    ctypedef struct Event "struct epoll_event":
+        unsigned int events
+        EventData data
+    double system_monotonic "miniloop_monotonic"()
+    int wait_for_events "miniloop_epoll_wait"(int fd, Event *into, int most, double seconds) except -1
+    int learn_sockets "miniloop_learn_sockets"(object sock) except -1
+    object receive_bytes "miniloop_recv"(object sock, Py_ssize_t size)
+    Py_ssize_t receive_into "miniloop_recv_into"(object sock, object buffer) except -1
+    Py_ssize_t send_bytes "miniloop_send"(object sock, object data) except -1
+
 cdef extern from "Python.h":
     object copied_context "PyContext_CopyCurrent"()
     int check_signals "PyErr_CheckSignals"() except -1

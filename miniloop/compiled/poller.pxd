@@ -1,4 +1,5 @@
 cimport cython
+from miniloop.kernel.epoll cimport EpollWait, Events
 
 cdef enum:
     READ_BIT = 0x001
@@ -20,3 +21,12 @@ cdef class Watch:
     cdef public bint short_read_drains
     cdef public Py_ssize_t guesses_skipped
     cdef public Py_ssize_t guesses_to_skip
+
+cdef inline tell(poller, Watch watch, Py_ssize_t bits, event, enqueue):
+    """Queue whom an event concerns."""
+    if bits & ~WRITE_BIT and watch.reader is not None:
+        enqueue(watch.reader)
+    if bits & ~READ_BIT and watch.writer is not None:
+        enqueue(watch.writer)
+    if watch.socket is not None:
+        poller._deliver_once(watch, bits if event is None else event)

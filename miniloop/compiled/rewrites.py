@@ -6,7 +6,7 @@ ablation does so, and has the figures.
 
 from __future__ import annotations
 
-from miniloop.compiled.specialise import Addition, Bases, Rewrite
+from miniloop.compiled.specialise import Addition, Bases, Rewrite, Slots
 
 __all__ = ["IDEAS", "LATE", "MODULES", "REWRITES"]
 
@@ -15,11 +15,15 @@ MODULES = (
     "kernel.core",
     "kernel.handle",
     "kernel.timers",
+    "kernel.epoll",
     "kernel.poller",
     "kernel.future",
     "kernel.task",
     "kernel.eager",
     "kernel.scheduler",
+    "net.write_buffer",
+    "net.flow_control",
+    "net.stream",
 )
 
 STEP = "a step of a coroutine"
@@ -31,6 +35,9 @@ WAKE = "whoever waits is told by a C method"
 EVENT = "what the kernel reports, in numbers of C"
 CURRENT = "who is running now, without a method"
 RUN = "an entry is run by a C method"
+CLOCK = "the clock of the system, without an object"
+PLACE = "slots of a transport, where they lie"
+BYTES = "recv and send of C"
 
 LATE = "an object's dictionary made late"  # by `build.polish`
 
@@ -44,10 +51,13 @@ IDEAS = {
     WAKE: "`_wake` looked up by its name",
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
+    CLOCK: "`time.monotonic` called, and a float made, once a visit",
+    PLACE: "a slot asked for by its name",
+    BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",
 }
 
-REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
+REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     # What a type of C has to be. None of these can be left out.
     Bases("kernel.handle", "Handle", "Entry"),
     Bases("kernel.handle", "TimerHandle", "Handle"),
@@ -515,22 +525,24 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         for fd, event in events: ...
         """,
         """
-        watch = cython.declare(Watch)
-        bits = cython.declare(cython.Py_ssize_t)
-        for pair in events:
-            fd, event = pair
-            found = watches.get(fd)
-            if found is None:
-                self._unregister(fd)
-                continue
-            watch = found
-            bits = event
-            if bits & ~WRITE_BIT and watch.reader is not None:
-                enqueue(watch.reader)
-            if bits & ~READ_BIT and watch.writer is not None:
-                enqueue(watch.writer)
-            if watch.socket is not None:
-                self._deliver_once(watch, event)
+        events_in_c = cython.declare(Events)
+        if type(events) is Events:
+            events_in_c = events
+            for number in range(events_in_c.count):
+                fd = events_in_c.all[number].data.fd
+                found = watches.get(fd)
+                if found is None:
+                    self._unregister(fd)
+                    continue
+                tell(self, found, events_in_c.all[number].events, None, enqueue)
+        else:
+            for pair in events:
+                fd, event = pair
+                found = watches.get(fd)
+                if found is None:
+                    self._unregister(fd)
+                    continue
+                tell(self, found, event, event, enqueue)
         """,
         within="Poller.deliver",
     ),
@@ -550,6 +562,12 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
         if (READ_BIT, WRITE_BIT) != (READ, WRITE):
             raise SystemError("poller.pxd has other bits than poller.py")
         """,
+    ),
+    Rewrite(
+        EVENT,
+        "kernel.poller",
+        "self._epoll.poll",
+        "EpollWait(self._epoll)",
     ),
     # Running.
     Rewrite(
@@ -580,11 +598,85 @@ REWRITES: tuple[Rewrite | Bases | Addition, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
-        "now = self._clock()",
+        """
+        if arrived: ...
+        """,
         """
         check_signals()  # no step of Python may come for a long time
-        now = self._clock()
+        if arrived:
+            deliver(arrived, enqueue)
         """,
         within="Scheduler.run_turns",
     ),
+    Rewrite(
+        CLOCK,
+        "kernel.scheduler",
+        "now = self._clock()",
+        """
+        now = system_monotonic() if self._clock is monotonic else self._clock()
+        """,
+    ),
+    # A stream.
+    Rewrite(
+        TYPES,
+        "net.write_buffer",
+        '__slots__ = ("_pieces", "size")',
+        "",
+    ),
+    Rewrite(
+        TYPES,
+        "net.flow_control",
+        '__slots__ = ("_loop", "_transport", "high", "low", "paused", "protocol")',
+        "",
+    ),
+    Rewrite(
+        TYPES,
+        "net.stream",
+        "import asyncio",
+        """
+        import asyncio
+        import cython
+        """,
+    ),
+    Slots(
+        PLACE,
+        "net.stream",
+        "StreamTransport",
+        {
+            "_buffer": "WriteBuffer",
+            "_buffered_protocol": "",
+            "_closing": "",
+            "_ended": "",
+            "_eof_written": "",
+            "_file": "",
+            "_flushed": "",
+            "_lost": "",
+            "_marks": "WriteMarks",
+            "_paused": "",
+            "_protocol": "",
+            "_read_size": "",
+        },
+    ),
+    Addition(
+        BYTES,
+        "net.stream",
+        """
+        with socket.socket() as _sock:
+            learn_sockets(_sock)
+        """,
+    ),
+    Rewrite(
+        BYTES,
+        "net.stream",
+        "size = self._read_size",
+        """
+        size = cython.declare(cython.Py_ssize_t, self._read_size)
+        count = cython.declare(cython.Py_ssize_t)
+        """,
+    ),
+    Rewrite(BYTES, "net.stream", "self._file.recv(size)", "receive_bytes(self._file, size)"),
+    Rewrite(
+        BYTES, "net.stream", "self._file.recv_into(buffer)", "receive_into(self._file, buffer)"
+    ),
+    Rewrite(BYTES, "net.stream", "self._file.send(data)", "send_bytes(self._file, data)"),
 )

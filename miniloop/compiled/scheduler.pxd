@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, check_signals, copied_context
+from miniloop.kernel.core cimport Core, check_signals, copied_context, system_monotonic
 from miniloop.kernel.future cimport Future
 from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_timer
 from miniloop.kernel.task cimport Task
@@ -20,17 +20,17 @@ cdef class Scheduler(Core):
     cdef public object _begin_turn
     cdef public object _clock
     cdef public object _observers
-    cdef public object _outlook
+    cdef public double _outlook
     cdef public bint _rejoining
     cdef public object _ready
     cdef public object _resolution
     cdef public bint _stopping
     cdef public object _thread_id
     cdef public bint asleep
-    cdef public object horizon
+    cdef public double horizon
     cdef public object poller
     cdef public bint needs_recovery
-    cdef public object visit_by
+    cdef public double visit_by
     cdef public object wakeup
-    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list)
+    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double)
     cpdef run_turns(self)

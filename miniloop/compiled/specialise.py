@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-__all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "specialise"]
+__all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "Slots", "specialise"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,29 @@ class Addition:
     put: str
 
 
+@dataclass(frozen=True)
+class Slots:
+    """Slots of a class of Python, which its methods read and write where they lie.
+
+    Such a class stays what it is, with its bases and its memory. Where a method of it says
+    `self.name`, and plainly reads or assigns it, the compiled one takes the pointer from its place
+    in the object, which is looked up when the module is imported: see `slots.h`.
+    """
+
+    name: str
+    module: str
+    of: str
+    slots: Mapping[str, str]  # each slot, and the type that it holds: "" for any
+
+    def declarations(self) -> str:
+        """What the `.pxd` of the module needs besides."""
+        return "".join(f"cdef Slot at_{name}\n" for name in self.slots)
+
+    def places(self) -> str:
+        """The end of the module: where the slots lie."""
+        return "\n".join(f'find_slot({_place(name)}, {self.of}, "{name}")' for name in self.slots)
+
+
 class NotFoundError(Exception):
     """A rewrite does not fit the source any more."""
 
@@ -75,7 +98,7 @@ class _Splice:
 
 
 def specialise(
-    source: str, rewrites: Sequence[Rewrite | Bases | Addition]
+    source: str, rewrites: Sequence[Rewrite | Bases | Addition | Slots]
 ) -> tuple[str, list[int]]:
     """The source for the compiler, and for each of its lines the line of the `.py` it stands for.
 
@@ -85,7 +108,11 @@ def specialise(
     lines = source.splitlines()
     splices = list(_without_type_checking(tree, lines))
     additions = []
+    tables = [rewrite for rewrite in rewrites if isinstance(rewrite, Slots)]
+    additions += [table.places() for table in tables]
     for rewrite in rewrites:
+        if isinstance(rewrite, Slots):
+            continue
         if isinstance(rewrite, Addition):
             additions.append(textwrap.dedent(rewrite.put).strip("\n"))
             continue
@@ -100,7 +127,7 @@ def specialise(
                 f"there, and at the table in miniloop/compiled/rewrites.py"
             )
         splices += found
-    splices.sort(key=lambda splice: (splice.first, splice.first_column))
+    splices.sort(key=_where)
     for one, other in pairwise(splices):
         if (other.first, other.first_column) < (one.last, one.last_column):
             raise NotFoundError(f"two rewrites overlap at line {other.first}: {other.text!r}")
@@ -109,7 +136,55 @@ def specialise(
         added = ["", "", *addition.split("\n")]
         made += added
         origin += [len(lines)] * len(added)
+    for table in tables:  # also in what has just been put there
+        splices = sorted(_in_place(table, ast.parse("\n".join(made)), made), key=_where)
+        made, again = _apply(made, splices)
+        origin = [origin[number - 1] for number in again]
     return "\n".join(made) + "\n", origin
+
+
+def _where(splice: _Splice) -> tuple[int, int]:
+    return splice.first, splice.first_column
+
+
+def _place(name: str) -> str:
+    return f"cython.address(at_{name})"
+
+
+def _in_place(table: Slots, tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:
+    """Read and write the slots of `table` where they lie.
+
+    What assigns several at once, or deletes one, is left as it is: the same by its name.
+    """
+    scope = _scope(table.of, tree)
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target: ast.expr = node.targets[0]
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            target = node.target
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            if _slot_of(table, node):
+                kind = table.slots[node.attr]
+                text = f"get_slot(self, {_place(node.attr)})"
+                if kind:
+                    text = f"cython.cast({kind}, {text}, typecheck=True)"
+                yield _splice(node, node, text, lines)
+            continue
+        else:
+            continue
+        if isinstance(target, ast.Attribute) and _slot_of(table, target):
+            before = node.annotation if isinstance(node, ast.AnnAssign) else target
+            whole = _splice(target, before, "", lines)
+            sign = lines[whole.last - 1].index("=", whole.last_column) + 1
+            text = f"set_slot(self, {_place(target.attr)},"
+            yield replace(whole, last_column=sign, text=text)
+            end = _splice(node, node, ")", lines)
+            yield replace(end, first=end.last, first_column=end.last_column)
+
+
+def _slot_of(table: Slots, node: ast.Attribute) -> bool:
+    owner = node.value
+    return isinstance(owner, ast.Name) and owner.id == "self" and node.attr in table.slots
 
 
 def _other_bases(bases: Bases, tree: ast.Module, lines: list[str]) -> _Splice:

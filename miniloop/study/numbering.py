@@ -37,12 +37,13 @@ from miniloop.study.records import (
     text_to_numbers,
 )
 
-__all__ = ["Numbers", "describe_error", "is_task", "nanoseconds"]
+__all__ = ["Numbers", "describe_error", "is_task", "nanoseconds", "task_of_step"]
 
 _STEP_ON_FOREIGN_FUTURE = Task._wakeup
 _MOST_OF_TEXT = 500
 _IN_C = ("builtins", "_asyncio")
 _CTask: Any = vars(asyncio.tasks).get("_CTask")
+_TASKS: Any = Task if _CTask is None else (Task, _CTask)
 
 
 class Numbers:
@@ -51,8 +52,10 @@ class Numbers:
     def __init__(self, loop: EventLoop, places: Places, log: list[int]) -> None:
         self.by_address: dict[int, int] = {}
         self.new = count().__next__
-        # Handles which are steps of tasks that wait on futures of another make.
+        # Handles which are steps of tasks: of those that wait on futures of another make, and of
+        # tasks of another make.
         self.steps: dict[int, ref[Any]] = {}
+        self._foreign_tasks: dict[int, ref[Any]] = {}
         self.eager: list[tuple[int, Any]] = []  # first steps under way inside of another step
         self.calls: dict[int, int] = {}  # futures of calls in threads
         self._loop = loop
@@ -88,7 +91,26 @@ class Numbers:
         if type(callback) is MethodType and callback.__func__ is _STEP_ON_FOREIGN_FUTURE:
             self.steps[id(handle)] = ref(callback.__self__)
             return self.of_entry(callback.__self__)
+        if (task := task_of_step(callback)) is not None:
+            self.steps[id(handle)] = ref(task)
+            return self.of_foreign_task(task)
         number = self.by_address[id(handle)] = self.new()
+        return number
+
+    def of_foreign_task(self, task: Any) -> int:
+        """The number of a task of asyncio's own class, which may go without coming to its end."""
+        address = id(task)
+        number = self.by_address.get(address)
+        if number is None:
+            number = self.by_address[address] = self.new()
+
+            def forget(gone: ref[Any]) -> None:
+                if self._foreign_tasks.get(address) is gone:
+                    del self._foreign_tasks[address]
+                    if self.by_address.get(address) == number:
+                        del self.by_address[address]
+
+            self._foreign_tasks[address] = ref(task, forget)
         return number
 
     def of_reader(self, handle: Any) -> int:
@@ -160,7 +182,7 @@ class Numbers:
 
     def tell_name(self, number: int, task: Any) -> None:
         """Note the name of a task, if it has one and that is not known; see to it at its end."""
-        name = task._name
+        name = task._name if issubclass(type(task), Task) else task.get_name()
         if name is not None and self._told.get(number) != name:
             self._put((NAMED, number, *text_to_numbers(name)))
         if task._state is PENDING and name is not None:
@@ -208,19 +230,25 @@ class Numbers:
             return self._places.of_code(called.gi_code)
         if called is None:
             return self._places.of_name("(cancelled)")
-        if kind.__module__ in _IN_C:
-            owner: Any = getattr(called, "__self__", None)
-            if type(owner) is _CTask:
-                return self.what(owner.get_coro())  # a step of a task of asyncio's own class
+        if (task := task_of_step(called)) is not None:
+            return self.what(task.get_coro())
         if kind.__module__ == "builtins" and hasattr(called, "__qualname__"):
             return self._places.of_name(str(called.__qualname__))
         return self._places.of_name(kind.__qualname__)
 
 
 def is_task(entry: Any) -> bool:
-    """Whether it is a task of ours; `isinstance` would ask the object."""
+    """Whether it is a task of ours, or of asyncio's in C; `isinstance` would ask the object."""
     kind = type(entry)
-    return kind is Task or issubclass(kind, Task)
+    return kind is Task or issubclass(kind, _TASKS)
+
+
+def task_of_step(callback: Any) -> Any:
+    """The task of asyncio's own class, in C, of which a callback is a step; None if it is none."""
+    if _CTask is None or type(callback).__module__ not in _IN_C:
+        return None
+    owner = getattr(callback, "__self__", None)
+    return owner if issubclass(type(owner), _CTask) else None
 
 
 def describe_error(error: BaseException) -> tuple[int, ...]:

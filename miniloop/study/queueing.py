@@ -6,6 +6,7 @@ the frame that calls says why, and the frames behind it from which line of the p
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -17,7 +18,7 @@ from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.task import Task, new_task
 from miniloop.kernel.timers import TimerQueue
 from miniloop.loop import EventLoop
-from miniloop.study.numbering import Numbers, is_task, nanoseconds
+from miniloop.study.numbering import Numbers, is_task, nanoseconds, task_of_step
 from miniloop.study.places import OURS, Places
 from miniloop.study.records import (
     BY_RESULT,
@@ -49,6 +50,9 @@ class Noting(Protocol):
     def note(self, *record: int) -> None:
         """Note a record that ends with the time, which is added."""
 
+    def is_under_way(self, task: Any) -> bool:
+        """Whether the step that was begun last is one of this task."""
+
     def close_step(self) -> None:
         """Note how the step that was begun last has ended."""
 
@@ -71,11 +75,31 @@ def _gave_way(recorder: Noting, entry: Any, frame: FrameType) -> None:
 def _called(recorder: Noting, entry: Any, frame: FrameType) -> None:
     callback = entry._callback
     what, place = recorder.numbers.what(callback), recorder.places.of_caller(frame)
+    if (task := task_of_step(callback)) is not None:
+        _step_of_foreign_task(recorder, entry, task, what, place)
+        return
     number = recorder.numbers.of_new_handle(entry)
     if recorder.numbers.steps and id(entry) in recorder.numbers.steps:
         _woken_by_foreign(recorder, entry, number, place)
         return
     recorder.note(CALLED, number, what, place)
+
+
+def _step_of_foreign_task(recorder: Noting, entry: Any, task: Any, what: int, place: int) -> None:
+    """A task of asyncio's own class is to go on: it has a handle for each of its steps."""
+    is_new = id(task) not in recorder.numbers.by_address
+    number = recorder.numbers.of_new_handle(entry)
+    if is_new:
+        recorder.note(CREATED, number, what, place)
+        recorder.numbers.tell_name(number, task)
+    elif recorder.is_under_way(task):
+        pass  # it gives way: the end of the step tells that
+    elif entry._args and is_task(entry._args[0]):
+        recorder.note(WOKEN, number, recorder.numbers.of_future(entry._args[0]))
+    elif entry._args and asyncio.isfuture(entry._args[0]):
+        _woken_by_foreign(recorder, entry, number, place)
+    else:
+        recorder.note(QUEUED, number, what, place)
 
 
 def _woken_by_foreign(recorder: Noting, entry: Any, task: int, place: int) -> None:
@@ -101,6 +125,10 @@ def _woken(recorder: Noting, task: Any, frame: FrameType) -> None:
 
 
 def _called_back(recorder: Noting, handle: Any, frame: FrameType) -> None:
+    if task_of_step(handle._callback) is not None:
+        number = recorder.numbers.of_new_handle(handle)
+        recorder.note(WOKEN, number, _future_done(recorder, handle._args[0]))
+        return
     what = recorder.numbers.what(handle._callback)
     number, future = recorder.numbers.of_new_handle(handle), _future_done(recorder, handle._args[0])
     recorder.note(CALLED_BACK, number, what, future)

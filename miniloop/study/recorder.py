@@ -292,8 +292,12 @@ class Recorder:
             else:
                 self.put((RETURNED,))
 
+    def is_under_way(self, task: Any) -> bool:
+        """Whether the step that was begun last is one of this task."""
+        return self._entry is task
+
     def _close_task(self, task: Any) -> None:
-        if task._state is not PENDING:
+        if task._state != PENDING:
             self._end_task(task)
             return
         place = self.places.of_coroutine(task._coro)
@@ -307,7 +311,7 @@ class Recorder:
         number = self._by_address.pop(id(task), -1)
         self.numbers.tell_name(number, task)
         error = task._exception
-        if task._state is CANCELLED:
+        if task._state == CANCELLED:
             self.put((TASK_ENDED, BY_CANCEL, -1, 0))
         elif error is None:
             self.put((TASK_ENDED, BY_RESULT, -1, 0))

@@ -38,6 +38,9 @@ __all__ = ["Session", "describe_end", "recording"]
 # A block of records ends after so many turns at the latest, as a part of those to be kept.
 _PARTS = 8
 
+# Files that are being written by this process: two recordings in one file would spoil each other.
+_under_way: set[Path] = set()
+
 
 class Session:
     """Records loops into `path`, from `start` to `end`."""
@@ -84,12 +87,19 @@ class Session:
                 raise
         else:
             self._ring.add(pack_json(b"H", header))
+        self._real_path = self.path.resolve()
+        if self._last is not None or self._data_path().is_file():  # and not a device
+            _under_way.add(self._real_path)
         probe_for_recorder()
 
     def _check_path(self) -> None:
         """Refuse what would fail only at the end, when what was recorded is lost by it."""
         if self.path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
+        if self.path.resolve() in _under_way:
+            raise FileExistsError(
+                f"{self.path} is the file of a recording that is under way: take another name"
+            )
         if self.path.exists() and not os.access(self.path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
         folder = self.path.resolve().parent
@@ -163,6 +173,7 @@ class Session:
         how = self.how if how is None else how
         if self._ended or os.getpid() != self._process:
             return
+        _under_way.discard(self._real_path)
         if self.record in EventLoop.when_made:
             EventLoop.when_made.remove(self.record)
         for recorder in list(self._recorders):

@@ -7,7 +7,7 @@ Nothing here is loaded by `import miniloop`; a program must be started by `pytho
 * `replacement.py`: which of these two is for which module.
 * `imports.py`: acts as soon as a module has been imported, and not before.
 * `inherited/`: a folder for PYTHONPATH. Interpreters that the program starts find a
-  `sitecustomize` there, and do the same.
+  `sitecustomize` there, and do the same. `environment.py` hands it on.
 * `settings.py`: what the user asked for, and how children learn of it.
 * `report.py`: `-v`, which loops ran.
 * `watching.py`: `--deadlock` and `--dump-signal`, what is put into each loop.
@@ -15,21 +15,18 @@ Nothing here is loaded by `import miniloop`; a program must be started by `pytho
 
 Three kinds of children. A forked one has everything from its parent. A spawned one, and any other
 interpreter, has the environment, and in it the folder. One that is started with `-E`, `-I` or `-S`,
-or with an environment of its own, does not look there, and keeps its loops.
+or with an environment made from nothing, does not look there, and keeps its loops.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
-from miniloop.swap import report, settings
+from miniloop.swap import environment, report, settings
 from miniloop.swap.imports import LIBRARIES, AfterImport
 from miniloop.swap.replacement import imported
 
 __all__ = ["take_over"]
-
-INHERITED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inherited")
 
 
 def take_over(wanted: settings.Settings) -> None:
@@ -42,8 +39,6 @@ def take_over(wanted: settings.Settings) -> None:
     for name in ("asyncio", *LIBRARIES):
         if name in sys.modules:
             imported(sys.modules[name])
-    path = os.environ.get("PYTHONPATH")
-    if not path or INHERITED not in path.split(os.pathsep):
-        os.environ["PYTHONPATH"] = INHERITED + os.pathsep + path if path else INHERITED
+    environment.pass_on()
     if sys.flags.ignore_environment or sys.flags.no_site:
         report.say("with -E, -I or -S, interpreters that the program starts keep their own loops")

@@ -1,8 +1,9 @@
 """uvloop and its kin: a program that asks for one of them by name gets a miniloop.
 
 The library must be installed; a program that can do without it finds out in its own way if it is
-not there. It is imported as usual. Then its loop class is replaced, and so whatever it has to make
-one (`new_event_loop`, `run`, `install`, its policy) makes ours, and is otherwise its own.
+not there. It is imported as usual. Then its loop class is replaced, and the classes of the library
+that it derives from. So whatever makes one (`new_event_loop`, `run`, `install`, its policy) makes
+ours, and is otherwise its own.
 
 One line on standard error says so, once in each process; with `--strict` it is an error.
 """
@@ -28,12 +29,15 @@ _CLASSES = ("Loop", "RLoop", "EventLoop")
 def replace(library: ModuleType) -> None:
     """Put our loop in the place of the library's, wherever the library has it."""
     announce = functools.partial(_announce, library.__name__)
+    inside = library.__name__ + "."
     ours: dict[Any, type[EventLoop]] = {}
     for name in _CLASSES:
         theirs = getattr(library, name, None)
         if isinstance(theirs, type) and not issubclass(theirs, EventLoop):
-            ours[theirs] = _stand_in(library.__name__, name, announce)
-    inside = library.__name__ + "."
+            stand_in = _stand_in(library.__name__, name, announce)
+            for part in theirs.__mro__:  # uvloop's derives from one in `uvloop.loop`
+                if f"{part.__module__}.".startswith(inside):
+                    ours[part] = stand_in
     for module in [
         library,
         *(sys.modules[name] for name in sys.modules if name.startswith(inside)),

@@ -1,10 +1,10 @@
-"""Which file puts our loop in the place of those of which module."""
+"""Which file acts when which module has been imported."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
-from miniloop.swap import foreign, names, report, watching
+from miniloop.swap import environment, foreign, names, report, watching
 
 __all__ = ["imported"]
 
@@ -13,6 +13,7 @@ def imported(module: ModuleType) -> None:
     """Put our loop in the place of those of a module that has just been imported."""
     if module.__name__ == "asyncio":
         names.replace()
+        environment.pass_on_to_children()
         report.count_if_wanted()
         watching.watch_if_wanted()
     else:

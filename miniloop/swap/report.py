@@ -6,6 +6,7 @@ that was started first shows them all at its exit. So a child is counted however
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import signal
@@ -52,25 +53,39 @@ def count_if_wanted() -> None:
     if wanted.report is None or wanted.report in _noted_in:
         return
     _noted_in.add(wanted.report)
-    for kind in (EventLoop, vars(sys.modules["asyncio.base_events"])["BaseEventLoop"]):
-        _note_when_run(kind, wanted.report)
+    _note_when_run(wanted.report)
     if os.getpid() == wanted.main:
         atexit.register(_show, wanted)
         _show_before_the_end_by_a_signal(wanted)
 
 
-def _note_when_run(kind: Any, path: str) -> None:
-    run_forever = kind.run_forever
+def _note_when_run(path: str) -> None:
     noted: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
-    def note_and_run(self: Any) -> None:
-        if noted.get(self) != os.getpid():  # a forked child may run a loop of its parent
-            noted[self] = os.getpid()
+    def note(loop: Any) -> None:
+        if noted.get(loop) != os.getpid():  # a forked child may run a loop of its parent
+            noted[loop] = os.getpid()
             with open(path, "a", encoding="utf-8") as file:
-                file.write(f"{os.getpid()} {_name(type(self))}\n")
+                file.write(f"{os.getpid()} {_name(type(loop))}\n")
+
+    run_forever = EventLoop.run_forever
+
+    def note_and_run(self: EventLoop) -> None:
+        note(self)
         run_forever(self)
 
-    kind.run_forever = note_and_run
+    EventLoop.run_forever = note_and_run  # type: ignore[method-assign]
+
+    # Every other loop, of whatever make, tells asyncio by this that it is running.
+    set_running_loop = asyncio.events._set_running_loop
+
+    def note_and_set(loop: Any) -> None:
+        if loop is not None and not isinstance(loop, EventLoop):
+            note(loop)
+        set_running_loop(loop)
+
+    for module in (asyncio, asyncio.events):
+        vars(module)["_set_running_loop"] = note_and_set
 
 
 def _name(kind: type) -> str:

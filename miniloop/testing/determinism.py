@@ -3,7 +3,8 @@
 A schedule can only be minimised and replayed if all else is as it was. What a test run already sees
 to: the clock, `random` (seeded), the order of sets of tasks and futures, the order in which threads
 hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, sets of other
-objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next.
+objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next. And
+sets of strings, whose order is another one in the next process.
 
 So a schedule is run twice, and the first step at which the two differ is named. Then the sources
 are looked at one by one: each is called off in turn, and if that makes the runs alike, it is it.
@@ -13,9 +14,8 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
-import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -25,9 +25,11 @@ from miniloop.testing.accepted import check_test, check_whole
 from miniloop.testing.choosers import RandomWalk
 from miniloop.testing.errors import NotDeterministic
 from miniloop.testing.execution import Settings, Test, execute, prepared, signature_of
+from miniloop.testing.other_processes import difference_between_processes
 from miniloop.testing.outside import Outside
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.trace import Step, Tracing
+from miniloop.testing.wall import follow
 
 __all__ = ["check_determinism"]
 
@@ -42,13 +44,20 @@ def check_determinism(
     patch_time: bool | float = False,
     until: float | None = None,
     most_steps: int = 50_000,
+    processes: bool = False,
 ) -> None:
     """Run each of some schedules twice. Raises NotDeterministic at the first difference.
 
     The error names the first step that differs, and the likely source.
+
+    `processes`: run it in two more processes too, where strings have other hashes, and so sets of
+    them another order. A replay file is only good for another process if that makes no difference.
+    These import the module of the test. Raises ValueError if they cannot.
     """
     check_test(test)
     check_whole("schedules", schedules, 1)
+    if processes and network is not None:
+        raise ValueError("processes=True goes without network=: another process has its own")
     settings = Settings(
         seed=seed,
         network=network,
@@ -66,10 +75,15 @@ def check_determinism(
             walk = RandomWalk(random.Random(f"{seed}/check/{number}"), settings.lateness, None)
             execute(test, walk, settings)
             schedule = walk.schedule
-        else:
-            return
-        likely = _likely_source(test, schedule, settings)
-    raise NotDeterministic(difference, likely)
+        likely = "" if difference is None else _likely_source(test, schedule, settings)
+    if difference is None and processes:
+        alike = ("seed", "real_io", "patch_time", "until", "most_steps")
+        difference = difference_between_processes(
+            test, {name: getattr(settings, name) for name in alike}
+        )
+        likely = _OF_PROCESSES
+    if difference is not None:
+        raise NotDeterministic(difference, likely)
 
 
 def _difference(test: Test, schedule: Schedule, settings: Settings) -> str | None:
@@ -78,7 +92,9 @@ def _difference(test: Test, schedule: Schedule, settings: Settings) -> str | Non
     second, second_error = _run(test, schedule, settings)
     for one, other in zip(first, second, strict=False):
         if _looks(one) != _looks(other):
-            return f"step {one.number} of two runs differs: {_words(one)}, then {_words(other)}"
+            return (
+                f"step {one.number} of two runs differs: {one.in_words()}, then {other.in_words()}"
+            )
     if len(first) != len(second):
         return f"one run has {len(first)} steps, and the next one {len(second)}"
     if signature_of(first_error) != signature_of(second_error):
@@ -98,12 +114,6 @@ def _looks(step: Step) -> tuple[Any, ...]:
     return step.who, step.run, step.ready, step.before, step.after, step.time
 
 
-def _words(step: Step) -> str:
-    place = step.after if step.after is not None else step.before
-    where = f" at {place}" if place is not None else ""
-    return f"`{step.who}` ran{where} at {step.time:g} s, out of {', '.join(step.ready)}"
-
-
 # Sources, each with what calls it off.
 
 
@@ -118,6 +128,11 @@ def _likely_source(test: Test, schedule: Schedule, settings: Settings) -> str:
         with called_off():
             if _difference(test, schedule, settings) is None:
                 return name
+    with ExitStack() as stack:
+        for called_off in _SOURCES.values():
+            stack.enter_context(called_off())
+        if _difference(test, schedule, settings) is None:
+            return ", and ".join(_SOURCES)
     if settings.real_io is not False:
         return "real I/O: the kernel and peers take as long as they take"
     return (
@@ -138,48 +153,50 @@ def _watched(used: set[str]) -> Iterator[None]:
         yield
 
 
+class _Ticking:
+    """A clock that counts how often it was asked, so that two runs see the same."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    @property
+    def now(self) -> float:
+        self._now += 1e-6
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
+
+
 @contextmanager
-def _with_a_frozen_clock() -> Iterator[None]:
-    ticks = [0.0]
+def _with_a_clock_that_counts() -> Iterator[None]:
+    clock: Any = _Ticking()
 
-    def clock() -> float:
-        ticks[0] += 1e-6
-        return ticks[0]
+    def reset() -> None:
+        clock.now = 0.0
 
-    def in_nanoseconds() -> int:
-        return round(clock() * 1e9)
-
-    with ExitStack() as stack:
-        for name in ("time", "monotonic", "perf_counter"):
-            stack.enter_context(mock.patch.object(time, name, clock))
-            stack.enter_context(mock.patch.object(time, f"{name}_ns", in_nanoseconds))
-        # Each of the two runs is to see the same.
-        stack.enter_context(_reset_before_each_run(lambda: ticks.__setitem__(0, 0.0)))
+    with follow(lambda: clock, 0.0), _reset_before_each_run(reset):
         yield
 
 
 @contextmanager
 def _without_entropy() -> Iterator[None]:
+    """All of it comes from `os.urandom`, which some have imported by name."""
     generator = random.Random(0)
+    original = os.urandom
 
     def urandom(size: int) -> bytes:
         return generator.randbytes(size)
 
-    def uuid4() -> uuid.UUID:
-        return uuid.UUID(bytes=generator.randbytes(16), version=4)
-
-    def system_random(self: object) -> float:
-        return generator.random()
-
-    with (
-        mock.patch.object(os, "urandom", urandom),
-        mock.patch.object(uuid, "uuid4", uuid4),
-        mock.patch.object(random.SystemRandom, "random", system_random),
-        mock.patch.object(
-            random.SystemRandom, "getrandbits", lambda _, k: generator.getrandbits(k)
-        ),
-        _reset_before_each_run(lambda: generator.seed(0)),
-    ):
+    with ExitStack() as stack:
+        for module in list(sys.modules.values()):
+            space: Any = getattr(module, "__dict__", None)
+            for name in list(space) if type(space) is dict else ():
+                if space[name] is original:
+                    stack.callback(space.__setitem__, name, original)
+                    space[name] = urandom
+        stack.enter_context(_reset_before_each_run(lambda: generator.seed(0)))
         yield
 
 
@@ -196,8 +213,13 @@ def _reset_before_each_run(reset: Callable[[], object]) -> Iterator[None]:
         yield
 
 
+_OF_PROCESSES = (
+    "the order of a set of strings, which is another one in each process: sort what you go "
+    "through, or set PYTHONHASHSEED in the environment"
+)
+
 _SOURCES: dict[str, Callable[[], Any]] = {
     "the real clock (time.time, time.monotonic, ...): patch_time=True makes it follow the virtual "
-    "one": _with_a_frozen_clock,
+    "one": _with_a_clock_that_counts,
     "randomness of the system (os.urandom, uuid4, secrets, SystemRandom)": _without_entropy,
 }

@@ -227,10 +227,8 @@ class _Explorer:
         """Run the one schedule of a file."""
         outcome = self._traced(file.schedule)
         self._runs = 1
-        replaying.note(file, self._trace)
-        if outcome.error is None:
-            return None
-        return self._failure(file.schedule, outcome)
+        replaying.note(file, self._trace, has_passed=outcome.error is None)
+        return None if outcome.error is None else self._failure(file.schedule, outcome)
 
     def _explain(self, schedule: Schedule, outcome: Outcome) -> Failure:
         signature = signature_of(outcome.error)

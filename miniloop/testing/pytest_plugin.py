@@ -13,12 +13,17 @@ fixtures are made anew for each run, in the loop of that run, and are ended in i
 are made once for all runs of a test, as pytest does it.
 
 To the other plugins such a test looks like a function that is not asynchronous: it is made one when
-it is collected, before they look. Without the mark nothing here does anything.
+it is collected, before they look. Without the mark nothing here does anything. A coroutine test of
+Hypothesis, below `@given`, is run anew for each example.
+
+A mark that would do nothing is an error. That of a class or a module is for the coroutine tests in
+it, and means nothing to the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import inspect
 import warnings
@@ -51,6 +56,7 @@ OF_BOTH = {"seed", "until", "network", "real_io", "patch_time", "debug"}
 OF_RUN = {"virtual", "start"}
 
 _REPLAY = pytest.StashKey["ReplayFile"]()
+_OURS = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -120,41 +126,86 @@ def pytest_pycollect_makeitem(
     """Put a function in the place of a marked coroutine function."""
     result = yield
     for item in result if isinstance(result, list) else [result]:
-        if isinstance(item, pytest.Function) and _is_coroutine_test(item):
-            item.obj = _function_for(item)
+        if isinstance(item, pytest.Function) and item.get_closest_marker(MARK) is not None:
+            if inspect.iscoroutinefunction(item.obj):
+                item.obj = _function_for(item, item.obj)
+            elif _is_coroutine_below_given(item):
+                item.obj = _function_of_given(item, item.obj)
+            else:
+                continue
+            item.stash[_OURS] = True
     return result
 
 
-def _is_coroutine_test(item: pytest.Function) -> bool:
-    return item.get_closest_marker(MARK) is not None and inspect.iscoroutinefunction(item.obj)
-
-
-def _function_for(item: pytest.Function) -> Callable[..., None]:
-    coroutine_function = item.obj
-
+def _function_for(
+    item: pytest.Function, coroutine_function: Callable[..., Coroutine[Any, Any, Any]]
+) -> Callable[..., None]:
     @functools.wraps(coroutine_function)
-    def run_under_miniloop(**arguments: Any) -> None:
+    def run_under_miniloop(*drawn: Any, **arguments: Any) -> None:
         __tracebackhide__ = True
-        _run(item, coroutine_function, arguments)
+        _run(item, functools.partial(coroutine_function, *drawn), arguments)
 
-    vars(run_under_miniloop)["_of_miniloop"] = True
     return run_under_miniloop
 
 
+def _is_coroutine_below_given(item: pytest.Function) -> bool:
+    """Whether it is a coroutine function below Hypothesis' `@given`, which makes it a plain one."""
+    of_hypothesis = getattr(item.obj, "hypothesis", None)
+    return inspect.iscoroutinefunction(getattr(of_hypothesis, "inner_test", None))
+
+
+def _function_of_given(item: pytest.Function, given: Callable[..., Any]) -> Callable[..., None]:
+    """What `@given` has made, but with the coroutine function run from here."""
+    of_hypothesis = given.hypothesis  # type: ignore[attr-defined]  # see above
+    run_under_miniloop = _function_for(item, of_hypothesis.inner_test)
+
+    @functools.wraps(given)
+    def run_examples(**arguments: Any) -> None:
+        __tracebackhide__ = True
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(of_hypothesis, "inner_test", run_under_miniloop)
+            given(**arguments)
+
+    # To everybody else it looks like the test of a plain function.
+    vars(run_examples)["hypothesis"] = copy.copy(of_hypothesis)
+    vars(run_examples)["hypothesis"].inner_test = run_under_miniloop
+    return run_examples
+
+
 def _is_ours(item: Any) -> bool:
-    return hasattr(getattr(item, "obj", None), "_of_miniloop")
+    return isinstance(item, pytest.Item) and _OURS in item.stash
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Have pytest-asyncio not complain of a mark of its own on a test that is run from here."""
+    """Refuse a mark that does nothing; have pytest-asyncio not complain of a mark of its own."""
     if not _is_ours(item):
+        if isinstance(item, pytest.Function):
+            _refuse_to_be_ignored(item)
         return (yield)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=r"The test .* is marked with '@pytest.mark.asyncio'"
         )
         return (yield)
+
+
+def _refuse_to_be_ignored(item: pytest.Function) -> None:
+    if item.get_closest_marker(MARK) is None:
+        return
+    if inspect.iscoroutinefunction(item.obj):
+        pytest.fail(
+            "the mark miniloop does nothing in a TestCase: unittest runs its tests by itself. "
+            "For virtual time, set loop_factory = miniloop.testing.virtual_event_loop in an "
+            "IsolatedAsyncioTestCase",
+            pytrace=False,
+        )
+    if any(mark.name == MARK for mark in item.own_markers):
+        pytest.fail(
+            f"the mark miniloop is for coroutine tests, and {item.name} is none: "
+            "write 'async def', or take the mark away",
+            pytrace=False,
+        )
 
 
 # Fixtures.

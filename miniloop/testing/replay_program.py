@@ -8,6 +8,7 @@ script runs `asyncio.run(main())`: then its first loop is one under test, and fo
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import random
 import sys
@@ -33,6 +34,8 @@ def replay_in_this_process(path: str | os.PathLike[str]) -> None:
     """
     file = ReplayFile.load(path)
     replaying.want(file)
+    replaying.tell_of_replays(_say)
+    atexit.register(_say_if_nothing_was_run, file)
     first = _FirstLoop(file)
     # These have no end: the program runs until the process ends.
     repeatable_sets().__enter__()
@@ -79,6 +82,13 @@ class _FirstLoop:
             return
         queue.free = True
         replaying.note(self._file, tracing.trace)
-        diverged = replaying.divergence()
-        told = "was followed to its end" if diverged is None else f"was left: {diverged}"
-        sys.stderr.write(f"miniloop: the schedule {told}\n")
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"miniloop: {text}\n")
+
+
+def _say_if_nothing_was_run(file: ReplayFile) -> None:
+    if not replaying.was_run():
+        _say(f"the schedule was not run: it is one of {file.test}, which this program has not run")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from miniloop.testing.replay_file import ReplayFile, first_difference
 from miniloop.testing.trace import Trace
 
-__all__ = ["divergence", "note", "replaying", "wanted_for"]
+__all__ = ["divergence", "note", "replaying", "tell_of_replays", "wanted_for", "was_run"]
 
 _wanted: ReplayFile | None = None
 _is_for_any = False
 _divergence: str | None = None
 _was_run = False
+_tell: Callable[[str], object] | None = None
 
 
 def want(file: ReplayFile | None, *, for_any: bool = False) -> None:
@@ -23,6 +24,12 @@ def want(file: ReplayFile | None, *, for_any: bool = False) -> None:
     """
     global _wanted, _is_for_any, _divergence, _was_run
     _wanted, _is_for_any, _divergence, _was_run = file, for_any, None, False
+
+
+def tell_of_replays(tell: Callable[[str], object]) -> None:
+    """Call this with a sentence when a replay has been run."""
+    global _tell
+    _tell = tell
 
 
 @contextmanager
@@ -50,9 +57,19 @@ def wanted_for(test: str) -> ReplayFile | None:
     return None
 
 
-def note(file: ReplayFile, trace: Trace) -> None:
-    """A replay has been run."""
-    _restore(first_difference(file.steps, trace.steps), True)
+def note(file: ReplayFile, trace: Trace, *, has_passed: bool = False) -> None:
+    """A replay has been run, and this test, if it was one, has not failed in it."""
+    diverged = first_difference(file.steps, trace.steps)
+    _restore(diverged, True)
+    if _tell is not None:
+        told = "was followed to its end" if diverged is None else f"was left: {diverged}"
+        passed = f"; {file.test} does not fail in it" if has_passed else ""
+        _tell(f"the schedule {told}{passed}")
+
+
+def was_run() -> bool:
+    """Whether there was a replay."""
+    return _was_run
 
 
 def divergence() -> str | None:

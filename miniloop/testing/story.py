@@ -132,17 +132,19 @@ def _steps(trace: Trace) -> Iterator[str]:
     """The end of the run, and a line for each step of a task; departures stand where they were."""
     held = {(each.who, each.run): each for each in trace.held}
     marks: dict[int, list[str]] = {}
+    for mishap in trace.mishaps:  # these come before the choice at which somebody is held back
+        marks.setdefault(mishap.step, []).append(_mishap(mishap))
     for each in trace.held:
         marks.setdefault(each.begin, []).append(f"`{each.who}` is held back here")
-    for mishap in trace.mishaps:
-        marks.setdefault(mishap.step, []).append(_mishap(mishap))
     told = [
         step
         for step in trace.steps
         if step.is_task or step.number in marks or (step.who, step.run) in held
     ]
-    first = min(marks, default=trace.steps[-1].number if trace.steps else 0)
-    begin = max(0, sum(step.number < first for step in told) - STEPS_BEFORE)
+    if marks:
+        begin = max(0, sum(step.number < min(marks) for step in told) - STEPS_BEFORE)
+    else:
+        begin = max(0, len(told) - STEPS_SHOWN)
     shown = [*told[begin : begin + STEPS_SHOWN], *told[begin + STEPS_SHOWN :][-STEPS_AT_THE_END:]]
     width = min(40, max((len(step.who) for step in shown), default=0))
     last = 0

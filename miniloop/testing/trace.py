@@ -32,6 +32,12 @@ class Step:
     before: Place | None = None
     after: Place | None = None
 
+    def in_words(self) -> str:
+        """Who ran where, when, and out of whom."""
+        place = self.after if self.after is not None else self.before
+        where = f" at {place}" if place is not None else ""
+        return f"`{self.who}` ran{where} at {self.time:g} s, out of {', '.join(self.ready)}"
+
 
 @dataclass
 class Held:

@@ -61,7 +61,8 @@ class Engine:
         command = [
             SERVER, *self.plain, "--bind", "127.0.0.1", "--dir", str(self.at),
             "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-            "--logfile", str(self.at / "log"), "--daemonize", "no", *self.settings,
+            "--logfile", str(self.at / "log"), "--daemonize", "no",
+            "--repl-diskless-sync-delay", "0", *self.settings,
         ]  # fmt: skip
         self.process = subprocess.Popen(command)
         deadline = time.monotonic() + 30
@@ -97,6 +98,12 @@ class Engine:
         command = [CLIENT, "-p", str(self.port), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
+    def take_over(self, primary: Engine) -> None:
+        """Be the engine in the place of one that was killed."""
+        self.cli("replicaof", "no", "one")
+        self.cli("config", "set", "port", str(primary.port))
+        self.port = primary.port
+
     def url(self, query: str = "") -> str:
         """The URL of a new crawl."""
         return f"redis://127.0.0.1:{self.port}/test-{next(_NAMES)}{query}"
@@ -115,13 +122,25 @@ def an_engine(*settings: str, tls: bool = False) -> Iterator[Engine]:
 
 
 @contextlib.contextmanager
-def a_cluster() -> Iterator[list[Engine]]:
-    """A cluster of three nodes."""
+def a_replica(primary: Engine) -> Iterator[Engine]:
+    """A replica that follows its primary."""
+    with an_engine("--replicaof", "127.0.0.1", str(primary.port)) as replica:
+        deadline = time.monotonic() + 30
+        while "master_link_status:up" not in replica.cli("info", "replication"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield replica
+
+
+@contextlib.contextmanager
+def a_cluster(replicas: int = 0) -> Iterator[list[Engine]]:
+    """A cluster of three nodes, each with so many replicas."""
     with contextlib.ExitStack() as stack:
         settings = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
-        nodes = [stack.enter_context(an_engine(*settings)) for _ in range(3)]
+        nodes = [stack.enter_context(an_engine(*settings)) for _ in range(3 * (1 + replicas))]
         places = [f"127.0.0.1:{node.port}" for node in nodes]
-        nodes[0].cli("--cluster", "create", *places, "--cluster-yes")
+        copies = ("--cluster-replicas", str(replicas))
+        nodes[0].cli("--cluster", "create", *places, *copies, "--cluster-yes")
         deadline = time.monotonic() + 30
         while not all("cluster_state:ok" in node.cli("cluster", "info") for node in nodes):
             assert time.monotonic() < deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import mmap
@@ -11,6 +12,7 @@ import re
 import resource
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from typing import Any
 
 import pytest
 
+import crawler.__main__
 from crawler.cli import main
 from crawler.demo.site import Addresses, Site
 from tests.crawler.scripted import Peer, pages, serving
@@ -185,6 +188,51 @@ def test_bad_usage_is_2_and_says_what_is_wrong(
     assert not (tmp_path / "foundurls.txt").exists() or before_files
 
 
+@pytest.mark.parametrize(
+    ("name", "holds", "message"),
+    [
+        ("a.db", b"no database", "cannot add to a.db: it is no SQLite database"),
+        ("b.db", "create table pages (a)", "cannot add to b.db: it is a database of something"),
+        ("c.warc.gz", b"no archive", "c.warc.gz is no WARC archive"),
+    ],
+)
+def test_what_cannot_be_added_to_is_told_before_anything_is_done(
+    tmp_path: Path,
+    name: str,
+    holds: bytes | str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(holds, bytes):
+        Path(name).write_bytes(holds)
+    else:
+        with contextlib.closing(sqlite3.connect(name)) as database:
+            database.execute(holds)
+    before = Path(name).read_bytes()
+    for way in (["--append"], ["--state", "state"]):
+        assert exit_code(["http://127.0.0.1:9/", "-o", name, *way]) == 2
+        assert message in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
+
+
+def test_ctrl_c_before_the_crawl_has_begun_is_130_and_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crawler.cli.main", interrupted)
+    assert crawler.__main__.main() == 130
+    # Imports take the longest, and must not be done before it is ready for this.
+    code = "import sys, crawler.__main__; sys.exit('crawler.cli' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    )
+
+
 def test_an_empty_list_is_0(loop: str, tmp_path: Path) -> None:
     done = run_command(write_list(tmp_path, "# nothing"), "--loop", loop, cwd=tmp_path)
     assert (done.returncode, complaints(done.stderr)) == (0, "")
@@ -195,7 +243,8 @@ def test_a_disk_that_is_full_is_3_and_says_so(tmp_path: Path, at: Addresses) -> 
     urls = write_list(tmp_path, f"{at.http}/page/0")
     done = run_command(urls, "-o", "/dev/full", cwd=tmp_path)
     assert done.returncode == 3
-    assert "the crawl cannot go on: [Errno" in done.stderr
+    text = "cannot write /dev/full: No space left on device\ncrawler: make room, and begin again\n"
+    assert f"the crawl cannot go on: {text}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

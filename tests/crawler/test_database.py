@@ -188,7 +188,7 @@ def test_a_full_disk_is_told(run: Run, tmp_path: Path) -> None:
                 await output.put(SQLITE.write(Record("http://a/", links=["http://b/" * 99] * 99)))
                 await asyncio.sleep(0)
 
-    with pytest.raises(OSError, match=r"cannot write .*found\.db: "):
+    with pytest.raises(OSError, match=r"cannot write .*found\.db: the disk reports"):
         run(main)
 
 
@@ -199,7 +199,7 @@ def test_what_is_no_database_is_not_added_to(run: Run, tmp_path: Path) -> None:
         async with Output(tmp_path / "text", form=SQLITE, append=True):
             pass
 
-    with pytest.raises(OSError, match="file is not a database"):
+    with pytest.raises(OSError, match="it is no SQLite database"):
         run(main)
     assert (tmp_path / "text").read_text() == "no database" * 99
 

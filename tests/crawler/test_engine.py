@@ -20,13 +20,16 @@ from tests.crawler.engines import Engine, a_cluster, an_engine, needs_engine
 from tests.crawler.scripted import Peer, anchors, serving
 from tests.crawler.test_cli import run_command
 from tests.crawler.test_crawl import links_in
+from tests.crawler.test_report import data_in
 from tests.crawler.test_workers import starting
 
 pytestmark = needs_engine
 HOSTS, PAGES = 6, 25
 _NUMBERS = itertools.count()
 # What a command says that gave up, as it should when its lease has run out.
-GAVE_UP = re.compile(r"cannot go on: (cannot use the state|.*was not heard of|.*taken for dead)")
+GAVE_UP = re.compile(
+    r"cannot go on: (cannot use the state|.*(was not heard of|taken for dead|silent for its lease))"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,9 @@ class Asked(NamedTuple):
 class Web:
     """Some hosts of one server, whose pages lead to each other; it notes who asked them when."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, net: str = "127.0.0.") -> None:
         self.seconds = seconds
+        self.net = net
         self.asked: list[Asked] = []
         self.together: list[str] = []
         self._busy: Counter[str] = Counter()
@@ -68,7 +72,7 @@ class Web:
             assert self._changed.wait_for(lambda: len(self.asked) >= pages, 60)
 
     def url(self, host: int, page: int) -> str:
-        return f"http://127.0.0.{host % HOSTS + 1}:{self.port}/{page % PAGES}"
+        return f"http://{self.net}{host % HOSTS + 1}:{self.port}/{page % PAGES}"
 
     def links(self, host: int, page: int) -> list[str]:
         return [
@@ -249,27 +253,86 @@ def test_kill_9_at_two_hundred_random_moments_changes_nothing(tmp_path: Path) ->
         for seed in range(400):
             directory = tmp_path / str(seed)
             directory.mkdir()
-            struck += killed_and_joined(directory, engine, seed, 20, delay=0.1)
+            struck += killed_and_joined(directory, engine, seed, 25, delay=1.0)
             print(f"crawl {seed + 1}: {struck} kills")
             if struck >= 200:
                 return
     pytest.fail("it ends too soon to be killed")
 
 
-def test_a_password_is_used_and_shown_nowhere(tmp_path: Path) -> None:
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_failovers_of_a_cluster_with_replicas_lose_nothing(tmp_path: Path) -> None:
+    def role(node: Engine) -> str:
+        return "" if node.process is None else node.cli("info", "replication")
+
+    def wait(what: str, nodes: list[Engine]) -> None:
+        deadline = time.monotonic() + 60
+        while not any(what in role(node) for node in nodes):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    web = Web(0.01)
+    with a_cluster(replicas=1) as nodes, serving(web.script, host="0.0.0.0") as server:
+        web.port = server.port
+        url = nodes[0].url("?replicas=1")
+        workers = [crawling(tmp_path, web, url, delay=1.0) for _ in range(3)]
+        web.wait_for(10)
+        for victim in nodes[1:3]:
+            assert "role:master" in role(victim)
+            replicas = [node for node in nodes if "role:slave" in role(node)]
+            victim.kill()
+            wait("role:master", replicas)
+            victim.start()
+            wait("master_link_status:up", [victim])
+        assert any(process.poll() is None for process in workers)
+        for process in workers:
+            _, stderr = process.communicate(timeout=120)
+            assert process.returncode == 0, stderr
+        assert Counter(merged(tmp_path, url)) == Counter(web.all_links())
+    assert len(web.asked) == HOSTS * PAGES
+    assert not web.too_soon(0.5)
+
+
+def test_a_password_is_used_and_shown_nowhere_and_the_report_is_of_all_workers(
+    tmp_path: Path,
+) -> None:
+    def crawling(number: int) -> subprocess.Popen[str]:
+        return starting(
+            tmp_path,
+            *(web.url(0, 0), "--depth", "99", "--state", url, "--resume", "--allow-private"),
+            *("-o", f"found{number}.jsonl", "--per-host", "1", "--verbose"),
+            *("--report", f"report{number}.html", "--summary", f"summary{number}.json"),
+        )
+
     with an_engine("--requirepass", "se:cret@1") as engine:
-        web = Web(0.0)
+        web = Web(0.002)
         place = engine.url().removeprefix("redis://")
+        url = f"redis://:se%3Acret%401@{place}"
         with serving(web.script, host="0.0.0.0") as server:
             web.port = server.port
-            process = crawling(tmp_path, web, f"redis://:se%3Acret%401@{place}")
-            _, said = process.communicate(timeout=60)
-            assert process.returncode == 0, said
+            said = ""
+            for process in [crawling(number) for number in range(2)]:
+                said += process.communicate(timeout=60)[1]
+                assert process.returncode == 0, said
+        drawn = run_command("report", url, "-o", "all.html", cwd=tmp_path)
+        assert drawn.returncode == 0, drawn.stderr
         wrong = run_command("status", f"redis://:wr0ng@{place}", cwd=tmp_path)
         assert wrong.returncode == 3
         assert "does not take this user and password" in wrong.stderr
-        for secret in ("se:cret", "se%3Acret", "wr0ng"):
-            assert secret not in said + wrong.stderr
+        right = run_command("status", url, cwd=tmp_path)
+        assert right.stdout.startswith(f"crawl      redis://{place}, over\n")
+    # Whoever ends first may not know of the last pages of the other.
+    pages = {path.name: data_in(path.read_text())["pages"] for path in tmp_path.glob("*.html")}
+    assert pages["all.html"] == HOSTS * PAGES
+    assert max(pages["report0.html"], pages["report1.html"]) == HOSTS * PAGES
+    said += (
+        wrong.stderr
+        + right.stdout
+        + "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file())
+    )
+    for secret in ("se:cret", "se%3Acret", "wr0ng"):
+        assert secret not in said
 
 
 def test_an_engine_is_asked_over_tls_and_its_certificate_is_looked_at(tmp_path: Path) -> None:

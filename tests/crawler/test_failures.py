@@ -267,7 +267,8 @@ def test_a_server_that_takes_no_connection(run: Run) -> None:
 def test_a_server_that_never_answers_the_tls_handshake(run: Run) -> None:
     with serving(lambda peer: peer.until_gone()) as server:
         url = server.url.replace("http:", "https:")
-        failure(run, url, ConnectTimeout, connect=0.1)
+        error = failure(run, url, ConnectTimeout, connect=0.1)
+        assert error.detail.endswith("0.1 seconds: the TLS handshake did not end")
         assert server.gone.wait(5)
 
 

@@ -44,7 +44,8 @@ def test_the_head_and_the_timings_are_shown_when_asked_for(
     ("arguments", "code", "message"),
     [
         (["http://no-such-host.invalid/"], 1, "cannot resolve"),
-        (["ftp://a/"], 1, "the scheme must be http or https"),
+        (["ftp://a/"], 2, "the scheme must be http or https"),
+        (["a.example"], 2, "did you mean http://a.example or https://"),
         (["http://a/", "--loop", "none"], 2, "error:"),
         (["http://a/", "--ca-file", "nothing"], 2, "cannot read certificates"),
         ([], 2, "the following arguments are required: url"),

@@ -293,7 +293,7 @@ def test_a_summary_that_cannot_be_written_is_3_and_no_traceback(
     urls = write_list(tmp_path, f"{server.url}/1")
     done = run_command(urls, "--summary", "/dev/full", cwd=tmp_path)
     assert done.returncode == 3
-    assert "cannot write the summary: [Errno 28]" in done.stderr
+    assert "cannot write the summary /dev/full: No space left" in done.stderr
     assert "Traceback" not in done.stderr
 
 

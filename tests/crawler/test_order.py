@@ -86,6 +86,24 @@ def test_between_two_starts_at_a_host_there_is_the_delay_and_others_go_on(run: R
     run(main)
 
 
+def test_a_start_that_was_held_up_counts_from_when_it_came(run: Run) -> None:
+    async def main() -> None:
+        with clock() as now:
+            order: Order[str] = Order(8, 5.0)
+            for item in ("a1", "a2"):
+                order.add("a", item)
+            assert taken(order) == ["a1"]
+            now[0] += 4.0  # its robots.txt was asked for meanwhile
+            order.space_out("a", 0.0)
+            now[0] += 4.9
+            assert taken(order) == []
+            now[0] += 0.2
+            assert taken(order) == ["a2"]
+            order.close()
+
+    run(main)
+
+
 def test_a_busy_host_is_left_alone_longer_each_time_and_gets_less_at_once(run: Run) -> None:
     async def main() -> None:
         with clock() as now:
@@ -235,6 +253,7 @@ def test_whatever_happens_nothing_is_lost_and_no_limit_is_passed(
                     order.done(running.pop(), good=False)
                 elif running and step == "space out":
                     order.space_out(running[-1], value)
+                    not_before[running[-1]] = now[0] + max(delay, value)
             for _ in range(10_000):
                 if not order.waiting and not running:
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import cast
 
@@ -14,37 +15,46 @@ from crawler.http import URL, BadStatus, Response
 from crawler.live import LiveView
 from crawler.progress import NoProgress, PlainProgress
 from crawler.view import progress
+from miniloop.testing import run
 
 JOB = Job("http://a/", URL("http://a/"))
 RESPONSE = cast(Response, None)  # progress looks only at the number of links
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
+def test_a_line_appears_every_five_seconds_whatever_is_done_meanwhile() -> None:
+    stream = io.StringIO()
 
-    def __call__(self) -> float:
-        return self.now
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        with PlainProgress("urls.txt", 2000, stream, clock) as plain:
+            for _second in range(6):
+                for _ in range(100):
+                    plain.page(JOB, RESPONSE, 3)
+                await asyncio.sleep(1)
+            await asyncio.sleep(10)  # as while all hosts rest
+        await asyncio.sleep(10)
 
-
-def test_a_line_appears_every_five_seconds() -> None:
-    stream, clock = io.StringIO(), Clock()
-    with PlainProgress("urls.txt", 2000, stream, clock) as plain:
-        for second in range(12):
-            clock.now = 100.0 + second
-            for _ in range(100):
-                plain.page(JOB, RESPONSE, 3)
+    run(main())
     assert stream.getvalue().splitlines() == [
-        "501 of 2,000 done, 1,503 links, 0 failed, 100/s",
-        "1,001 of 2,000 done, 3,003 links, 0 failed, 100/s",
+        "500 of 2,000 done, 1,500 links, 0 failed, 100/s",
+        "600 of 2,000 done, 1,800 links, 0 failed, 20/s",
+        "600 of 2,000 done, 1,800 links, 0 failed, 0/s",
     ]
 
 
-def test_a_list_of_unknown_length_has_no_total() -> None:
-    stream, clock = io.StringIO(), Clock()
-    plain = PlainProgress("urls.txt", None, stream, clock)
-    clock.now += 5
-    plain.page(JOB, RESPONSE, 1)
+def test_a_list_of_unknown_length_has_no_total_and_quiet_is_quiet() -> None:
+    stream = io.StringIO()
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        with (
+            PlainProgress("urls.txt", None, stream, clock) as plain,
+            NoProgress("urls.txt", None, stream, clock),
+        ):
+            plain.page(JOB, RESPONSE, 1)
+            await asyncio.sleep(6)
+
+    run(main())
     assert stream.getvalue() == "1 done, 1 links, 0 failed, 0/s\n"
 
 

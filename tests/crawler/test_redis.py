@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,10 +53,12 @@ def test_two_commands_crawl_one_site_together(
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
-    status = run_command("status", state, cwd=tmp_path)
-    assert status.stdout.startswith(f"0 workers, {expected.pages:,} pages, ")
-    assert " 0 waiting, 0 claimed, " in status.stdout
-    assert status.stdout.endswith(" 0 to be told\n")
+    status = run_command("status", state, "--watch", cwd=tmp_path)
+    assert status.stdout.startswith(f"crawl      {state}, over\n")
+    assert f"pages      {expected.pages:,}, 0.0 pages/s\n" in status.stdout
+    assert f"failures   {expected.failures.total():,}\n" in status.stdout
+    assert " 0 waiting, 0 claimed, 0 to be told again\n" in status.stdout
+    assert "workers    0\n" in status.stdout
 
 
 def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_once(
@@ -85,7 +88,13 @@ def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_onc
     assert sorted(source for source, _ in merged(tmp_path, state)) == sorted(urls)
 
 
-def test_a_crawl_is_paused_gone_on_with_and_stopped_from_elsewhere(
+def now(state: str, tmp_path: Path) -> dict[str, Any]:
+    """What ``crawler status --json`` says."""
+    found: dict[str, Any] = json.loads(run_command("status", state, "--json", cwd=tmp_path).stdout)
+    return found
+
+
+def test_a_crawl_is_paused_looked_at_gone_on_with_and_stopped_from_elsewhere(
     tmp_path: Path, engine: str
 ) -> None:
     state = f"{engine}/told"
@@ -98,11 +107,17 @@ def test_a_crawl_is_paused_gone_on_with_and_stopped_from_elsewhere(
             assert process.poll() is None
             time.sleep(0.005)
         assert run_command("pause", state, cwd=tmp_path).returncode == 0
-        before = -1
-        while before != len(server.requests):  # what it holds is done, and then it is quiet
-            before = len(server.requests)
-            time.sleep(1.0)
-        assert before < len(urls)
+        while now(state, tmp_path)["claimed"]:  # what it holds is done
+            assert process.poll() is None
+        before, paused = len(server.requests), now(state, tmp_path)
+        assert paused["mode"] == "pause"
+        assert paused["waiting"] + paused["done"] == paused["known"] <= len(urls)
+        assert sum(shard["waiting"] for shard in paused["shards"]) == paused["waiting"]
+        assert paused["longest"] == [["127.0.0.1", paused["waiting"]]]
+        [worker] = paused["workers"]
+        assert worker["obeys"]
+        assert worker["pages"] == paused["counts"]["pages"] == before < len(urls)
+        assert worker["silent"] < worker["lease"] == 30
         assert run_command("resume", state, cwd=tmp_path).returncode == 0
         while len(server.requests) == before:
             assert process.poll() is None

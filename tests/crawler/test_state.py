@@ -153,7 +153,7 @@ def test_a_state_belongs_to_one_output_and_to_one_process(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="belongs to the output"):
         SQLiteStore(path, tmp_path / "other.txt", resume=True).__enter__()
     (tmp_path / "text").write_text("this is no database, whatever it is called" * 99)
-    with pytest.raises(OSError, match="file is not a database"):
+    with pytest.raises(OSError, match="it is no SQLite database"):
         SQLiteStore(tmp_path / "text", found, resume=True).__enter__()
     with contextlib.closing(sqlite3.connect(tmp_path / "other")) as other:
         other.execute("create table precious (thing)")

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,9 +20,12 @@ Run = Callable[..., Any]
 AUTHORITY = trustme.CA()
 
 
-def server_context(*names: str, authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
+def server_context(
+    *names: str, authority: trustme.CA = AUTHORITY, until: datetime | None = None
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*(names or ("localhost", "127.0.0.1"))).configure_cert(context)
+    names = names or ("localhost", "127.0.0.1")
+    authority.issue_cert(*names, not_after=until).configure_cert(context)
     return context
 
 
@@ -86,10 +90,11 @@ def failure(run: Run, url: str, **options: Any) -> HTTPError:
 @pytest.mark.parametrize(
     ("context", "detail"),
     [
-        (server_context(authority=trustme.CA()), "unable to get local issuer certificate"),
-        (server_context("other.example"), "Hostname mismatch"),
+        (server_context(authority=trustme.CA()), "an authority that is not trusted here (unable"),
+        (server_context("other.example"), "it is for other names (Hostname mismatch"),
+        (server_context(until=datetime(2020, 1, 1, tzinfo=UTC)), "it has expired ("),
     ],
-    ids=["a stranger vouches for it", "it is for another name"],
+    ids=["a stranger vouches for it", "it is for another name", "it is too old"],
 )
 def test_a_certificate_is_refused_when(run: Run, context: ssl.SSLContext, detail: str) -> None:
     with serving(polite, context) as server:
@@ -118,7 +123,31 @@ def test_a_server_that_speaks_no_tls(run: Run) -> None:
     with serving(script) as server:
         error = failure(run, server.url.replace("http", "https"))
     assert isinstance(error, TLSError)
-    assert "WRONG_VERSION_NUMBER" in error.detail.upper().replace(" ", "_")
+    assert error.detail == "the server does not speak TLS (WRONG_VERSION_NUMBER)"
+
+
+def test_a_server_that_asks_for_a_client_certificate(run: Run) -> None:
+    context = server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def script(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                peer.sock.sendall(outgoing.read())
+                incoming.write(peer.sock.recv(65536))
+            except ssl.SSLError:
+                break
+        peer.sock.sendall(outgoing.read())
+        peer.until_gone()  # to close with something unread is a reset, which overtakes the alert
+
+    with serving(script) as server:
+        error = failure(run, server.url.replace("http://127.0.0.1", "https://localhost"))
+    assert isinstance(error, TLSError)
+    assert "the server asks for a client certificate (" in error.detail
 
 
 def test_a_server_with_no_version_of_tls_in_common(run: Run) -> None:

@@ -191,4 +191,5 @@ def test_a_connection_goes_on_or_ends_wherever_it_is_struck(encrypted: bool) -> 
         for end in ends:
             assert end.awaits.startswith(end.got), f"a gap after {number} at {strike.where}"
             assert len(set(end.calls)) == len(end.calls), f"told twice after {number}: {end.calls}"
-    assert strikes > 40
+    # What is compiled is struck only where it calls something of Python.
+    assert strikes > (10 if miniloop.COMPILED else 40)

@@ -2,6 +2,8 @@
 
 Each test that fails in some order is tried on stock asyncio, in as many random orders. If it fails
 there too, or is in `relies_on_fifo.toml`, it relies on FIFO, and not on this loop.
+
+With `--journal FILE` a run that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from tests.conformance import runner
+from tests.shuffled.journal import Journal
 from tests.shuffled.libraries import run_libraries
+
+HUNG = "hung, or ended its process"
 
 LEDGER = Path(__file__).with_name("relies_on_fifo.toml")
 
@@ -54,11 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         and "none" not in chosen.modules
         and (not chosen.modules or name in chosen.modules)
     ]
+    journal = Journal(
+        chosen.journal, first=chosen.first, orders=chosen.orders, libraries=chosen.libraries
+    )
     began = time.monotonic()
     ledger = load_ledger()
     unexplained: list[Found] = []
     pool = ThreadPoolExecutor(chosen.jobs)
-    running = [pool.submit(run_module, name, chosen, "miniloop") for name in names]
+    running = [pool.submit(run_module, name, chosen, journal, "miniloop") for name in names]
     pool.shutdown(wait=False)
     results = []
     for done in as_completed(running):
@@ -67,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unproved = [found for found in result.found if not _is_known(found.test, ledger)]
         if unproved and not chosen.no_control:
             tests = {on_asyncio(found.test) for found in unproved}
-            control = run_module(result.module, chosen, "asyncio", tests)
+            control = run_module(result.module, chosen, journal, "asyncio", tests)
             proved = {found.test for found in control.found}
             for found in list(unproved):
                 if on_asyncio(found.test) in proved:
@@ -82,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             flush=True,
         )
     if chosen.libraries:
-        unexplained += check_libraries(chosen, ledger)
+        unexplained += check_libraries(chosen, ledger, journal)
     for found in unexplained:
         print(f"UNEXPLAINED {found.test} (order {found.order}): {found.error}")
     if chosen.json:
@@ -100,30 +109,43 @@ def on_asyncio(test: str) -> str:
     return test
 
 
-def check_libraries(chosen: argparse.Namespace, ledger: dict[str, list[str]]) -> list[Found]:
+def check_libraries(
+    chosen: argparse.Namespace, ledger: dict[str, list[str]], journal: Journal
+) -> list[Found]:
     """Run the tests of libraries; gives what fails on our loop alone, in whatever order."""
     known = [pattern.rstrip("*") for tests in ledger.values() for pattern in tests]
     known = [pattern for pattern in known if "::" in pattern]  # a prefix is enough
-    passed, wrong = run_libraries(chosen.libraries, chosen.first, chosen.limit, known)
     unexplained = []
-    for test, what in sorted(wrong.items()):
-        twin = test.replace("miniloop", "asyncio")
-        if test == twin:
-            continue  # asyncio's own
-        if twin in wrong:
-            print(f"relies on FIFO, as on asyncio: {test}: {what}")
-        else:
-            unexplained.append(Found(test, None, what))
-    print(f"libraries: {passed} tests pass under {chosen.libraries} orders")
+    orders = chosen.libraries
+    files = run_libraries(orders, chosen.first, chosen.limit, known, chosen.files, journal)
+    for part, passed, wrong in files:
+        for test, what in sorted(wrong.items()):
+            twin = test.replace("miniloop", "asyncio")
+            if test == twin:
+                continue  # asyncio's own
+            if twin in wrong:
+                print(f"relies on FIFO, as on asyncio: {test}: {what}")
+            else:
+                unexplained.append(Found(test, None, what))
+        ours = sum("miniloop" in test for test in wrong)
+        print(
+            f"{part:40} {passed:5} pass under {orders} orders, {ours:4} of ours do not", flush=True
+        )
     return unexplained
 
 
 def run_module(
-    module: str, chosen: argparse.Namespace, loop: str, only: set[str] | None = None
+    module: str,
+    chosen: argparse.Namespace,
+    journal: Journal,
+    loop: str,
+    only: set[str] | None = None,
 ) -> ModuleResult:
     """Run a module on a loop, in as many processes as that takes."""
     result = ModuleResult(module, 0, 0, [], [])
     done: set[str] = set()
+    for outcome in journal.about(module, loop):
+        _count(outcome, result, done)
     for _ in range(200):
         job = {
             "module": module,
@@ -142,18 +164,19 @@ def run_module(
             if not remaining:
                 return result
             job["only"] = remaining[0]
-        current = _one_process(job, result, done)
+        current = _one_process(job, result, done, journal)
         if current is None:
             if only is None:
                 return result
             done.add(str(job["only"]))
         else:
-            done.add(current)
-            result.found.append(Found(current, None, "hung, or ended its process"))
+            _note(job, result, done, journal, test=current, error=HUNG, order=None)
     return result
 
 
-def _one_process(job: dict[str, object], result: ModuleResult, done: set[str]) -> str | None:
+def _one_process(
+    job: dict[str, object], result: ModuleResult, done: set[str], journal: Journal
+) -> str | None:
     """Run a worker; gives the test in which it ended before its time, or None."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.shuffled.worker"],
@@ -173,17 +196,28 @@ def _one_process(job: dict[str, object], result: ModuleResult, done: set[str]) -
             current = event["test"]
             continue
         current = None
-        done.add(event["test"])
-        if event["error"] is None:
-            result.passed += 1
-            result.runs += event["ran"]
-        elif event["order"] is None:
-            result.failing_in_fifo.append(event["test"])
-        else:
-            result.found.append(Found(event["test"], event["order"], event["error"]))
+        _note(job, result, done, journal, **event)
     process.wait()
     process.stdout.close()
     return current
+
+
+def _note(
+    job: dict[str, object], result: ModuleResult, done: set[str], journal: Journal, **outcome: Any
+) -> None:
+    journal.add(part=result.module, loop=str(job["factory"]).partition(":")[0], **outcome)
+    _count(outcome, result, done)
+
+
+def _count(outcome: dict[str, Any], result: ModuleResult, done: set[str]) -> None:
+    done.add(outcome["test"])
+    if outcome["error"] is None:
+        result.passed += 1
+        result.runs += outcome["ran"]
+    elif outcome["order"] is None and outcome["error"] != HUNG:
+        result.failing_in_fifo.append(outcome["test"])
+    else:
+        result.found.append(Found(outcome["test"], outcome["order"], outcome["error"]))
 
 
 def load_ledger() -> dict[str, list[str]]:
@@ -206,6 +240,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the number of the first one (0)")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one run (20)")
     parser.add_argument("--libraries", type=int, default=0, help="orders for tests/ecosystem (0)")
+    parser.add_argument("--files", nargs="*", help="such as test_redis, of tests/ecosystem (all)")
+    parser.add_argument("--journal", type=Path, help="keep what is done there, and go on from it")
     parser.add_argument("--seconds", type=float, help="for all orders of one test (no limit)")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes at once (2)")
     parser.add_argument("--only", help="only the tests that match this pattern")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from itertools import count
-from typing import Any
 
 from miniloop.loop import EventLoop
 from miniloop.testing.shuffle import shuffle
 from tests.shuffled.stock import shuffle_stock
 
-__all__ = ["VARIABLE", "Orders", "pytest_configure"]
-
-# The number of the order, for processes that learn it from their environment.
-VARIABLE = "MINILOOP_TEST_ORDER"
+__all__ = ["Orders"]
 
 
 class Orders:
@@ -44,11 +39,3 @@ class Orders:
                 shuffle(loop, seed)
 
         EventLoop.when_made.append(look)
-
-
-def pytest_configure(config: Any) -> None:
-    """As a plugin of pytest, `-p tests.shuffled.orders`: the order is in the environment."""
-    order = os.environ.get(VARIABLE)
-    if order is not None:
-        for loop in ("miniloop", "asyncio"):
-            Orders(int(order)).install(loop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import socket
 import threading
@@ -342,6 +343,39 @@ def test_debug_mode_and_a_task_factory_change_nothing_in_what_is_seen() -> None:
     loop = miniloop.new_event_loop()
     loop.set_task_factory(lambda loop, coro, **kwargs: miniloop.Task(coro, loop=loop, **kwargs))
     assert kinds(recorded(main, loop)) == plain
+
+
+def test_tasks_of_asyncios_own_class_are_told_as_tasks() -> None:
+    async def child(future: asyncio.Future[None]) -> None:
+        await asyncio.sleep(0)
+        future.set_result(None)
+
+    async def fail() -> None:
+        await asyncio.sleep(0.001)
+        raise ValueError
+
+    async def main() -> None:
+        for future in (asyncio.get_running_loop().create_future(), asyncio.Future()):
+            task = asyncio.create_task(child(future), name="child")
+            await future
+            await task
+        await asyncio.gather(fail(), return_exceptions=True)
+        waiting = asyncio.create_task(asyncio.Event().wait(), name="waiting")
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    def told_of(factory: Any) -> list[tuple[str, str, str]]:
+        loop = miniloop.new_event_loop()
+        loop.set_task_factory(factory)
+        told = recorded(main, loop)
+        return [
+            (told.kind(event), *(re.sub(r" \(Task-\d+\)", "", part) for part in told._parts(event)))
+            for event in told.events("begun", "suspended", "ended", "failed")
+        ]
+
+    in_c = told_of(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
+    assert in_c == told_of(None)
 
 
 def test_a_recorder_that_is_put_in_while_the_loop_runs_knows_who_runs(tmp_path: Path) -> None:

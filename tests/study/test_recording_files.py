@@ -147,6 +147,21 @@ def test_a_loop_that_is_closed_is_refused_before_a_file_is_made(tmp_path: Path) 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_second_recording_into_the_same_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    with recording(tmp_path / "run.miniloop") as session:
+        miniloop.run(give_way(1))
+        for last in (None, 5):
+            with (
+                pytest.raises(FileExistsError, match="under way"),
+                recording(tmp_path / "here" / ".." / "run.miniloop", last=last),
+            ):
+                pass
+    assert read(session.path).ended == "returned"
+    with recording(tmp_path / "run.miniloop"):  # it is over now
+        pass
+
+
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), recording(tmp_path / "none" / "run"):
         pass

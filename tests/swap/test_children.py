@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from miniloop import swap
+from miniloop.swap.environment import INHERITED
 from tests.swap.launch import ROOT, environment, launch, plain, program
 
 pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
@@ -56,6 +56,9 @@ if __name__ == "__main__":
         "os.waitpid(os.fork() or (print(kind(), flush=True), os._exit(0)), 0)",
         "asyncio.run(in_a_coroutine())",
         "subprocess.run([sys.executable, '-m', 'miniloop', 'ask.py'])",
+        "subprocess.run([sys.executable, 'ask.py'], env={**os.environ, 'PYTHONPATH': '/other'})",
+        "subprocess.run([sys.executable, '-c', 'import asyncio, os, subprocess, sys; ' + again[:-1]"
+        ' + \', env={**os.environ, "PYTHONPATH": "/other"})\'])',
     ],
 )
 def test_other_children_inherit(tmp_path: Path, start: str) -> None:
@@ -177,5 +180,5 @@ def test_an_older_interpreter_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_folder_for_children_holds_nothing_else() -> None:
     # It stands first in every child's path, if only until the child has started.
-    files = {entry for entry in os.listdir(swap.INHERITED) if entry != "__pycache__"}
+    files = {entry for entry in os.listdir(INHERITED) if entry != "__pycache__"}
     assert files == {"sitecustomize.py"}

@@ -17,9 +17,12 @@ pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
 LIBRARY = """
 import asyncio
 
-class Loop(asyncio.BaseEventLoop):
+class Inner(asyncio.BaseEventLoop):
     def __init__(self):
         raise AssertionError("this loop was to be replaced")
+
+class Loop(Inner):
+    pass
 
 def new_event_loop():
     return Loop()
@@ -54,6 +57,7 @@ ASKED = {
     "run": "uvloop.run(find_kind())",
     "new_event_loop": "kind(loop_factory=uvloop.new_event_loop)",
     "Loop": "kind(loop_factory=uvloop.Loop)",
+    "base of Loop": "kind(loop_factory=uvloop.Inner)",  # as uvloop.loop.Loop is
     "install": "(uvloop.EventLoopPolicy, uvloop.install(), kind())[-1]",
     "policy": "(asyncio.set_event_loop_policy(uvloop.EventLoopPolicy()), kind())[1]",
     "subclass": "kind(loop_factory=type('Own', (uvloop.Loop,), {'__module__': 'miniloop.own'}))",

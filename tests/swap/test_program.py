@@ -199,3 +199,9 @@ def test_a_program_may_be_started_where_the_folder_is_gone(folder: Path) -> None
         check=False,
     )
     assert "January 2024" in result.stdout
+
+
+def test_tests_may_be_run_with_warnings_as_errors(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
+    words = ("-m", "pytest", "-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error")
+    assert launch(*words, cwd=tmp_path).returncode == 0

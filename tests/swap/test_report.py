@@ -60,12 +60,18 @@ class Own(asyncio.SelectorEventLoop):
 class Insider(asyncio.SelectorEventLoop):
     def _run_once(self):
         super()._run_once()
+class Strange(asyncio.AbstractEventLoop):  # as one in C is
+    def run_forever(self):
+        asyncio._set_running_loop(self)
+        asyncio._set_running_loop(None)
+Strange().run_forever()
 for factory in (Own, Insider, None):
     kind(loop_factory=factory)
 """
     result = launch("--verbose", program(tmp_path, source), cwd=tmp_path)
     said = [line for line in result.stderr.splitlines() if " ran " in line]
     assert [name for _, _, name in lines("\n".join(said))] == [
+        "__main__.Strange, which is not miniloop's",
         "__main__.Own, a miniloop.EventLoop",
         "__main__.Insider, which is not miniloop's",
         "miniloop.EventLoop",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import secrets
 import time
+import uuid
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -43,6 +46,23 @@ async def by_the_system() -> None:
     await turns(os.urandom(1)[0] % 97)
 
 
+async def by_the_date() -> None:
+    await turns(datetime.now(UTC).microsecond % 97)
+
+
+async def by_secrets() -> None:
+    await turns(secrets.token_bytes(1)[0] % 97)
+
+
+async def by_both() -> None:
+    await turns((time.perf_counter_ns() + uuid.uuid4().int) % 97)
+
+
+async def by_strings() -> None:
+    for text in {"a" * size for size in range(1, 20)}:
+        await asyncio.sleep(len(text))
+
+
 _runs = count()
 
 
@@ -66,6 +86,9 @@ async def by_threads() -> None:
     [
         (by_the_clock, "clock"),
         (by_the_system, "randomness of the system"),
+        (by_the_date, "clock"),
+        (by_secrets, "randomness of the system"),
+        (by_both, "follow the virtual one, and randomness of the system"),
         (by_memory, "keeps from one run to the next"),
         (by_threads, "threads"),
     ],
@@ -77,3 +100,15 @@ def test_the_likely_source_is_named(
         check_determinism(test)
     assert source in caught.value.likely
     assert "step" in caught.value.difference
+
+
+def test_strings_have_another_order_in_another_process() -> None:
+    check_determinism(by_strings)
+    with pytest.raises(NotDeterministic, match="PYTHONHASHSEED") as caught:
+        check_determinism(by_strings, processes=True)
+    assert "of two processes differs: `" in caught.value.difference
+
+    async def nobody_finds_it() -> None: ...
+
+    with pytest.raises(ValueError, match="can only find a function of a module"):
+        check_determinism(nobody_finds_it, processes=True)

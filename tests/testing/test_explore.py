@@ -165,6 +165,42 @@ def test_timers_keep_the_order_of_their_deadlines_in_every_schedule() -> None:
     assert find(main, schedules=200) is None
 
 
+async def timer_and_ready_task() -> None:
+    fired: list[str] = []
+
+    async def worker() -> None:
+        await event.wait()
+        timer.cancel()
+
+    event = asyncio.Event()
+    tasks = [asyncio.create_task(worker(), name="worker")]
+    await asyncio.sleep(1)
+    timer = asyncio.get_running_loop().call_later(0.3, fired.append, "timer")
+    event.set()
+    await asyncio.wait(tasks)
+    assert not fired
+
+
+def test_a_timer_may_overtake_a_task_that_was_ready_before_it_came_due() -> None:
+    failure = found(timer_and_ready_task)
+    assert failure.verdict == "order"
+    assert sorted(each.kind for each in failure.departures) == ["hold", "late"]
+    # The step is slow first, and then the task is held back.
+    story = failure.story.partition("step by step")[2]
+    assert 0 < story.index("was slow on its way") < story.index("`worker` is held back here")
+    # Not longer than anything may be late.
+    assert find_failure(timer_and_ready_task, lateness=0.2, save=False) is None
+
+
+def test_a_story_without_departures_has_the_whole_of_a_short_run() -> None:
+    async def main() -> None:
+        for _ in range(9):
+            await asyncio.sleep(0)
+        raise ValueError
+
+    assert found(main).story.count("-> test_explore.py") == 9
+
+
 def test_the_same_seed_gives_the_same_failure() -> None:
     first = found(programs.lost_update, strategy="random", seed=5)
     second = found(programs.lost_update, strategy="random", seed=5)

@@ -18,6 +18,8 @@ import asyncio
 import random
 import pytest
 import pytest_asyncio
+import unittest
+from hypothesis import HealthCheck, given, settings, strategies
 from tests.builds import pure_only
 
 pytestmark = pure_only
@@ -126,6 +128,33 @@ class TestInAClass:
     def test_plain(self):
         pass
 
+@pytest.mark.miniloop(schedules=3)
+@settings(
+    max_examples=5,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # it is made for each example
+)
+@given(strategies.integers(1, 9))
+async def test_drawn(same_account, seconds):
+    await asyncio.sleep(seconds)
+    assert asyncio.get_running_loop().time() == seconds and same_account is made[-1]
+
+@pytest.mark.miniloop
+@settings(max_examples=50, database=None, deadline=None)
+@given(seconds=strategies.integers(0, 1000))
+async def test_drawn_and_wrong(seconds):
+    await asyncio.sleep(seconds)
+    assert asyncio.get_running_loop().time() < 17
+
+@pytest.mark.miniloop
+def test_marked_by_mistake(): ...
+
+@pytest.mark.miniloop
+class TestOfUnittest(unittest.IsolatedAsyncioTestCase):
+    async def test_it(self): ...
+    def test_plain(self): ...
+
 @pytest.mark.miniloop
 async def test_wide_fixture(of_the_module): ...
 
@@ -155,6 +184,8 @@ PASS = {
     "test_parameters[2]",
     "TestInAClass::test_method",
     "TestInAClass::test_plain",
+    "TestOfUnittest::test_plain",
+    "test_drawn",
 }
 
 
@@ -199,7 +230,13 @@ def test_marked_tests_are_ours_and_others_are_not(tmp_path: Path, mode: str) -> 
         "test_bad_mark",
         "test_mark_that_needs_schedules",
         "test_schedules_of_the_real_clock",
+        "test_marked_by_mistake",
+        "TestOfUnittest::test_it",
+        "test_drawn_and_wrong",
     }
+    assert "is for coroutine tests, and test_marked_by_mistake is none" in output
+    assert "does nothing in a TestCase" in output
+    assert "seconds=17," in output
     assert "`increment` was held back" in output
     assert "assert 1 == 2" in output
     assert "does not know speed" in output

@@ -147,9 +147,17 @@ def test_a_whole_program_follows_a_file(tmp_path: Path) -> None:
     assert "followed to its end" in run.stderr
     again = python(tmp_path, "-m", "miniloop", f"--replay={file}", "script.py", "explore")
     assert "fails in schedule 1 " in again.stderr
+    assert "miniloop: the schedule was followed to its end\n" in again.stderr
     script.write_text(SCRIPT.replace("AFTER", "3"))
     changed = python(tmp_path, "-m", "miniloop", "--replay", str(file), "script.py")
     assert "miniloop: the schedule was left: step " in changed.stderr
+    script.write_text(SCRIPT.replace("n = value + 1", "n += 1").replace("AFTER", "3"))
+    mended = python(tmp_path, "-m", "miniloop", "--replay", str(file), "script.py", "explore")
+    assert mended.returncode == 0
+    assert "was left: step " in mended.stderr
+    assert "__main__:main does not fail in it" in mended.stderr
+    other = python(tmp_path, "-m", "miniloop", "--replay", str(file), "-c", "pass")
+    assert "it is one of __main__:main, which this program has not run" in other.stderr
 
 
 def test_a_file_that_is_not_there_is_bad_usage(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ class EngineURL:
     """An engine and the name of a crawl there; its text has no password in it.
 
     ``lease`` is after how many seconds of silence a worker counts as dead, ``ca`` a PEM file with
-    the certificates to trust instead of the system's.
+    the certificates to trust instead of the system's, ``replicas`` how many replicas must have what
+    counts.
     """
 
     host: str
@@ -28,6 +29,7 @@ class EngineURL:
     shards: int = SHARDS
     lease: float = 30.0
     ca: str | None = None
+    replicas: int = 0
 
     def __str__(self) -> str:
         scheme = "rediss" if self.tls else "redis"
@@ -59,7 +61,7 @@ def parse_engine(text: str) -> EngineURL:
             f"{parts.scheme}://{parts.hostname}:{port}/ must be followed by the crawl's name, of"
             f" letters, digits, '.', '_' and '-'; got {name!r}"
         )
-    shards, lease, ca = SHARDS, 30.0, None
+    shards, lease, ca, replicas = SHARDS, 30.0, None, 0
     for key, value in parse_qsl(parts.query):
         if key == "shards" and value.isdigit() and 1 <= int(value) <= 1024:
             shards = int(value)
@@ -67,10 +69,12 @@ def parse_engine(text: str) -> EngineURL:
             lease = float(value)
         elif key == "ca":
             ca = value
+        elif key == "replicas" and value.isdigit() and int(value) < 100:
+            replicas = int(value)
         else:
             raise ValueError(
-                "after '?' there may be shards=1..1024, lease=SECONDS and ca=FILE, joined by '&';"
-                f" {key!r} is none of these, or its value makes no sense"
+                "after '?' there may be shards=1..1024, lease=SECONDS, replicas=N and ca=FILE,"
+                f" joined by '&'; {key!r} is none of these, or its value makes no sense"
             )
     password = unquote(parts.password) if parts.password else os.environ.get("REDIS_PASSWORD")
     return EngineURL(
@@ -83,6 +87,7 @@ def parse_engine(text: str) -> EngineURL:
         shards=shards,
         lease=lease,
         ca=ca,
+        replicas=replicas,
     )
 
 

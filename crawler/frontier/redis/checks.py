@@ -13,6 +13,14 @@ def check_engine(info: dict[str, Any], fsync: str | None, url: EngineURL) -> Ite
         raise OSError(f"{url} is version {version}; 7 or later is needed")
     if info.get("role") == "slave":
         raise OSError(f"{url} is a replica; name its primary")
+    replicas = int(info.get("connected_slaves", 0))
+    if replicas < url.replicas:
+        raise OSError(f"{url} has {replicas} replicas; {url.replicas} are asked for")
+    if replicas and not url.replicas:
+        yield (
+            f"{url}: it has replicas, but is not asked to wait for them: a failover may take the"
+            " last moments, and workers that lost something end; say ?replicas=1"
+        )
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         text = f"maxmemory-policy is {policy}: when its memory is full, pages are lost"

@@ -2,11 +2,20 @@
 
 Every step may be repeated (see ``shard.lua``). So when the connection breaks, or the engine starts
 anew or hands over to a replica, the step is simply made again, after a pause that doubles.
+
+An engine may also come back with less than it had acknowledged. A process that has lost something
+by that must not go on: it would wait for pages that the engine believes to be in its hands. So it
+numbers its writing steps at each key, one at a time, and the scripts look whether the last is
+there.
 """
 
 import asyncio
+import math
 import random
-from collections.abc import Mapping
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import redis.asyncio
@@ -20,7 +29,9 @@ from redis.exceptions import (
     ClusterDownError,
     ClusterError,
     MasterDownError,
+    MovedError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -36,7 +47,8 @@ from redis.exceptions import (
 from crawler.frontier.store import Fenced
 
 from .address import EngineURL
-from .scripts import Script
+from .scripts import Script, Steps
+from .status import EngineStatus
 
 # What passes by itself: a broken connection, a start, a failover.
 PASSING = (
@@ -46,25 +58,52 @@ PASSING = (
 # Seconds before the first repetition, and the most; seconds that one answer may take.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 ANSWERS_WITHIN = 20.0
+# Seconds between two complaints that the engine is full.
+FULL_SAID_EVERY = 60.0
 # Seconds that an engine has to come back when a command starts.
 STARTS_WITHIN = 3.0
+# Milliseconds that replicas have for one answer.
+REPLICAS_WITHIN = 1000
+# Steps that change nothing, of which none can be lost.
+READS = frozenset({"peek", "relinks", "status", "known", "written"})
 # Connections of one process; steps of different shards are asked for side by side.
 CONNECTIONS = 16
+_REPLICA = re.compile(r"slave\d+")
 
 
 class _Refused(OSError):
     """The engine answers, and does not want us."""
 
 
-class Engine:
-    """An engine, for one loop; :meth:`look` at it first."""
+class Lost(Fenced):
+    """The engine has come back without something that this process did."""
 
-    def __init__(self, url: EngineURL, *, patience: float | None = None) -> None:
+
+class Engine:
+    """An engine, for one loop; :meth:`look` at it first.
+
+    ``say`` is told what a user should know.
+    """
+
+    def __init__(
+        self,
+        url: EngineURL,
+        *,
+        patience: float | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.url = url
+        self._say = say
+        self._said_full = -math.inf
         self._patience = url.lease if patience is None else patience
         self._client: Any = None
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._is_cluster = False
+        self._own_name = secrets.token_hex(4)
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._begun: dict[str, int] = defaultdict(int)
+        self._acknowledged: dict[str, int] = defaultdict(int)
+        self._direct: dict[tuple[str, int], Any] = {}
 
     def shard_key(self, number: int) -> str:
         """What the names of a shard's keys begin with."""
@@ -122,6 +161,32 @@ class Engine:
         self._client = client
         return info
 
+    async def status(self, answered: float) -> EngineStatus:
+        """How it is itself, as far as it tells; ``answered`` is how long an answer took."""
+        try:
+            memory, node = await self._client.info("memory"), await self._one_info("replication")
+        except RedisError as error:
+            raise OSError(self.explain(error)) from None
+        # A cluster answers node by node.
+        nodes = [memory] if "used_memory" in memory else list(memory.values())
+        replicas = [value for name, value in node.items() if _REPLICA.fullmatch(name)]
+        written = int(node.get("master_repl_offset", 0))
+        return EngineStatus(
+            sum(int(each["used_memory"]) for each in nodes),
+            sum(int(each.get("maxmemory", 0)) for each in nodes),
+            answered,
+            len(replicas),
+            max((written - int(each["offset"]) for each in replicas), default=0),
+        )
+
+    async def _one_info(self, section: str) -> dict[str, Any]:
+        client = self._one_node()
+        try:
+            info: dict[str, Any] = await client.info(section)
+        finally:
+            await client.aclose()
+        return info
+
     async def setting(self, name: str) -> str | None:
         """A setting of the engine; None if it does not tell."""
         try:
@@ -138,8 +203,6 @@ class Engine:
         text = str(error)
         if self.url.password:
             text = text.replace(self.url.password, "***")
-        if text.startswith("OOM"):
-            text = "it is full (maxmemory)"
         return f"cannot use the state {self.url}: {text or type(error).__name__}"
 
     def _one_node(self) -> Any:
@@ -150,25 +213,44 @@ class Engine:
     async def close(self) -> None:
         """Close the connections; they are opened again when needed."""
         client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        direct, self._direct = self._direct, {}
+        for each in [*direct.values(), *([] if client is None else [client])]:
+            await each.aclose()
 
     async def run(
         self,
-        script: Script,
+        steps: Steps,
         key: str,
+        step: str,
         *arguments: Any,
         again: Mapping[int, Any] | None = None,
         patience: float | None = None,
     ) -> Any:
         """Make a step, as often as it takes; raises Fenced, and OSError when patience ends.
 
-        ``again`` has arguments that are others when it is not known whether it was made before.
+        ``again`` has words, of which the step is number 0, that are others when it is not known
+        whether it was made before.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + (self._patience if patience is None else patience)
-        pause = FIRST_PAUSE
-        words = list(arguments)
+        script = steps.script(step)
+        if step in READS:
+            name = f"{step} {self._own_name} {self._acknowledged[key]}"
+            return await self._run(script, key, [name, *arguments], again, patience)
+        async with self._turns[key]:
+            self._begun[key] = number = self._begun[key] + 1
+            name = f"{step} {self._own_name} {self._acknowledged[key]} {number}"
+            answer = await self._run(script, key, [name, *arguments], again, patience)
+            self._acknowledged[key] = number
+            return answer
+
+    async def _run(
+        self,
+        script: Script,
+        key: str,
+        words: list[Any],
+        again: Mapping[int, Any] | None,
+        patience: float | None,
+    ) -> Any:
+        attempts = self._attempts(patience)
         while True:
             try:
                 async with self._room:
@@ -177,17 +259,90 @@ class Engine:
                     except NoScriptError:  # it has been started anew, or never saw it
                         return await self._client.eval(script.text, 1, key, *words)
             except PASSING as error:
-                left = until - loop.time()
-                if left <= 0:
-                    raise OSError(self.explain(error)) from None
+                await attempts.failed(error)
                 for index, word in (again or {}).items():
                     words[index] = word
-                # At different times: many workers lose their connections at once.
-                await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.0)))
-                pause = min(2 * pause, LONGEST_PAUSE)
+            except OutOfMemoryError:
+                await self._wait_for_room()
+                attempts = self._attempts(patience)
             except ResponseError as error:
                 if "FENCED" in str(error):
                     raise Fenced("the worker was taken for dead") from None
+                if "LOST" in str(error):
+                    raise Lost(f"{self.url} has lost what it had acknowledged") from None
                 raise OSError(self.explain(error)) from None
             except RedisError as error:
                 raise OSError(self.explain(error)) from None
+
+    async def _wait_for_room(self) -> None:
+        """Wait for a while: whoever knows the engine may give it more memory.
+
+        The worker keeps its lease meanwhile, and fetches no more than its output has room for.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._said_full >= FULL_SAID_EVERY:
+            self._said_full = now
+            self._say(f"{self.url} is full (maxmemory): waiting for room")
+        await asyncio.sleep(LONGEST_PAUSE * random.uniform(0.5, 1.0))
+
+    def _attempts(self, patience: float | None) -> "_Attempts":
+        return _Attempts(self.explain, self._patience if patience is None else patience)
+
+    async def settle(self, keys: Iterable[str]) -> None:
+        """Wait until as many replicas as the URL says have all that was written at these keys."""
+        if not self.url.replicas:
+            return
+        nodes = {self._node_of(key): key for key in keys}
+        await asyncio.gather(*(self._settle(key) for key in nodes.values()))
+
+    def _node_of(self, key: str) -> tuple[str, int]:
+        if not self._is_cluster:
+            return self.url.host, self.url.port
+        node = self._client.get_node_from_key(key)
+        return node.host, node.port
+
+    async def _settle(self, key: str) -> None:
+        attempts = self._attempts(None)
+        while True:
+            try:
+                # A connection waits for what it has written itself, and all that was before that.
+                place = self._node_of(key)
+                if place not in self._direct:
+                    self._direct[place] = redis.asyncio.Redis(
+                        **self._options() | {"host": place[0], "port": place[1]},
+                        single_connection_client=True,
+                        retry=AsyncRetry(NoBackoff(), 0),
+                    )
+                client = self._direct[place]
+                await client.set(f"{key}by:{self._own_name}.settled", 1, ex=86_400)
+                found = await client.wait(self.url.replicas, REPLICAS_WITHIN)
+                if found >= self.url.replicas:
+                    return
+                text = f"{found} of {self.url.replicas} replicas have what was written"
+                await attempts.failed(EngineSilent(text))
+            except MovedError as error:
+                await attempts.failed(error)
+                await self._client.nodes_manager.initialize()
+            except PASSING as error:
+                await attempts.failed(error)
+            except RedisError as error:
+                raise OSError(self.explain(error)) from None
+
+
+class _Attempts:
+    """The patience of one step, and the pauses between its attempts."""
+
+    def __init__(self, explain: Callable[[BaseException], str], patience: float) -> None:
+        self._explain = explain
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + patience
+        self._pause = FIRST_PAUSE
+
+    async def failed(self, error: Exception) -> None:
+        """Wait before the next attempt; raises OSError when there shall be none."""
+        left = self._until - self._loop.time()
+        if left <= 0:
+            raise OSError(self._explain(error)) from None
+        # At different times: many workers lose their connections at once.
+        await asyncio.sleep(min(left, self._pause * random.uniform(0.5, 1.0)))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)

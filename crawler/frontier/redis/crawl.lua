@@ -1,5 +1,5 @@
 -- One step of what a crawl has once. KEYS[1] begins the names of its keys and has their hash tag;
--- ARGV[1] names the step.
+-- ARGV[1] names the step, and who makes it.
 --
 --   crawl      hash: version, terms, shards, mode, listed, asked, worker, feeder
 --   workers    sorted set: living workers, by when they count as dead
@@ -11,11 +11,22 @@
 --   outputs    hash: output -> how much of it counts; written: the same by worker
 --   pages      hash: worker -> its pages
 --   obey       set: workers that know of the mode, if there is one
+--   by:<process>  the last of its writing steps
 --   counts     hash: what all commits have counted
 local P = KEYS[1]
 local call = redis.call
 local clock = call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- A process counts its writing steps, and says which was the last that was acknowledged. If that is
+-- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
+local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
+if by ~= '' then
+  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
+    return redis.error_reply('LOST')
+  end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+end
 
 local function fence(worker)
   call('ZREM', P .. 'workers', worker)
@@ -50,7 +61,7 @@ end
 
 -- feeder, lease
 function steps.feeding()
-  call('ZADD', P .. 'feeders', 'XX', now + tonumber(ARGV[3]), ARGV[2])
+  call('ZADD', P .. 'feeders', now + tonumber(ARGV[3]), ARGV[2])
 end
 
 -- feeder
@@ -176,4 +187,4 @@ function steps.status()
   }
 end
 
-return steps[ARGV[1]]()
+return steps[step]()

@@ -5,12 +5,33 @@ from importlib import resources
 
 
 class Script:
-    """A script of this package."""
+    """A script of this package; ``grows`` says whether it may be refused by an engine that is full.
 
-    def __init__(self, name: str) -> None:
-        self.text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    Such an engine refuses a script before it has changed anything, or not at all.
+    """
+
+    def __init__(self, name: str, *, grows: bool) -> None:
+        text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+        self.text = text if grows else f"#!lua flags=allow-oom\n{text}"
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-SHARD = Script("shard.lua")
-CRAWL = Script("crawl.lua")
+# The steps by which a crawl grows. All others are made even where there is no room: those that
+# make some, and the little that keeps workers alive.
+GROWING = frozenset({"add", "begin"})
+
+
+class Steps:
+    """The scripts for the steps of a shard, or of the crawl."""
+
+    def __init__(self, name: str) -> None:
+        self._growing = Script(name, grows=True)
+        self._others = Script(name, grows=False)
+
+    def script(self, step: str) -> Script:
+        """The one that makes this step."""
+        return self._growing if step in GROWING else self._others
+
+
+SHARD = Steps("shard.lua")
+CRAWL = Steps("crawl.lua")

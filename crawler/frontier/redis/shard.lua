@@ -1,5 +1,6 @@
 -- One step of one shard of a crawl. KEYS[1] begins the names of all its keys and has the hash tag
--- that keeps them on one node; ARGV[1] names the step.
+-- that keeps them on one node; ARGV[1] names the step, and who
+-- makes it.
 --
 --   seen:<12 bits>   hash: 9 bytes of a URL's fingerprint -> its depth. The engine keeps a hash of
 --                    up to 128 fields packed, so a shard has 4,096 of them, for half a million URLs
@@ -13,6 +14,7 @@
 --   kept:<depth>     hash: fingerprint -> packed links of a page that may turn out to be nearer
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
+--   by:<process>     the last of its writing steps
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -21,6 +23,16 @@ local P = KEYS[1]
 local call = redis.call
 local clock = call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- A process counts its writing steps, and says which was the last that was acknowledged. If that is
+-- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
+local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
+if by ~= '' then
+  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
+    return redis.error_reply('LOST')
+  end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+end
 
 local function seen(fp)
   return P .. 'seen:' .. string.sub(fp, 1, 1) .. string.byte(fp, 2) % 16
@@ -57,8 +69,10 @@ local function offer(host)
     if owner then call('ZREM', P .. 'work:' .. owner, host) else call('ZREM', P .. 'free', host) end
   elseif owner then
     call('ZADD', P .. 'work:' .. owner, 'NX', now, host)
+  elseif ready then
+    call('ZADD', P .. 'free', ready, host)
   else
-    call('ZADD', P .. 'free', ready or 0, host)
+    call('ZADD', P .. 'free', 'NX', string.format('%.6f', now), host)
   end
 end
 
@@ -353,8 +367,8 @@ function steps.relinked()
 end
 
 -- how many hosts to look at, workers... -> stat, free hosts, ready ones, the hosts that each worker
--- holds, some hosts with their queues, open pages,
--- pages whose links are to be told again
+-- holds, some hosts with their queues, open pages, pages whose links are to be told again, seconds
+-- for which the first free host has been ready
 function steps.status()
   local held, queues, open = {}, {}, 0
   for i = 3, #ARGV do held[#held + 1] = call('SCARD', P .. 'held:' .. ARGV[i]) end
@@ -371,6 +385,8 @@ function steps.status()
   for i = 1, #levels, 2 do
     if string.sub(levels[i], 1, 1) == 'o' then open = open + tonumber(levels[i + 1]) end
   end
+  local first = call('ZRANGE', P .. 'free', 0, 0, 'WITHSCORES')[2]
+  local lag = first and math.max(0, now - tonumber(first)) or 0
   return {
     call('HGETALL', P .. 'stat'),
     call('ZCARD', P .. 'free'),
@@ -379,7 +395,8 @@ function steps.status()
     queues,
     open,
     call('HLEN', P .. 'relink'),
+    string.format('%.3f', lag),
   }
 end
 
-return steps[ARGV[1]]()
+return steps[step]()

@@ -22,7 +22,7 @@ import os
 import socket
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from crawler.frontier.store import SHARE, Claimed, Done, Fenced, Page, Rules
 from .address import parse_engine
 from .checks import check_engine
 from .scripts import CRAWL, SHARD
+from .status import LOOKED_AT, Status, numbers, status_of
 
 if TYPE_CHECKING:
     from .connection import Engine
@@ -41,6 +42,8 @@ VERSION = 1
 # How many links one step takes, and how many hosts or pages; so that a step is short.
 LINKS_AT_ONCE = 400
 PAGES_AT_ONCE = 50
+# In which part of its lease a worker begins pages; the rest is for those to come to an end.
+BEGINS_WITHIN = 0.9
 _LIST = -1
 # What can be asked of a crawl; see RedisStore.order.
 STOP, PAUSE, GO_ON = "stop", "pause", ""
@@ -75,7 +78,7 @@ class RedisStore:
     ``rediss://`` speaks TLS; see :mod:`.address` for all of it. ``terms`` are what the crawl is of,
     as text; the first to come sets them. ``part`` is the file that this process writes, if it does.
     Who only ``looks_on`` takes the crawl as it is. ``delay`` is how long a host is left alone that
-    a dead worker held, in seconds. Raises OSError.
+    a dead worker held, in seconds. ``say`` is told what a user should know. Raises OSError.
     """
 
     def __init__(
@@ -90,17 +93,20 @@ class RedisStore:
         part: str = "",
         delay: float = 0.0,
         looks_on: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         try:
             parsed = parse_engine(url)
         except ValueError as error:
             raise OSError(str(error)) from None
+        self._text = url
         self._url = replace(parsed, lease=lease or parsed.lease, shards=shards or parsed.shards)
         self._resume = resume
         self._terms = terms
         self._rules = rules or Rules()
         self._delay = delay
         self._looks_on = looks_on
+        self._say = say
         self.part = part
         self._shards = self._url.shards
         # Whether this process reads a list: then the crawl is not over before it has been read.
@@ -120,7 +126,7 @@ class RedisStore:
     async def __aenter__(self) -> "RedisStore":
         from .connection import Engine  # most crawls need no engine
 
-        self._engine = Engine(self._url)
+        self._engine = Engine(self._url, say=self._say)
         info = await self._engine.look()
         try:
             fsync = await self._engine.setting("appendfsync")
@@ -162,6 +168,11 @@ class RedisStore:
         if self._feeds:
             self._feeder = await self._crawl("feed", self._url.lease)
 
+    @property
+    def name(self) -> str:
+        """The URL of the crawl, with no secret in it."""
+        return str(self._url)
+
     async def warnings(self) -> list[str]:
         """What in the settings of the engine may lose a crawl."""
         return self._warnings
@@ -183,8 +194,14 @@ class RedisStore:
     async def add(self, listed: Sequence[tuple[str, str]]) -> None:
         """Take URLs of the list, each with its line."""
         await self._crawl("feeding", self._feeder, self._url.lease)
-        found = [("l", url, 0, 0, source) for url, source in listed]
-        await self._reach(found)
+        adding = asyncio.create_task(self._add_listed(listed))
+        try:
+            # The engine may be slow, or full, and nobody is to think that the list is at its end.
+            while not (await asyncio.wait({adding}, timeout=self._url.lease / 3))[0]:
+                await self._crawl("feeding", self._feeder, self._url.lease)
+        finally:
+            adding.cancel()
+        adding.result()
 
     async def end_list(self) -> None:
         """Note that there are no more of them."""
@@ -205,12 +222,14 @@ class RedisStore:
         living, hungry, listed, mode = heard[:4]
         for dead, batch in zip(heard[4::2], heard[5::2], strict=True):
             await self._bury(int(dead), int(batch))
+        lease = self._url.lease
+        until, ends = (self._heard[worker] + part * lease for part in (BEGINS_WITHIN, 1))
         look = await self._look_around(worker, bool(listed))
         if any(shard[4] for shard in look.shards):
             await self._tell_again(look)
         over = self._least > self._rules.depth
         if mode:
-            return Claimed([], self._least, stop=mode == STOP.encode())
+            return Claimed([], self._least, stop=mode == STOP.encode(), until=until, ends=ends)
         pages: list[Page] = []
         room = -(-look.hosts // max(1, int(living))) - look.held
         if most > 0:
@@ -220,7 +239,7 @@ class RedisStore:
             await self._crawl("hungry", worker, int(is_hungry))
             self._hungry[worker] = is_hungry
         give = -room if room < 0 and hungry else 0
-        return Claimed(pages, self._least, over and not pages, give)
+        return Claimed(pages, self._least, over and not pages, give, until=until, ends=ends)
 
     async def commit(
         self, worker: int, done: Sequence[Done], written: int, counts: Mapping[str, int]
@@ -247,13 +266,17 @@ class RedisStore:
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""
-        return _numbers((await self._crawl("status"))[6])
+        return numbers((await self._crawl("status"))[6])
 
     # ---- looking on ------------------------------------------------------------------------------
 
+    def looking_on(self) -> "RedisStore":
+        """The same crawl for one who looks on."""
+        return RedisStore(self._text, looks_on=True)
+
     async def parts(self) -> dict[str, int]:
         """The files that workers have written, and how much of each counts."""
-        return _numbers((await self._crawl("status"))[5])
+        return numbers((await self._crawl("status"))[5])
 
     async def order(self, what: str) -> None:
         """Have all workers ``STOP`` when they are done with what they hold, ``PAUSE`` or ``GO_ON``.
@@ -262,27 +285,17 @@ class RedisStore:
         """
         await self._crawl("mode", what)
 
-    async def status(self) -> dict[str, int]:
-        """How much there is of everything now."""
+    async def status(self) -> Status:
+        """Look at all of it."""
+        began = asyncio.get_running_loop().time()
         crawl = await self._crawl("status")
-        numbers = [int(worker) for worker in crawl[2][::2]]
+        answered = asyncio.get_running_loop().time() - began
+        workers = [int(worker) for worker in crawl[2][::2]]
         shards = await asyncio.gather(
-            *(self._shard(n, "status", 0, *numbers) for n in range(self._shards))
+            *(self._shard(n, "status", LOOKED_AT, *workers) for n in range(self._shards))
         )
-        stats = [_numbers(shard[0]) for shard in shards]
-        total = {
-            name: sum(stat.get(name, 0) for stat in stats)
-            for name in ("known", "waiting", "claimed", "hosts")
-        }
-        return {
-            "workers": len(numbers),
-            "known": total["known"],
-            "open": total["waiting"] + total["claimed"],
-            "claimed": total["claimed"],
-            "hosts": total["hosts"],
-            "held": sum(sum(shard[3]) for shard in shards),
-            "outbox": sum(shard[6] for shard in shards),
-        }
+        engine = await self._engine.status(answered)
+        return status_of(str(self._url), crawl, shards, engine)
 
     # ---- workers ---------------------------------------------------------------------------------
 
@@ -295,7 +308,9 @@ class RedisStore:
             heard = await self._crawl(
                 "hear", worker, self._url.lease, self._feeder, patience=max(0.0, left)
             )
-        except Fenced:
+        except Fenced as error:
+            if type(error) is not Fenced:  # it says more
+                raise
             raise Fenced(f"worker {worker} was not heard of for {self._url.lease:g} s") from None
         self._heard[worker] = began
         return heard
@@ -372,9 +387,10 @@ class RedisStore:
                 if page.moved:
                     found.append(("m", page.moved, depth, 0, ""))
                 found += [("f", link, depth + page.step, page.redirects, "") for link in page.links]
-            await self._reach(found)
+            await self._settle(await self._reach(found))
             words = [word for pair in counts.items() for word in pair]
             await self._crawl("decide", worker, self._url.lease, batch, self.part, written, *words)
+            await self._engine.settle([self._engine.crawl_key])
             by_shard: dict[int, list[Any]] = defaultdict(list)
             for url in depths:
                 by_shard[self._shard_of(host_of(url))] += [fingerprint(url), host_of(url)]
@@ -403,8 +419,11 @@ class RedisStore:
             result |= each
         return result
 
-    async def _reach(self, found: Iterable[tuple[str, str, int, int, str]]) -> None:
-        """Tell the shards what was found: kind, URL, depth, redirects and source of each."""
+    async def _reach(self, found: Iterable[tuple[str, str, int, int, str]]) -> Iterable[int]:
+        """Tell the shards what was found: kind, URL, depth, redirects and source of each.
+
+        Returns which shards.
+        """
         place = self._rules.place
         best: dict[tuple[str, str], tuple[int, int, str]] = {}
         for kind, url, depth, redirects, source in found:
@@ -426,6 +445,13 @@ class RedisStore:
                 await self._add(number, some)
 
         await asyncio.gather(*(add(*item) for item in by_shard.items()))
+        return by_shard
+
+    async def _settle(self, shards: Iterable[int]) -> None:
+        await self._engine.settle([self._engine.shard_key(number) for number in shards])
+
+    async def _add_listed(self, listed: Sequence[tuple[str, str]]) -> None:
+        await self._settle(await self._reach(("l", url, 0, 0, source) for url, source in listed))
 
     async def _add(self, number: int, rows: list[list[Any]]) -> None:
         per_host = -1 if self._rules.max_per_host is None else self._rules.max_per_host
@@ -454,7 +480,7 @@ class RedisStore:
                 links = zlib.decompress(packed[1:]).decode()
                 found += [("f", link, depth + step, 0, "") for link in links.split("\n") if link]
                 told += [mark, depth]
-            await self._reach(found)
+            await self._settle(await self._reach(found))
             await self._shard(number, "relinked", self._least, *told)
 
     # ---- shards ----------------------------------------------------------------------------------
@@ -487,10 +513,6 @@ def fingerprint(url: str) -> bytes:
     Of a billion URLs two are the same with a probability of one in 2.4 million.
     """
     return hashlib.blake2b(url.encode(), digest_size=10).digest()
-
-
-def _numbers(pairs: list[bytes]) -> dict[str, int]:
-    return {name.decode(): int(n) for name, n in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
 def _cut(items: list[Any], size: int) -> Iterable[list[Any]]:

@@ -1,0 +1,3 @@
+cdef class WriteBuffer:
+    cdef list _pieces
+    cdef public Py_ssize_t size

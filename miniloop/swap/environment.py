@@ -1,0 +1,49 @@
+"""The environment by which interpreters that the program starts learn that they run on miniloop.
+
+A program may give its children an environment that it has made from its own, with another
+`PYTHONPATH`. It does not mean to leave us behind, so our folder is put back. One that it has made
+from nothing lacks `MINILOOP_SWAP` as well, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from miniloop.swap import settings
+
+__all__ = ["INHERITED", "pass_on", "pass_on_to_children"]
+
+INHERITED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inherited")
+
+
+def pass_on() -> None:
+    """Put our folder into the environment of this process."""
+    os.environ["PYTHONPATH"] = _with_folder(os.environ)
+
+
+def pass_on_to_children() -> None:
+    """Put our folder back into what children are given in the place of this environment."""
+    init = subprocess.Popen.__init__
+    if hasattr(init, "passes_on"):
+        return
+
+    @functools.wraps(init)
+    def init_in_our_environment(self: Any, *arguments: Any, **options: Any) -> None:
+        env = options.get("env")
+        if isinstance(env, Mapping) and settings.VARIABLE in env:
+            options["env"] = {**env, "PYTHONPATH": _with_folder(env)}
+        init(self, *arguments, **options)
+
+    vars(init_in_our_environment)["passes_on"] = True
+    subprocess.Popen.__init__ = init_in_our_environment  # type: ignore[method-assign]
+
+
+def _with_folder(env: Mapping[str, str]) -> str:
+    path = env.get("PYTHONPATH")
+    if not path:
+        return INHERITED
+    return path if INHERITED in path.split(os.pathsep) else INHERITED + os.pathsep + path
