@@ -116,7 +116,7 @@ def installed() -> list[Loop]:
 def control_of(loop: Loop) -> Loop:
     """The same loop once more, under the name by which `find` knows it for a control.
 
-    What it strays from its twin is what this machine adds, today, to every figure.
+    The difference between the two is the noise of this machine today, in every figure.
     """
     return replace(loop, name=loop.name + _CONTROL)
 

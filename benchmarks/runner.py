@@ -34,7 +34,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -179,26 +179,20 @@ def run_row(
                 contestant.label: stack.enter_context((hire or Worker)(row, contestant, far_end))
                 for contestant in racing
             }
-
-            def turn(
-                n: int, workers: dict[str, Worker] = workers
-            ) -> Iterable[tuple[Contestant, Sample]]:
+            if n is None:
+                n = _calibrate(row, workers[racing[0].label], plan) if racing else row.step
+            warm_ups = 0 if row.fresh or row.slow else 1
+            for number in range(warm_ups + rounds):
                 for contestant in list(racing):
                     try:
-                        yield contestant, workers[contestant.label].sample(n, plan.patience)
+                        sample = workers[contestant.label].sample(n, plan.patience)
                     except WorkerFailedError as error:
                         say(f"{row.name}: {contestant.label}: {error}")
                         racing.remove(contestant)
                         result.fail(contestant.label, str(error))
-
-            if n is None:
-                n = _calibrate(row, workers[racing[0].label], plan) if racing else row.step
-            if not row.fresh and not row.slow:
-                for _ in turn(n):
-                    pass  # warm-up
-            for _ in range(rounds):
-                for contestant, sample in turn(n):
-                    result.add(contestant.label, sample)
+                    else:
+                        if number >= warm_ups:
+                            result.add(contestant.label, sample)
     return result
 
 

@@ -142,7 +142,7 @@ def _recording(
 
 
 def _take_over(asked: dict[str, Any], verbose: bool, replayed: str | None) -> None:
-    wanted = settings.in_force()  # by whoever started this program, if that runs under us too
+    wanted = settings.in_force()  # by the parent process, if that runs on miniloop too
     wanted = replace(wanted, **asked)
     if verbose:
         wanted = replace(wanted, report=report.new_file(), main=os.getpid())
@@ -172,7 +172,7 @@ def _signal(name: str) -> int:
 
 
 def _refuse(reason: str) -> NoReturn:
-    usage, _, _ = USAGE.partition("\n\n")  # the options are for who asks: the reason would be lost
+    usage, _, _ = USAGE.partition("\n\n")  # without the options, which would hide the reason
     sys.stderr.write(f"{usage}\npython -m miniloop: {reason} (--help tells the options)\n")
     raise SystemExit(2)
 

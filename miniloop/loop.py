@@ -13,33 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextvars import Context
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
-from miniloop.kernel import COMPILED, debug
+from miniloop.kernel import COMPILED, debug, makers, until_done
 from miniloop.kernel.asyncgens import AsyncGenerators
 from miniloop.kernel.clock import ReplaceableClock, monotonic
+from miniloop.kernel.closed import CLOSED
 from miniloop.kernel.contract import Network
-from miniloop.kernel.eager import eager_task_factory
-from miniloop.kernel.future import new_future
-from miniloop.kernel.handle import Handle, new_handle, new_timer
+from miniloop.kernel.handle import Handle
 from miniloop.kernel.joints import Joints
 from miniloop.kernel.poller import Poller
 from miniloop.kernel.report import ExceptionReporter, log_context
 from miniloop.kernel.scheduler import Scheduler
 from miniloop.kernel.selector_view import SelectorView
-from miniloop.kernel.task import Task, new_task
+from miniloop.kernel.task import Task
 from miniloop.kernel.timers import Timer
-from miniloop.net import attach, connect, datagram_endpoint, descriptors, listen
-from miniloop.net import pipe as net_pipe
-from miniloop.net import sendfile as net_sendfile
+from miniloop.net import attach, connect, datagram_endpoint, descriptors, listen, pipe, sendfile
 from miniloop.net.network import SystemNetwork
 from miniloop.net.sock import Sockets
 from miniloop.system import process
@@ -50,16 +45,8 @@ __all__ = ["EventLoop", "new_event_loop"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-P = TypeVar("P", bound=asyncio.BaseProtocol)
 
-_PIPE = subprocess.PIPE
 _SYSTEM_NETWORK = SystemNetwork()
-
-# asyncio's own is there from 3.12 on.
-_EAGER_FACTORIES = (eager_task_factory, getattr(asyncio, "eager_task_factory", eager_task_factory))
-
-# From 3.14 on a task factory is told the name; before, the task is given it afterwards.
-_FACTORIES_NAME = sys.version_info >= (3, 14)
 
 
 class EventLoop(Scheduler, asyncio.AbstractEventLoop):
@@ -103,7 +90,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         except BaseException:
             super().close()
             raise
-        # Which transport owns a file descriptor, so that users are kept off it.
+        # Which transport owns a file descriptor: programs may not watch that one.
         self.transports: dict[int, weakref.ref[Any]] = {}
         for look in EventLoop.when_made:
             look(self)
@@ -125,13 +112,13 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if self._closed:
             return
         warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=2)
-        # Whoever held one of them would hold the loop: they end with it.
+        # A task refers to its loop. So nobody holds one of these any more: they end as well.
         for task in self.tasks:
             task.report_destroyed()
         if not self.is_running():
             self.close()
 
-    # Running and stopping: kernel/scheduler.py.
+    # Running and stopping: kernel/scheduler.py, kernel/until_done.py.
 
     if not TYPE_CHECKING:
         time = ReplaceableClock(Scheduler.time)
@@ -148,37 +135,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
             self._asyncgens.uninstall()
             self._origins.switch(False)
 
-    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
-        """Run until the future (or the coroutine, in a task) is done, and give its result.
-
-        Raises RuntimeError if the loop is stopped before.
-        """
-        self._check_closed()
-        self._check_can_run()
-        is_ours = not asyncio.isfuture(future)
-        task: Any = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]  # generators
-        if is_ours:
-            # Whoever called us gets the exception; there is no need to log it as well.
-            task._log_destroy_pending = False
-        end = _EndOfRun(self)
-        task.add_done_callback(end)
-        try:
-            self.run_forever()
-        except BaseException:
-            end.loop = None
-            if is_ours and task.done() and not task.cancelled():
-                task.exception()  # the same one that we are raising
-            raise
-        finally:
-            task.remove_done_callback(end)
-        if not task.done():
-            raise RuntimeError("Event loop stopped before Future completed.")
-        try:
-            result: T = task.result()
-            return result
-        finally:
-            # The traceback of a failure holds this frame, which must not hold the failure.
-            future = task = None  # type: ignore[assignment]  # never read again
+    run_until_complete = until_done.run_until_complete
 
     def close(self) -> None:
         """Close the loop; it cannot be used again. Pending callbacks and tasks are dropped."""
@@ -189,8 +146,8 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         self._signals.close()
         self._executor.close()
         super().close()
-        # They and the loop know each other: apart, each is freed as soon as it is unused.
-        self._signals = self._executor = self._sockets = _CLOSED
+        # They refer to the loop. Without this cycle each is freed as soon as it is unused.
+        self._signals = self._executor = self._sockets = CLOSED
 
     # Asynchronous generators: kernel/asyncgens.py.
 
@@ -198,7 +155,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Close every asynchronous generator that was begun in this loop and not finished."""
         await self._asyncgens.shut_down()
 
-    # Tasks and futures: kernel/task.py, kernel/future.py.
+    # Tasks and futures: kernel/task.py, kernel/future.py, kernel/makers.py.
 
     def create_task(
         self,
@@ -217,25 +174,9 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         if kwargs:
-            task: Task[T] = self._create_special_task(coro, name, context, **kwargs)
+            task: Task[T] = makers.create_special_task(self, coro, name, context, **kwargs)
             return task
         return self.make_task(self, coro, name, context)
-
-    def _create_special_task(
-        self,
-        coro: Any,
-        name: object,
-        context: Context | None,
-        **kwargs: Any,
-    ) -> Any:
-        """Make a task of which more is wanted than a name and a context."""
-        if self.make_task is _make_by_factory:
-            return _make_by_factory(self, coro, name, context, **kwargs)
-        eager = kwargs.pop("eager_start", None)
-        if kwargs:
-            raise TypeError(f"create_task() got unexpected arguments: {', '.join(kwargs)}")
-        make = self.make_task if eager is None else self._own_task_maker(eager)
-        return make(self, coro, name, context)
 
     def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
         """Have `factory(loop, coro, **kwargs)` make the tasks; None for the loop's own.
@@ -245,45 +186,20 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         if factory is not None and not callable(factory):
             raise TypeError("task factory must be a callable or None")
         self._task_factory = factory
-        self._choose_makers()
+        makers.choose_makers(self)
 
     def get_task_factory(self) -> Callable[..., Any] | None:
         """The factory that was set, or None."""
         return self._task_factory
 
-    def _choose_makers(self) -> None:
-        """Put those in place that the debug mode and the task factory ask for."""
-        factory = self._task_factory
-        if factory is None or factory in _EAGER_FACTORIES:
-            task = self._own_task_maker(factory is not None)
-        else:
-            task = _make_by_factory
-        if self._debug:
-            self.use_makers(
-                debug.DebugHandle,
-                debug.new_debug_handle,
-                debug.new_debug_timer,
-                debug.new_debug_future,
-                task,
-                debug.new_debug_shared_handle,
-            )
-        else:
-            self.use_makers(Handle, new_handle, new_timer, new_future, task)
-
-    def _own_task_maker(self, eager: bool) -> Callable[..., Any]:
-        """What makes our own tasks, in this mode."""
-        if self._debug:
-            return debug.new_debug_eager_task if eager else debug.new_debug_task
-        return self.make_eager_task if eager else new_task
-
     # Exceptions: kernel/report.py.
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Tell the exception handler of something that nobody is there to catch."""
+        """Report an error that no caller can catch to the exception handler."""
         self._reporter.report(self, context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log the context: what is done if no handler is set."""
+        """Log the context. This is the handler if none is set."""
         log_context(context)
 
     def set_exception_handler(self, handler: Callable[..., object] | None) -> None:
@@ -306,18 +222,18 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
         """Switch debug mode on or off, for what is made from now on."""
         self._debug = bool(enabled)
         if self._closed:
-            self._choose_makers()
+            makers.choose_makers(self)
         else:
             self.use_joints(self._join())
         if self.is_running():
             self.call_soon_threadsafe(self._origins.switch, self._debug)
 
     def use_joints(self, joints: Joints) -> None:
-        """Put the joints to use. In debug mode who enqueues is checked before an observer sees."""
+        """Use these joints. In debug mode the calling thread is checked before observers see."""
         super().use_joints(joints)
         if self._debug:
             self.enqueue = debug.checked_enqueue(self, joints.append)
-        self._choose_makers()
+        makers.choose_makers(self)
 
     # Threads: system/executor.py.
 
@@ -330,7 +246,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     @property
     def calls_in_threads(self) -> int:
-        """How many calls executors have that the loop will hear of: begun, or waiting for a thread.
+        """How many calls in executors, running or queued, will still report to the loop.
 
         As long as there are any, a loop that sleeps without a timer may still be woken.
         """
@@ -435,7 +351,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     ) -> int:
         """Send a file over a socket."""
         # asyncio's loops fall back unless they are told not to; its abstract class says None.
-        return await net_sendfile.send_over_socket(
+        return await sendfile.send_over_socket(
             self, self._sockets, sock, file, offset, count, fallback is None or fallback
         )
 
@@ -446,7 +362,7 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     create_unix_connection = connect.create_unix_connection
     connect_accepted_socket = connect.connect_accepted_socket
     start_tls = attach.start_tls
-    sendfile = net_sendfile.sendfile
+    sendfile = sendfile.sendfile
 
     # Servers: net/listen.py, net/server.py, net/listener.py.
 
@@ -459,46 +375,15 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
 
     # Pipes: net/pipe.py.
 
-    async def connect_read_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
-        """Read from the reading end of a pipe."""
-        return await net_pipe.connect_read_pipe(self, protocol_factory, pipe)
-
-    async def connect_write_pipe(self, protocol_factory: Callable[[], P], pipe: Any) -> Any:
-        """Write to the writing end of a pipe."""
-        return await net_pipe.connect_write_pipe(self, protocol_factory, pipe)
+    connect_read_pipe = pipe.connect_read_pipe
+    connect_write_pipe = pipe.connect_write_pipe
 
     # Processes: system/process.py.
 
-    async def subprocess_exec(
-        self,
-        protocol_factory: Callable[[], P],
-        *args: Any,
-        stdin: Any = _PIPE,
-        stdout: Any = _PIPE,
-        stderr: Any = _PIPE,
-        **kwargs: Any,
-    ) -> Any:
-        """Run a program."""
-        return await process.start_program(
-            self, protocol_factory, args, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
-        )
+    subprocess_exec = process.subprocess_exec
+    subprocess_shell = process.subprocess_shell
 
-    async def subprocess_shell(
-        self,
-        protocol_factory: Callable[[], P],
-        cmd: Any,
-        *,
-        stdin: Any = _PIPE,
-        stdout: Any = _PIPE,
-        stderr: Any = _PIPE,
-        **kwargs: Any,
-    ) -> Any:
-        """Run a command line by the shell."""
-        return await process.start_shell(
-            self, protocol_factory, cmd, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
-        )
-
-    # asyncio's own timers ask for this; ours count in their queue.
+    # asyncio's own timers call this; our timers are counted by their queue.
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass
@@ -532,56 +417,6 @@ class EventLoop(Scheduler, asyncio.AbstractEventLoop):
     @property
     def _clock_resolution(self) -> float:
         return self._resolution
-
-
-def _make_by_factory(
-    loop: EventLoop, coro: Any, name: object, context: Context | None, **kwargs: Any
-) -> Any:
-    """Make a task by the factory that the user has set."""
-    factory = loop.get_task_factory()
-    assert factory is not None
-    if context is not None:
-        kwargs["context"] = context
-    if name is not None and _FACTORIES_NAME:
-        kwargs["name"] = name
-    task = factory(loop, coro, **kwargs)
-    if name is not None and not _FACTORIES_NAME and hasattr(task, "set_name"):
-        task.set_name(name)
-    return task
-
-
-class _Closed:
-    """What is left of the parts of a loop once it is closed."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError("Event loop is closed")
-
-
-_CLOSED: Any = _Closed()
-
-
-class _EndOfRun:
-    """The callback that stops a loop when the future is done for which it runs.
-
-    A run that ends by Ctrl-C or an exit may leave it in the ready queue, and it must not end the
-    next run. So it is left without its loop then.
-    """
-
-    __slots__ = ("loop",)
-
-    passes_on = True  # as the decorator `passes_on` would mark a function
-
-    def __init__(self, loop: EventLoop) -> None:
-        self.loop: EventLoop | None = loop
-
-    def __call__(self, future: Any) -> None:
-        # The exception is looked at in any case: one that has come out of run_forever was seen, and
-        # is not to be reported again as one that nobody has retrieved.
-        failure = None if future.cancelled() else future.exception()
-        if isinstance(failure, SystemExit | KeyboardInterrupt):
-            return  # it has stopped the loop by that
-        if self.loop is not None:
-            self.loop.stop()
 
 
 # The factory for `asyncio.run`, `Runner` and whoever else asks for one. A bound method, and not a

@@ -304,3 +304,56 @@ def _imported_by_call(node: ast.Call) -> str | None:
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         return argument.value
     return None
+
+
+def private_names_from_elsewhere(root: Path) -> Iterator[str]:
+    """The private attributes that a file of the kernel uses of another file's objects.
+
+    Left out is what `kernel/contract.py` declares, and what belongs to a module (of asyncio, say).
+    """
+    kernel = root / "miniloop" / "kernel"
+    declared = _private_names_of_classes(kernel / "contract.py")
+    for path in sorted(kernel.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        modules = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+            if (alias.asname or alias.name).islower()
+        }
+        own = _private_names_of_classes(path)
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr.startswith("_")
+                and not node.attr.startswith("__")
+                and node.attr not in declared | own
+                and _first_name(node) not in modules | {"self", "cls", "super"}
+            ):
+                yield f"{path.name}:{node.lineno}: {node.attr}"
+
+
+def _private_names_of_classes(path: Path) -> set[str]:
+    """What the classes of a file define: methods, annotated fields, slots, what `self` is given."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            for part in ast.walk(node):
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                    names.add(part.name)
+                elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                    names.add(part.target.id)
+                elif isinstance(part, ast.Assign) and "__slots__" in map(_first_name, part.targets):
+                    texts = [
+                        text for text in ast.walk(part.value) if isinstance(text, ast.Constant)
+                    ]
+                    names |= {str(text.value) for text in texts}
+    return names
+
+
+def _first_name(node: ast.expr) -> str:
+    """Of `a.b().c` it is `a`."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+    return node.id if isinstance(node, ast.Name) else ""

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.layering import ASYNCIO_INTERNALS, LOOP_INDEPENDENT, breaches, imports_in
+from tests.layering import (
+    ASYNCIO_INTERNALS,
+    LOOP_INDEPENDENT,
+    breaches,
+    imports_in,
+    private_names_from_elsewhere,
+)
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -24,6 +30,18 @@ CRAWLER_EXTRA = {
 def test_this_project_keeps_its_own_laws() -> None:
     found = breaches(ROOT, CRAWLER_EXTRA)
     assert not found, "\n".join(found)
+
+
+def test_the_kernel_uses_of_other_files_only_what_the_contract_declares() -> None:
+    found = list(private_names_from_elsewhere(ROOT))
+    assert not found, "\n".join(found)
+
+
+def test_a_private_name_of_another_file_would_be_found(tmp_path: Path) -> None:
+    write(tmp_path, "miniloop/kernel/contract.py", "class Loop: _ready: list")
+    use = "import asyncio\ndef use(loop): loop._ready, loop.timers._heap, asyncio.tasks._private"
+    write(tmp_path, "miniloop/kernel/task.py", use)
+    assert list(private_names_from_elsewhere(tmp_path)) == ["task.py:2: _heap"]
 
 
 def test_what_the_crawler_extra_declares_is_what_the_crawler_imports() -> None:

@@ -85,6 +85,7 @@ class Connection:
         "_trace",
         "_unread",
         "_upload",
+        "_url",
         "_writing",
         "exchanges",
         "idle_since",
@@ -103,6 +104,7 @@ class Connection:
         self._stream = stream
         self._template = template
         self._http: h11.Connection
+        self._url: URL  # of the exchange that is going on, or was the last: errors name it
         self._clock = Deadline(
             stream.abort, read_limit, read_limit if write_limit is None else write_limit
         )
@@ -133,9 +135,10 @@ class Connection:
         or :class:`Stale` if this was not the first exchange.
         """
         self.reusable = False
+        self._url = request.url
         if self.exchanges and self._stream.readable():
             text = "closed by the server, or spoken to unasked, while it was idle"
-            raise Stale(ConnectionLost(request.url.href, text), sent=False)
+            raise Stale(ConnectionLost(self._url.href, text), sent=False)
         self._clock.busy = True
         self._clock.total = total_deadline
         try:
@@ -143,16 +146,16 @@ class Connection:
                 await self._send(request)
                 reply = await self._receive_head(request)
             else:
-                with span(self._trace, "send_request", url=request.url.href):
+                with span(self._trace, "send_request", url=self._url.href):
                     await self._send(request)
-                with span(self._trace, "receive_head", url=request.url.href):
+                with span(self._trace, "receive_head", url=self._url.href):
                     reply = await self._receive_head(request)
         finally:
             self._clock.busy = False
         self.exchanges += 1
         return reply
 
-    def finish_at_once(self, url: URL, reply: Reply, max_body: int) -> bool:
+    def finish_at_once(self, reply: Reply, max_body: int) -> bool:
         """What :meth:`finish` does, if nothing is to be waited for; else false.
 
         Most bodies come with their head: for those there is no coroutine and no clock.
@@ -164,42 +167,42 @@ class Connection:
             return False
         if reply.refusal is None:
             if len(body) > max_body:
-                raise too_large(url, len(body), max_body)
-            inflate = inflater(url, reply.headers, max_body)
-            reply.body = body if inflate is None else decoded_whole(url, inflate, body, reply)
+                raise too_large(self._url, len(body), max_body)
+            inflate = inflater(self._url, reply.headers, max_body)
+            reply.body = body if inflate is None else decoded_whole(self._url, inflate, body, reply)
         reply.wire_bytes = len(body)
         reply.complete = True
         self.reusable = True
         return True
 
-    async def finish(self, url: URL, reply: Reply, max_body: int) -> None:
+    async def finish(self, reply: Reply, max_body: int) -> None:
         """Read the body into the reply, or, if the reply was turned down, read past it.
 
         ``max_body`` is in bytes. Raises an HTTPError, but none for a body that nobody wants.
         """
         self._clock.busy = True
         try:
-            with span(self._trace, "receive_body", url=url.href, reply=reply):
-                if self.finish_at_once(url, reply, max_body):
+            with span(self._trace, "receive_body", url=self._url.href, reply=reply):
+                if self.finish_at_once(reply, max_body):
                     return
                 if reply.refusal is None:
-                    await self._receive_body(url, reply, max_body)
+                    await self._receive_body(reply, max_body)
                 else:
-                    await self._drain(url, reply)
+                    await self._drain(reply)
         finally:
             self._clock.busy = False
         if self._upload is not None:
             await self._end_upload(self._upload)
 
-    async def next_piece(self, url: URL, reply: Reply) -> bytes | bytearray | None:
+    async def next_piece(self, reply: Reply) -> bytes | bytearray | None:
         """The next piece of the body as it was sent, or None at its end."""
         piece: bytes | bytearray | None
         self._clock.busy = True
         try:
             if self._chunks is not None:
-                piece = await self._next_chunk(url, self._chunks)
+                piece = await self._next_chunk(self._chunks)
             else:
-                piece = await self._next_data(url)
+                piece = await self._next_data()
         finally:
             self._clock.busy = False
         if piece is not None:
@@ -239,7 +242,7 @@ class Connection:
             inspect(reply)
         except HTTPError as refusal:
             reply.refusal = refusal
-        await self.finish(url, reply, max_body)
+        await self.finish(reply, max_body)
         return reply
 
     def close(self) -> None:
@@ -265,7 +268,7 @@ class Connection:
         try:
             await self._stream.send_all(data)
         except OSError as error:
-            raise self._no_reply(request.url, error) from error
+            raise self._no_reply(error) from error
         self._writing = False
         if content is None:
             return
@@ -294,9 +297,9 @@ class Connection:
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(request.url, error) from error
-        if not data or self._interrupted(request.url) is not None:
-            raise self._no_reply(request.url, None)
+            raise self._no_reply(error) from error
+        if not data or self._interrupted() is not None:
+            raise self._no_reply(None)
         self._http.receive_data(data)
         received = data
         mended = False
@@ -309,18 +312,18 @@ class Connection:
                 mended = True
                 continue
             if event is h11.NEED_DATA:
-                data = await self._more_of_the_head(request.url)
+                data = await self._more_of_the_head()
                 self._http.receive_data(data)
                 received += data
             elif isinstance(event, h11.InformationalResponse):
                 interim += 1
                 if interim > MAX_INTERIM:
-                    raise ProtocolError(request.url.href, "interim replies without an end")
+                    raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = self._http.trailing_data
             else:
                 break
         if not isinstance(event, h11.Response):
-            raise ProtocolError(request.url.href, f"expected a reply, got {event!r}")
+            raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
         reply = Reply(event, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
@@ -330,21 +333,21 @@ class Connection:
             self._chunks = Chunks()
             self._unread, _ = self._http.trailing_data
         if reply.status == 408 and self.exchanges:
-            lost = ConnectionLost(request.url.href, "given up by the server while it was idle")
+            lost = ConnectionLost(self._url.href, "given up by the server while it was idle")
             raise Stale(lost, sent=True)
         return reply
 
-    async def _more_of_the_head(self, url: URL) -> bytes:
+    async def _more_of_the_head(self) -> bytes:
         if self._upload is None or self._upload.done:
             self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._interrupted(url) or self._cut_off(broken(url, error)) from error
-        if (interrupted := self._interrupted(url)) is not None:
+            raise self._interrupted() or self._cut_off(broken(self._url, error)) from error
+        if (interrupted := self._interrupted()) is not None:
             raise interrupted
         if not data:
-            raise self._cut_off(cut_short(url))
+            raise self._cut_off(cut_short(self._url))
         return data
 
     def _mend(self, request: Request, received: bytes, error: h11.RemoteProtocolError) -> bytes:
@@ -352,51 +355,53 @@ class Connection:
         try:
             mended = mend(received)
         except BadHead as bad:
-            raise ProtocolError(request.url.href, str(bad)) from error
+            raise ProtocolError(self._url.href, str(bad)) from error
         if mended == received:
-            raise ProtocolError(request.url.href, str(error)) from error
+            raise ProtocolError(self._url.href, str(error)) from error
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._template.send(self._http, request)
         if mended:
             self._http.receive_data(mended)
         return mended
 
-    def _no_reply(self, url: URL, error: OSError | None) -> BaseException:
+    def _no_reply(self, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
-        if (interrupted := self._interrupted(url)) is not None:
+        if (interrupted := self._interrupted()) is not None:
             return interrupted
         if error is None:
-            lost = ConnectionLost(url.href, "closed by the server without a reply")
+            lost = ConnectionLost(self._url.href, "closed by the server without a reply")
             return self._cut_off(lost)
-        return self._cut_off(broken(url, error))
+        return self._cut_off(broken(self._url, error))
 
-    def _interrupted(self, url: URL) -> BaseException | None:
+    def _interrupted(self) -> BaseException | None:
         """Why we ended the stream ourselves, if we did."""
         if self._upload is not None and self._upload.error is not None:
             return self._upload.error
         return (
-            self._clock.error(url, writing=self._waits_for_writing) if self._clock.expired else None
+            self._clock.error(self._url, writing=self._waits_for_writing)
+            if self._clock.expired
+            else None
         )
 
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
         """What the end of the connection before the end of a head means."""
         return Stale(error, sent=True) if self.exchanges else error
 
-    async def _receive_body(self, url: URL, reply: Reply, max_body: int) -> None:
+    async def _receive_body(self, reply: Reply, max_body: int) -> None:
         declared = reply.length
         if declared is not None and declared > max_body:
-            raise too_large(url, declared, max_body)
-        inflate = inflater(url, reply.headers, max_body)
+            raise too_large(self._url, declared, max_body)
+        inflate = inflater(self._url, reply.headers, max_body)
         parts: list[bytes | bytearray] = []
-        while (piece := await self.next_piece(url, reply)) is not None:
+        while (piece := await self.next_piece(reply)) is not None:
             if reply.wire_bytes > max_body:
-                raise TooLarge(url.href, f"the body is larger than {max_body:,} bytes")
-            parts.append(piece if inflate is None else decoded(url, inflate, piece))
+                raise TooLarge(self._url.href, f"the body is larger than {max_body:,} bytes")
+            parts.append(piece if inflate is None else decoded(self._url, inflate, piece))
         if inflate is not None:
-            finish(url, inflate, reply)
+            finish(self._url, inflate, reply)
         reply.body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
-    async def _drain(self, url: URL, reply: Reply) -> None:
+    async def _drain(self, reply: Reply) -> None:
         """Read past a body that nobody wants, if that is soon done; it cannot fail.
 
         Otherwise the connection is given up, which costs less than waiting.
@@ -405,32 +410,32 @@ class Connection:
             return
         self._clock.shorten(DRAIN_SECONDS)
         try:
-            while await self.next_piece(url, reply) is not None:
+            while await self.next_piece(reply) is not None:
                 if reply.wire_bytes > MAX_DRAIN:
                     return
         except HTTPError:
             self.reusable = False
 
-    async def _next_chunk(self, url: URL, chunks: Chunks) -> bytes | None:
+    async def _next_chunk(self, chunks: Chunks) -> bytes | None:
         """What the next bytes hold of a chunked body; None at its end."""
         data, self._unread = self._unread, b""
         while not chunks.ended:
             if not data:
-                data = await self._more_of_the_body(url)
+                data = await self._more_of_the_body()
                 if not data:
                     if chunks.end():
                         break
-                    raise cut_short(url)
+                    raise cut_short(self._url)
             try:
                 content = chunks.feed(data)
             except BadChunk as error:
-                raise ProtocolError(url.href, str(error)) from error
+                raise ProtocolError(self._url.href, str(error)) from error
             if content:
                 return content
             data = b""
         return None
 
-    async def _next_data(self, url: URL) -> bytes | bytearray | None:
+    async def _next_data(self) -> bytes | bytearray | None:
         """The next bytes of a body that has a length, or ends with the connection."""
         http = self._http
         while True:
@@ -439,22 +444,22 @@ class Connection:
             except h11.RemoteProtocolError as error:
                 _, closed_by_server = http.trailing_data
                 if closed_by_server:
-                    raise cut_short(url) from error
-                raise ProtocolError(url.href, str(error)) from error
+                    raise cut_short(self._url) from error
+                raise ProtocolError(self._url.href, str(error)) from error
             if type(event) is h11.Data:
                 return event.data
             if type(event) is h11.EndOfMessage:
                 return None
             if event is not h11.NEED_DATA:
-                raise ProtocolError(url.href, f"expected the end of the body, got {event!r}")
-            http.receive_data(await self._more_of_the_body(url))
+                raise ProtocolError(self._url.href, f"expected the end of the body, got {event!r}")
+            http.receive_data(await self._more_of_the_body())
 
-    async def _more_of_the_body(self, url: URL) -> bytes:
+    async def _more_of_the_body(self) -> bytes:
         self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._interrupted(url) or broken(url, error) from error
-        if (interrupted := self._interrupted(url)) is not None:
+            raise self._interrupted() or broken(self._url, error) from error
+        if (interrupted := self._interrupted()) is not None:
             raise interrupted
         return data

@@ -87,32 +87,30 @@ class Pool:
         """Connections that are open and not in use."""
         return len(self._idle)
 
-    def origin(self, url: URL) -> Origin:
-        """The record for the origin of ``url``; :meth:`acquire` must follow at once."""
-        origin = self._origins.get(url.origin)
-        if origin is None:
-            origin = self._origins[url.origin] = Origin(url.origin, self._template(url))
-        return origin
-
-    async def acquire(self, origin: Origin) -> Connection | None:
-        """A connection to ``origin``, or None: a permit to open one.
+    async def acquire(self, url: URL) -> tuple[Origin, Connection | None]:
+        """The record of ``url``'s origin, and a connection to it, or None: a permit to open one.
 
         The connection must be given back by :meth:`put` or, closed, by :meth:`drop`; so must the
         permit if no connection came of it.
         """
         if self._closed:
             raise RuntimeError("the client is closed: make a new one to send more requests")
+        # No other task comes in before the record has its permit or its waiter: one that has
+        # neither is forgotten.
+        origin = self._origins.get(url.origin)
+        if origin is None:
+            origin = self._origins[url.origin] = Origin(url.origin, self._template(url))
         if origin.idle:
             connection = origin.idle.pop()
             del self._idle[connection]
-            return connection
+            return origin, connection
         if origin.permits >= self._per_origin:
-            return await self._wait(origin)
+            return origin, await self._wait(origin)
         if self._permits >= self._total and not self._evict():
-            return await self._wait(origin)
+            return origin, await self._wait(origin)
         origin.permits += 1
         self._permits += 1
-        return None
+        return origin, None
 
     def put(self, origin: Origin, connection: Connection) -> None:
         """Give back a connection that can be used again."""

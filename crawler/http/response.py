@@ -141,7 +141,7 @@ class StreamedResponse(_Head):
             raise RuntimeError(f"the body of {self.url} has been read, and comes only once")
         self._begun = True
         reply = self._reply
-        while (piece := await self._connection.next_piece(self.url, reply)) is not None:
+        while (piece := await self._connection.next_piece(reply)) is not None:
             self.wire_bytes = reply.wire_bytes
             if limit is not None and self.wire_bytes > limit:
                 raise TooLarge(self.url.href, f"the body is larger than {limit:,} bytes")

@@ -162,11 +162,10 @@ class Sender:
         and not to be read here.
         """
         limits, url = call.limits, request.url
-        origin = self.pool.origin(url)
         if limits.pool is None and self._trace is None:
-            connection = await self.pool.acquire(origin)
+            origin, connection = await self.pool.acquire(url)
         else:
-            connection = await self._acquire(call, origin, limits.pool)
+            origin, connection = await self._acquire(url, limits.pool)
         deadline = call.deadline
         if deadline is None:
             deadline = call.deadline = asyncio.get_running_loop().time() + limits.total
@@ -194,8 +193,8 @@ class Sender:
             self._judge(call, request, reply)
             if not whole and reply.refusal is None:
                 return reply, connection, origin
-            if self._trace is not None or not connection.finish_at_once(url, reply, limits.body):
-                await connection.finish(url, reply, limits.body)
+            if self._trace is not None or not connection.finish_at_once(reply, limits.body):
+                await connection.finish(reply, limits.body)
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -204,20 +203,18 @@ class Sender:
         self.release(origin, connection, url)
         return reply, None, origin
 
-    async def _acquire(
-        self, call: Call, origin: Origin, seconds: float | None
-    ) -> Connection | None:
-        with span(self._trace, "acquire", origin=origin.key):
+    async def _acquire(self, url: URL, seconds: float | None) -> tuple[Origin, Connection | None]:
+        with span(self._trace, "acquire", origin=url.origin):
             if seconds is None:
-                return await self.pool.acquire(origin)
+                return await self.pool.acquire(url)
             try:
                 async with asyncio.timeout(seconds) as limit:
-                    return await self.pool.acquire(origin)
+                    return await self.pool.acquire(url)
             except TimeoutError as error:
                 if not limit.expired():
                     raise
                 text = f"no connection was free within {seconds:g} seconds"
-                raise PoolTimeout(call.request.url.href, text) from error
+                raise PoolTimeout(url.href, text) from error
 
     def _judge(self, call: Call, request: Request, reply: Reply) -> None:
         """Decide by the head whether the body is wanted; if not, ``refusal`` says why."""

@@ -4,6 +4,7 @@ cdef extern from "kernel.h":
     object rethrow "miniloop_rethrow"(object exception)
     int enter "miniloop_enter"(object current, object loop, object task) except -1
     int leave "miniloop_leave"(object current, object loop) except -1
+    object exchange "miniloop_exchange"(object current, object loop, object task)
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 

@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, add, advance, copied_context, discard, enter, leave
+from miniloop.kernel.core cimport Core, add, advance, copied_context, discard, exchange
 from miniloop.kernel.future cimport Future
 from miniloop.kernel.task cimport Task
 

@@ -84,6 +84,32 @@ miniloop_leave(PyObject *current, PyObject *loop)
     return miniloop_enter(current, loop, Py_None);
 }
 
+/* The same for a first step that is taken inside of another one: what it gives back goes on then. */
+static inline PyObject *
+miniloop_exchange(PyObject *current, PyObject *loop, PyObject *task)
+{
+    if (!PyDict_CheckExact(current)) {
+        PyObject *arguments[] = {loop, task};
+        return PyObject_Vectorcall(current, arguments, 2, NULL);
+    }
+    PyObject *before = PyDict_GetItemWithError(current, loop);
+    if (before == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    before = Py_NewRef(before == NULL ? Py_None : before);
+    int failed = 0;
+    if (task != Py_None) {
+        failed = PyDict_SetItem(current, loop, task);
+    }
+    else if (before != Py_None) {
+        failed = PyDict_DelItem(current, loop);
+    }
+    if (failed < 0) {
+        Py_CLEAR(before);
+    }
+    return before;
+}
+
 static inline int
 miniloop_add(PyObject *set, PyObject *item)
 {

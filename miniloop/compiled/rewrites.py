@@ -335,6 +335,39 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
             )
         ''',
     ),
+    # A property is no slower than a field here, and the class cannot be changed later.
+    Rewrite(TYPES, "kernel.task", "task._log_destroy_pending = True", "", times=2),
+    Rewrite(TYPES, "kernel.eager", "task._log_destroy_pending = True", ""),
+    Rewrite(TYPES, "kernel.task", "_log_destroy_pending: bool", ""),
+    Rewrite(TYPES, "kernel.task", "def _watch_log_destroy_pending() -> None: ...", ""),
+    Rewrite(
+        TYPES,
+        "kernel.task",
+        "_watch_log_destroy_pending()",
+        "pass",
+        within="Task.outlive_loop",
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.task",
+        "def have_no_last_words(self) -> None: ...",
+        """
+        def have_no_last_words(self):
+            if self._last_words is not None:
+                self._last_words.disarm()
+                self._last_words = None
+
+        @property
+        def _log_destroy_pending(self):
+            return not self._may_vanish
+
+        @_log_destroy_pending.setter
+        def _log_destroy_pending(self, value):
+            self._may_vanish = not value
+            if not value:
+                self.have_no_last_words()
+        """,
+    ),
     Rewrite(STEP, "kernel.task", "task._send = coro.send", "", times=2),
     Rewrite(
         STEP,
@@ -372,20 +405,32 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
         Rewrite(
             CURRENT,
             module,
-            "from miniloop.kernel.registry import current_tasks",
+            f"from miniloop.kernel.registry import {name}",
             """
             from miniloop.kernel.registry import current_tasks
             current = getattr(current_tasks, "_swap", current_tasks)
             """,
         )
-        for module in ("kernel.task", "kernel.eager")
+        for module, name in (
+            ("kernel.task", "current_tasks"),
+            ("kernel.eager", "swap_current_task"),
+        )
     ),
     Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = self", "enter(current, loop, self)"),
     Rewrite(CURRENT, "kernel.task", "del current_tasks[loop]", "leave(current, loop)"),
     Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
-    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = task", "enter(current, loop, task)"),
-    Rewrite(CURRENT, "kernel.eager", "del current_tasks[loop]", "leave(current, loop)"),
-    Rewrite(CURRENT, "kernel.eager", "current_tasks[loop] = outer", "enter(current, loop, outer)"),
+    Rewrite(
+        CURRENT,
+        "kernel.eager",
+        "swap_current_task(loop, task)",
+        "exchange(current, loop, task)",
+    ),
+    Rewrite(
+        CURRENT,
+        "kernel.eager",
+        "swap_current_task(loop, outer)",
+        "exchange(current, loop, outer)",
+    ),
     # A callback.
     Rewrite(
         CALL,

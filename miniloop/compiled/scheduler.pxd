@@ -19,18 +19,18 @@ cdef class Scheduler(Core):
     cdef object __weakref__
     cdef public object _begin_turn
     cdef public object _clock
+    cdef public bint _clock_may_leap
     cdef public object _observers
-    cdef public double _outlook
     cdef public bint _rejoining
     cdef public object _ready
     cdef public object _resolution
     cdef public bint _stopping
     cdef public object _thread_id
     cdef public bint asleep
-    cdef public double horizon
     cdef public object poller
     cdef public bint needs_recovery
-    cdef public double visit_by
+    cdef public double next_poll
+    cdef public double timer_limit
     cdef public object wakeup
     @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double)
     cpdef run_turns(self)

@@ -16,7 +16,7 @@ cdef class Task(Future):
     cdef public object _fut_waiter
     cdef public object _throw
     cdef public bint _must_cancel
-    cdef public object _may_vanish
+    cdef bint _may_vanish
     @cython.locals(loop=Core, ended=bint, future=Future)
     cpdef _run(self)
     @cython.locals(loop=Core)

@@ -39,6 +39,9 @@ from miniloop.kernel.wakeup import Wakeup
 __all__ = [
     "CompleteLoop",
     "Entry",
+    "InnerFuture",
+    "InnerHandle",
+    "InnerTask",
     "Joints",
     "Loop",
     "Network",
@@ -62,7 +65,9 @@ class Loop(Protocol):
     """A `Scheduler`, as the parts of it see it that it hands itself to."""
 
     # The parts, each explained in the file of its class.
-    poller: Poller
+    @property
+    def poller(self) -> Poller: ...
+
     timers: TimerQueue
     wakeup: Wakeup
 
@@ -93,8 +98,14 @@ class Loop(Protocol):
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts
     ) -> asyncio.TimerHandle: ...
     def time(self) -> float: ...
+
+    # Running.
+    def run_forever(self) -> None: ...
+    def stop(self) -> None: ...
     def is_running(self) -> bool: ...
     def is_closed(self) -> bool: ...
+    def _check_closed(self) -> None: ...  # raises RuntimeError if it is
+    def _check_can_run(self) -> None: ...  # raises RuntimeError if one runs in this thread
 
     # Descriptors.
     def watch_reader(
@@ -130,7 +141,17 @@ class CompleteLoop(Loop, Protocol):
     @property
     def calls_in_threads(self) -> int: ...
 
+    # Who makes tasks, and the rest: see `makers`.
+    @property
+    def make_task(self) -> Callable[..., Any]: ...
+    @property
+    def make_eager_task(self) -> Callable[..., Any]: ...
+    @property
+    def use_makers(self) -> Callable[..., None]: ...
+
     # Calls up, of the kernel.
+    def get_task_factory(self) -> Callable[..., Any] | None: ...
+
     own_clock: Callable[[], float]  # to go back to, when one that was set is deleted
 
     def use_clock(self, clock: Callable[[], float]) -> None: ...
@@ -179,6 +200,56 @@ class Network(Protocol):
     async def getnameinfo(
         self, loop: CompleteLoop, sockaddr: Any, flags: int, /
     ) -> tuple[str, str]: ...
+
+
+# The inner interface: what files of the kernel use of each other's objects although its name is
+# private. `tests/layering.py` refuses what is not declared here.
+
+
+class InnerHandle(Entry, Protocol):
+    """A handle, as the scheduler makes it, and as those see it who look for a callback."""
+
+    _callback: Any  # None once it is cancelled
+    _args: tuple[Any, ...]
+    _context: Context
+    _loop: Loop
+
+
+class InnerFuture(Protocol):
+    """A future of ours, as tasks see it, and those who look who waits for it."""
+
+    _loop: Loop
+    _state: str
+    _result: Any
+    _exception: BaseException | None
+    _asyncio_future_blocking: bool
+    _waiting: Any  # None, one entry, or a list of entries
+
+    @property
+    def _cancel_message(self) -> Any: ...
+    @property
+    def _callbacks(self) -> Any: ...
+    def _add_waiting(self, entry: Any) -> None: ...  # when `_waiting` is not None
+    def _wake_waiting(self) -> None: ...  # it is done
+    def _wake_after_interrupt(self) -> None: ...  # it is done, and some may have been woken
+    def _failure(self) -> BaseException: ...  # what awaiting it raises
+
+
+class InnerTask(Entry, InnerFuture, Protocol):
+    """A task, as `eager` writes out its first step, and as `recovery` puts it in its place."""
+
+    _coro: Any
+    _send: Callable[[None], Any]
+    _context: Context
+    _name: str | None
+    _fut_waiter: Any
+    _throw: Any
+    _must_cancel: bool
+    _log_destroy_pending: bool
+
+    def _wait_for(self, awaited: Any) -> None: ...  # its coroutine has yielded `awaited`
+    def _wakeup(self, future: Any) -> None: ...  # the callback that waits on a foreign future
+    def _end_by(self, error: BaseException, *, eager: bool = False) -> bool: ...
 
 
 class ReportedFuture(Protocol):

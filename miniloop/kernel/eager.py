@@ -20,8 +20,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.future import FINISHED, PENDING, Future
-from miniloop.kernel.inspection import is_suspended
-from miniloop.kernel.registry import current_tasks
+from miniloop.kernel.registry import swap_current_task
 from miniloop.kernel.task import Task, check_context
 
 __all__ = ["eager_task_factory", "new_eager_task"]
@@ -67,9 +66,9 @@ def new_eager_task(loop: Loop, coro: Any, name: object, context: Context | None)
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
+    task._log_destroy_pending = True
     loop.tasks.add(task)
-    outer = current_tasks.get(loop)
-    current_tasks[loop] = task
+    outer = swap_current_task(loop, task)
     try:
         awaited = context.run(send, None)
     except StopIteration as stop:
@@ -84,21 +83,12 @@ def new_eager_task(loop: Loop, coro: Any, name: object, context: Context | None)
         loop.tasks.discard(task)
     except BaseException as error:
         task._exception = error  # as in `Task._run`
-        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-            task._end_by(error)
-        elif is_suspended(coro):
-            task._exception = None
-            raise
-        else:
-            task._end_by(error)
+        if task._end_by(error, eager=True):
             raise
     else:
         task._wait_for(awaited)
     finally:
-        if outer is None:
-            del current_tasks[loop]
-        else:
-            current_tasks[loop] = outer
+        swap_current_task(loop, outer)
         if task._state is not PENDING:
             task._coro = task._send = None  # type: ignore[assignment]  # there is no next step
     return task

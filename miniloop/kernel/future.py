@@ -35,8 +35,9 @@ from types import GenericAlias, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from miniloop.kernel.awaiters import awaiters
-from miniloop.kernel.contract import Loop
+from miniloop.kernel.contract import InnerFuture, Loop
 from miniloop.kernel.describe import describe_callbacks, describe_source
+from miniloop.kernel.exits import EXITS
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.last_words import UnseenException
 from miniloop.kernel.origin import origin
@@ -198,7 +199,7 @@ class Future(_Base[T]):
                     entry._wake(self)
             else:
                 waiting._wake(self)
-        except (KeyboardInterrupt, SystemExit):
+        except EXITS:
             self._wake_rest(waiting)
             raise
 
@@ -220,6 +221,10 @@ class Future(_Base[T]):
             )
             carrier.__cause__ = carrier.__context__ = exception
             exception = carrier
+        self._fail(exception)
+
+    def _fail(self, exception: BaseException) -> None:
+        """Finish with an exception: what `set_exception` does when it has checked."""
         self._exception = exception
         self._traceback = exception.__traceback__
         self._state = FINISHED
@@ -251,6 +256,15 @@ class Future(_Base[T]):
             return error
         message = self._cancel_message
         return CancelledError() if message is None else CancelledError(message)
+
+    def _failure(self) -> BaseException:
+        """The exception that awaiting this future raises, which failed or was cancelled."""
+        if self._state is CANCELLED:
+            return self._make_cancelled_error()
+        assert self._exception is not None
+        if self._unseen is not None:
+            self._mark_seen()
+        return self._exception.with_traceback(self._traceback)
 
     # Telling.
 
@@ -314,9 +328,14 @@ class Future(_Base[T]):
         try:
             for entry in waiting if type(waiting) is list else (waiting,):
                 entry._wake(self)
-        except (KeyboardInterrupt, SystemExit):
+        except EXITS:
             self._wake_rest(waiting)
             raise
+
+    def _wake_after_interrupt(self) -> None:
+        """The future was done when Ctrl-C struck: queue those who had not been told. `recovery`."""
+        waiting, self._waiting = self._waiting, None
+        self._wake_rest(waiting)
 
     def _wake_rest(self, waiting: Any) -> None:
         """Queue those who are not yet: Ctrl-C has struck while they were woken."""
@@ -422,3 +441,7 @@ def new_future(loop: Loop) -> Future[Any]:
     future._exception = None
     future._asyncio_future_blocking = False
     return future
+
+
+if TYPE_CHECKING:
+    _INNER: type[InnerFuture] = Future[Any]  # it has what others use

@@ -25,8 +25,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from miniloop.kernel.contract import Loop
+from miniloop.kernel.contract import InnerHandle, Loop
 from miniloop.kernel.describe import describe_callback, describe_source
+from miniloop.kernel.exits import EXITS
 
 if TYPE_CHECKING:
     from traceback import StackSummary
@@ -138,7 +139,7 @@ class Handle(_Base):
                 self._context.run(callback, args[0], args[1], args[2])
             else:
                 self._context.run(callback, *args)
-        except (SystemExit, KeyboardInterrupt):
+        except EXITS:
             raise
         except BaseException as exc:
             self._report(exc)
@@ -329,3 +330,7 @@ def new_timer(
     handle._when = when
     handle._scheduled = False
     return handle
+
+
+if TYPE_CHECKING:
+    _INNER: type[InnerHandle] = Handle  # it has what others use

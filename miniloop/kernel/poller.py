@@ -47,10 +47,11 @@ __all__ = ["EpollPoller", "Poller", "SelectorPoller", "Watch", "default_poller"]
 READ = 0x001  # EPOLLIN
 WRITE = 0x004  # EPOLLOUT
 URGENT = 0x002  # EPOLLPRI: out-of-band data
-HANGUP = 0x2000 | 0x010 | 0x008  # EPOLLRDHUP, EPOLLHUP, EPOLLERR
+HALF_CLOSED = 0x2000  # EPOLLRDHUP
+HANGUP = HALF_CLOSED | 0x010 | 0x008  # EPOLLHUP, EPOLLERR
 EDGE = 0x80000000  # EPOLLET
 
-EDGE_MASK = READ | WRITE | URGENT | 0x2000 | EDGE
+EDGE_MASK = READ | WRITE | URGENT | HALF_CLOSED | EDGE
 
 # What concerns a writer, and what a reader: an error or a hang-up is for both, as whoever tries
 # next will be told.

@@ -35,7 +35,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 from miniloop.kernel.debug import DebugHandle
-from miniloop.kernel.future import AWAIT_CODE, PENDING, Future
+from miniloop.kernel.future import AWAIT_CODE, PENDING
 from miniloop.kernel.handle import Handle, SharedHandle, is_repeatable
 from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
@@ -137,8 +137,7 @@ def _read_signals_again(loop: Loop) -> None:
 def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     for task in [task for task in loop.tasks if task._state is not PENDING]:
         # It had come to its end, and not yet to telling everybody.
-        waiting, task._waiting = task._waiting, None
-        task._wake_rest(waiting)
+        task._wake_after_interrupt()
         loop.tasks.discard(task)
     for task in _displaced(loop):
         if _has_ended(task._coro):
@@ -172,14 +171,12 @@ def _waits(task: Task[Any], awaited: Any) -> bool:
     """Whether the future `awaited` will wake the task."""
     if awaited is None or awaited.done():
         return False
-    if issubclass(type(awaited), Future):
-        return any(
-            waiting is task or (isinstance(waiting, Handle) and waiting._callback == task._wakeup)
-            for waiting in awaited._everybody()
-        )
     if not hasattr(awaited, "_callbacks"):
         return True  # a make that does not show who waits is believed
-    return any(callback == task._wakeup for callback, _ in awaited._callbacks or ())
+    return any(
+        waiting is task or (isinstance(waiting, tuple) and waiting[0] == task._wakeup)
+        for waiting in awaited._callbacks or ()
+    )
 
 
 def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:

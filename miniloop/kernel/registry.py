@@ -37,7 +37,7 @@ from typing import Any
 
 from miniloop.kernel.contract import Loop
 
-__all__ = ["current_tasks", "loops", "register_loop"]
+__all__ = ["current_tasks", "loops", "register_loop", "swap_current_task"]
 
 # The current task.
 
@@ -58,6 +58,18 @@ else:
         get = staticmethod(asyncio.current_task)
 
     current_tasks = _CurrentTasks()
+
+if sys.version_info < (3, 12):
+
+    def swap_current_task(loop: Loop, task: Any) -> Any:
+        """Have `loop` run `task`, or none (None), and give the one that it ran before."""
+        before = current_tasks.pop(loop, None)
+        if task is not None:
+            current_tasks[loop] = task
+        return before
+
+else:
+    swap_current_task = asyncio.tasks._swap_current_task  # type: ignore[attr-defined]  # private
 
 # All tasks.
 

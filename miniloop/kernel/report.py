@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS
 
 __all__ = ["ExceptionReporter", "logger"]
 
@@ -43,7 +44,7 @@ class ExceptionReporter:
             return
         try:
             _call_in_context_of_culprit(handler, loop, context)
-        except (SystemExit, KeyboardInterrupt):
+        except EXITS:
             raise
         except BaseException as exc:
             self._report_by_default(
@@ -63,7 +64,7 @@ class ExceptionReporter:
         try:
             # A loop's class may override the default, so it is asked and not bypassed.
             loop.default_exception_handler(context)
-        except (SystemExit, KeyboardInterrupt):
+        except EXITS:
             raise
         except BaseException:
             logger.error(if_that_fails, exc_info=True)

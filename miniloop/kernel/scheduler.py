@@ -10,10 +10,13 @@ A turn has four phases, always in this order:
 
 An entry is a `Handle` or a `Task`; both are run by `_run()`.
 
-While entries are ready there is nothing to sleep for, and the first two phases cost a trip into
-the kernel that mostly brings nothing. So a visit to the kernel is followed by several turns without
-one: `MOST_TURNS` at the most, and none that begins later than `VISIT_INTERVAL` after the visit. The
-clock is read after each turn, so one slow turn ends the series, whatever the turns before it took.
+While entries are ready there is nothing to sleep for, and the first two phases (a *poll*) cost a
+system call that mostly brings nothing. So a poll is followed by several turns without one: at most
+`MOST_TURNS`, and none that begins later than `POLL_INTERVAL` after the poll. The clock is read
+after each turn, so one slow turn ends the series, whatever the turns before it took.
+
+Two times follow from a poll. At `next_poll` the kernel is polled again. A timer that is due after
+`timer_limit` can wait for that poll; earlier ones are looked at on every turn.
 
 Invariants:
 
@@ -24,7 +27,7 @@ Invariants:
 3. Everything but `call_soon_threadsafe` (and `stop`, `is_running`, `is_closed`, `time`) belongs to
    the thread that runs the loop.
 4. A timer is served after the turn in which it falls due. A descriptor is served after the turn in
-   which it turns ready, or after at most `VISIT_INTERVAL` of turns and the one turn that was begun
+   which it turns ready, or after at most `POLL_INTERVAL` of turns and the one turn that was begun
    within it.
 5. An exception that leaves `run_turns` (Ctrl-C, mostly) leaves nothing behind half done: see
    `recovery`.
@@ -79,12 +82,12 @@ __all__ = ["Scheduler"]
 
 Ts = TypeVarTuple("Ts")
 
-# The most turns in a row without a look at the kernel: a visit, which costs 300 ns, then costs each
-# turn 5 ns. I/O that comes while the shortest of turns are run waits for 20 µs of them.
+# The most turns in a row without a poll: a poll takes 300 ns, which is 5 ns for each of 64 turns.
+# I/O that arrives during such a series of the shortest turns waits for up to 20 µs.
 MOST_TURNS = 64
 
-# Seconds. A visit that costs 300 ns, once in 250 µs, is not worth saving.
-VISIT_INTERVAL = 250e-6
+# Seconds. A poll of 300 ns once in 250 µs is not worth saving.
+POLL_INTERVAL = 250e-6
 
 # Beyond so many entries in a turn, an iterator that counts them costs less than counting here:
 # see docs/decisions/hot_paths.py.
@@ -107,9 +110,9 @@ class Scheduler(_Base):
         "__weakref__",
         "_begin_turn",
         "_clock",
+        "_clock_may_leap",
         "_closed",
         "_observers",
-        "_outlook",
         "_ready",
         "_rejoining",
         "_resolution",
@@ -119,7 +122,6 @@ class Scheduler(_Base):
         "enqueue",
         "hand_over",
         "handle_type",
-        "horizon",
         "make_eager_task",
         "make_future",
         "make_handle",
@@ -127,10 +129,11 @@ class Scheduler(_Base):
         "make_task",
         "make_timer",
         "needs_recovery",
+        "next_poll",
         "poller",
         "tasks",
+        "timer_limit",
         "timers",
-        "visit_by",
         "wakeup",
     )
 
@@ -155,7 +158,6 @@ class Scheduler(_Base):
         register_loop(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
         self.asleep = False
-        self.horizon = 0.0  # timers due by then are looked at on every turn
         self.use_clock(clock)
         self._resolution = time.get_clock_info("monotonic").resolution
         self._thread_id: int | None = None
@@ -228,9 +230,10 @@ class Scheduler(_Base):
         looked at on every turn.
         """
         self._clock = clock
-        self.visit_by = -inf  # what the next visit waits for was a time of the old clock
-        self._outlook = VISIT_INTERVAL if clock is monotonic else inf
-        self.horizon = max(self.horizon, self._outlook)
+        self._clock_may_leap = clock is not monotonic
+        # Both were times of the old clock: poll after this turn, look at every timer until then.
+        self.next_poll = -inf
+        self.timer_limit = inf
 
     def observe(self, observer: Observer) -> None:
         """Put an observer in, round those that are in: see `joints`. Also while the loop runs.
@@ -331,11 +334,11 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
-        soon = delay < VISIT_INTERVAL  # first of all, as it fails for what is no number
+        soon = delay < POLL_INTERVAL  # first of all, as it fails for what is no number
         self.timers.add(handle)
         if soon:
-            # This turn may have lasted beyond the horizon.
-            self.horizon = max(self.horizon, when)
+            # It may be due before the next poll.
+            self.timer_limit = max(self.timer_limit, when)
         return handle
 
     def call_at(
@@ -353,10 +356,10 @@ class Scheduler(_Base):
         handle = self.make_timer(
             when, callback, args, self, copy_context() if context is None else context
         )
-        soon = when - self._clock() < VISIT_INTERVAL
+        soon = when - self._clock() < POLL_INTERVAL
         self.timers.add(handle)
         if soon:
-            self.horizon = max(self.horizon, when)
+            self.timer_limit = max(self.timer_limit, when)
         return handle
 
     def create_future(self) -> Future[Any]:
@@ -485,15 +488,15 @@ class Scheduler(_Base):
                     arrived = wait(0 if ready else timeout)
                     self.asleep = False
                 now = self._clock()
-                self.horizon = now + self._outlook
-                self.visit_by = now + VISIT_INTERVAL
+                self.next_poll = next_poll = now + POLL_INTERVAL
+                self.timer_limit = inf if self._clock_may_leap else next_poll
                 # 2. Deliver.
                 if arrived:
                     deliver(arrived, enqueue)
                 for _ in turns:
-                    # 3. Timers. One that is due beyond the horizon can wait for the next visit.
+                    # 3. Timers. Those due after the limit can wait for the next poll.
                     # (Not `<=`, as a timer at NaN is due at once and must hold up nobody.)
-                    if entries and not entries[0][0] > self.horizon:
+                    if entries and not entries[0][0] > self.timer_limit:
                         timers.pop_due(self._clock() + resolution, enqueue)
                     # 4. Run.
                     count = begin_turn(ready)
@@ -509,7 +512,7 @@ class Scheduler(_Base):
                     entry = None  # it may be gone now, and not when the next one comes
                     if self._stopping:
                         return
-                    if not ready or self._clock() > self.visit_by:
+                    if not ready or self._clock() > self.next_poll:
                         break
         except BaseException as error:
             recover(self, entry, error)

@@ -40,8 +40,9 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from miniloop.kernel import inspection
-from miniloop.kernel.contract import Loop
+from miniloop.kernel.contract import InnerTask, Loop
 from miniloop.kernel.describe import describe_coroutine
+from miniloop.kernel.exits import EXITS
 from miniloop.kernel.future import CANCELLED, FINISHED, PENDING, Future, fill_future
 from miniloop.kernel.handle import passes_on
 from miniloop.kernel.last_words import UnfinishedTask
@@ -51,15 +52,12 @@ from miniloop.kernel.registry import current_tasks
 __all__ = ["Task", "check_context", "new_task"]
 
 T = TypeVar("T")
-E = TypeVar("E", bound=BaseException)
 
 # From 3.13 on, taking back the last request also takes back the CancelledError that was to come.
 _UNCANCEL_RESCINDS = sys.version_info >= (3, 13)
 
 _allocate = object.__new__
 _numbers = count(1)
-
-_fail = Future.set_exception
 
 if TYPE_CHECKING:
 
@@ -79,7 +77,7 @@ class Task(_Base[T]):
         "_context",
         "_coro",
         "_fut_waiter",
-        "_may_vanish",
+        "_log_destroy_pending",
         "_must_cancel",
         "_name",
         "_send",
@@ -93,9 +91,9 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
-    # Its end before its time is not to be reported. Empty unless somebody says so, as `gather` does
-    # of each of its tasks: a dictionary for that alone would take a fifth of the time of it all.
-    _may_vanish: bool
+    # Whether to report a task that goes before it is done. `gather` sets it to False for each of
+    # its tasks. So it is a slot: a property in Python takes 4 % of a `gather`, tasks included.
+    _log_destroy_pending: bool
 
     # In the dictionary of those that have any.
     _cancel_requests: int = 0
@@ -164,18 +162,7 @@ class Task(_Base[T]):
             loop.tasks.discard(self)
         except BaseException as error:
             self._exception = error  # before any call, in which Ctrl-C could strike: see `recovery`
-            if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-                if getattr(self._coro, "cr_frame", None) is not None and _is_from_outside(
-                    self._coro, error
-                ):
-                    self._exception = None
-                    raise
-                self._end_by(error)
-            elif inspection.is_suspended(self._coro):
-                self._exception = None  # it is not the coroutine that raised it
-                raise
-            else:
-                self._end_by(error)
+            if self._end_by(error):
                 raise
         else:
             # As `_wait_for` does, without a call: every `await` of a future comes by here.
@@ -218,7 +205,7 @@ class Task(_Base[T]):
     def _take_throw(self) -> BaseException:
         throw = self._throw
         if isinstance(throw, Future):
-            throw = _failure_of(throw)
+            throw = throw._failure()
         if self._must_cancel and not isinstance(throw, CancelledError):
             throw = self._make_cancelled_error()
         assert throw is not None
@@ -227,17 +214,36 @@ class Task(_Base[T]):
         self._must_cancel = False
         return throw
 
-    def _end_by(self, error: BaseException) -> None:
-        """The coroutine has raised `error`, and so the task is done."""
-        if isinstance(error, CancelledError):
-            # Kept for whoever awaits us: its traceback says where the task was cancelled.
-            self._exception = _without_our_frame(error)
-            Future.cancel(self)
-        elif isinstance(error, (KeyboardInterrupt, SystemExit)):
-            _fail(self, error)  # as it is: it goes on from here
+    def _end_by(self, error: BaseException, *, eager: bool = False) -> bool:
+        """A step has raised `error`: end the task. Returns True if the error is to go on from here.
+
+        If the coroutine has not come to its end, it was a signal's handler that raised, before or
+        after it ran: then the task goes on. Only the first step of an eager task ends the task even
+        so, unless by an exit, as whoever makes it gets a task.
+        """
+        is_exit = isinstance(error, EXITS)
+        coro = self._coro
+        # (A coroutine that has ended, as nearly all of these, has no frame: that saves a call.)
+        if getattr(coro, "cr_frame", coro) is not None and inspection.is_suspended(coro):
+            trace = error.__traceback__
+            # With no frame below ours the context could not be entered, and the task has failed.
+            if is_exit or (not eager and trace is not None and trace.tb_next is not None):
+                self._exception = None
+                return True
+        if is_exit:
+            self._fail(error)  # as it is
         else:
-            _fail(self, _without_our_frame(error))
+            trace = error.__traceback__
+            if trace is not None:
+                # Its traceback is to begin in the coroutine, where its reader looks.
+                error = error.with_traceback(trace.tb_next)
+            if isinstance(error, CancelledError):
+                self._exception = error  # for whoever awaits us: it says where we were cancelled
+                Future.cancel(self)
+            else:
+                self._fail(error)
         self._loop.tasks.discard(self)
+        return is_exit
 
     def _wait_for(self, awaited: Any) -> None:
         """Do what the coroutine asks for that has yielded `awaited`: queue up, or wait for it."""
@@ -314,7 +320,7 @@ class Task(_Base[T]):
         try:
             self._run()
         except Exception as error:  # of a signal's handler; whoever makes us gets a failed task
-            self._end_by(error)
+            self._end_by(error, eager=True)
         finally:
             if outer is not None:
                 current_tasks[loop] = outer
@@ -424,6 +430,7 @@ class Task(_Base[T]):
     def outlive_loop(self) -> None:
         """The loop was closed before the task was done: have it reported when the task goes."""
         if self._log_destroy_pending:
+            _watch_log_destroy_pending()
             self._last_words = UnfinishedTask(self)
 
     def have_no_last_words(self) -> None:
@@ -435,19 +442,8 @@ class Task(_Base[T]):
     def report_destroyed(self) -> None:
         """The loop goes without having been closed, and the task with it: report that now."""
         if self._log_destroy_pending:
-            self._may_vanish = True
+            self._log_destroy_pending = False
             UnfinishedTask(self).say()
-
-    @property
-    def _log_destroy_pending(self) -> bool:
-        """What asyncio calls it: whether to report a task that goes before it is done."""
-        return not getattr(self, "_may_vanish", False)
-
-    @_log_destroy_pending.setter
-    def _log_destroy_pending(self, value: bool) -> None:
-        self._may_vanish = not value
-        if not value and self._last_words is not None:
-            self.have_no_last_words()
 
     def _twin(self) -> Task[Any]:
         twin: Task[Any] = _allocate(Task)
@@ -470,31 +466,6 @@ class Task(_Base[T]):
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
-
-
-def _is_from_outside(coro: Any, error: BaseException) -> bool:
-    """Whether a step has met the exception of a signal's handler, and not of its coroutine.
-
-    The handler's frame is in the traceback. There is none if the context could not be entered.
-    """
-    trace = error.__traceback__
-    return trace is not None and trace.tb_next is not None and inspection.is_suspended(coro)
-
-
-def _failure_of(future: Future[Any]) -> BaseException:
-    """The exception that awaiting a future raises which failed or was cancelled."""
-    if future._state is CANCELLED:
-        return future._make_cancelled_error()
-    assert future._exception is not None
-    if future._unseen is not None:
-        future._mark_seen()
-    return future._exception.with_traceback(future._traceback)
-
-
-def _without_our_frame(error: E) -> E:
-    """The exception with a traceback that begins in the coroutine, where its reader looks."""
-    trace = error.__traceback__
-    return error if trace is None else error.with_traceback(trace.tb_next)
 
 
 def _check_coroutine(coro: Any) -> None:
@@ -527,6 +498,24 @@ def _begin(task: Task[Any], coro: Any, name: object, context: Context) -> None:
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
+    task._log_destroy_pending = True
+
+
+def _watch_log_destroy_pending() -> None:
+    """From now on be told when the slot is set to False: a task may have last words to take back.
+
+    Called when a loop is closed before a task is done, which most programs never do.
+    """
+    slot: Any = Task._log_destroy_pending
+    if isinstance(slot, property):
+        return
+
+    def change(task: Task[Any], value: bool) -> None:
+        slot.__set__(task, value)
+        if not value:
+            task.have_no_last_words()
+
+    Task._log_destroy_pending = property(slot.__get__, change)  # type: ignore[assignment]
 
 
 def _schedule(task: Task[Any]) -> None:
@@ -557,6 +546,11 @@ def new_task(loop: Loop, coro: Any, name: object, context: Context | None) -> Ta
     task._fut_waiter = None
     task._throw = None
     task._must_cancel = False
+    task._log_destroy_pending = True
     loop.enqueue(task)
     loop.tasks.add(task)
     return task
+
+
+if TYPE_CHECKING:
+    _INNER: type[InnerTask] = Task[Any]  # it has what others use

@@ -16,7 +16,7 @@ from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.socket_kind import is_tcp
 from miniloop.net.stream import StreamTransport
 
-# Here and not where it is used: with no descriptor to spare, a process can accept, but not import.
+# Imported here, at once: a process at its limit of descriptors can accept, but cannot import.
 _tls: Any
 try:
     from miniloop.net import tls as _tls
@@ -48,7 +48,7 @@ def client_tls(
     """Check the `ssl...` arguments of a client's call; None if it is to be in the clear.
 
     The certificate must be for `server_hostname`, or if that is None for `if_unnamed`, the host of
-    the call. The empty name is for those who really want no check.
+    the call. The empty name switches the check off.
 
     Raises ValueError for a name or timeouts without TLS, and (saying `missing`) for TLS without any
     name; RuntimeError if this interpreter cannot do TLS.
@@ -123,7 +123,7 @@ def attach(
         shutdown_timeout=tls.shutdown_timeout,
     )
     transport: asyncio.Transport = between.transport
-    # Whoever waits for the handshake is told of what fails below; the loop's handler need not be.
+    # Whoever waits for the handshake gets the error; it is not reported to the handler too.
     told = None
     if waiter is not None:
         told = loop.create_future()
@@ -143,7 +143,7 @@ async def start_tls(
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
 ) -> asyncio.Transport:
-    """Go over to TLS on an open connection: see `miniloop.net.tls.start_tls`."""
+    """Switch an open connection to TLS: see `miniloop.net.tls.start_tls`."""
     upgraded: asyncio.Transport = await _tls_module().start_tls(
         loop,
         transport,

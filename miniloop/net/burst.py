@@ -1,10 +1,10 @@
-"""Bursts: how many things to take at once from a queue of the kernel's.
+"""Bursts: how many items to take at once from a queue in the kernel.
 
 Connections wait in the queue of a listening socket, datagrams in that of an endpoint. Under load
-many wait at once, and to take one in a turn is slow for those who wait. But asking for one that is
-not there is not free either: "would block" is an exception, and costs more than a datagram does. So
-as many are taken as there lately were. When bursts come back full for a while twice as many are
-tried, up to a bound; when one falls short, that is the new length.
+many wait at once, and taking one in each turn is slow. But each failed attempt has a price too:
+"would block" is an exception, and costs more than reading a datagram. So we take as many as there
+were the last time. After several full bursts we try twice as many, up to a limit. When a burst
+finds fewer, that number is the new length.
 """
 
 from __future__ import annotations

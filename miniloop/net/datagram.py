@@ -50,17 +50,17 @@ LONGEST_INTERNET_DATAGRAM = 64 * 1024
 # Bytes. A Unix datagram is as long as its sender's buffer allows: 208 KiB by default on Linux.
 LONGEST_DATAGRAM = 256 * 1024
 
-# The most datagrams that are read in one turn. What a turn costs by itself is then a sixteenth of
-# what it was for each of them, and everybody else waits for sixteen small callbacks at most.
+# The most datagrams that are read in one turn. They share the cost of the turn, and all other
+# callbacks wait for at most sixteen small ones.
 LONGEST_BURST = 16
 
-# How many bursts must come back full before a longer one is tried. With one datagram at a time,
-# which is what a single client that waits for its answers makes, each try that fails costs a fifth
-# of what a datagram does; once in 64 is not worth saving.
+# How many bursts must come back full before a longer one is tried. A single client that waits for
+# each answer sends one datagram at a time. Then a failed try costs a fifth of what a datagram does,
+# which is small if it happens once in 64.
 PATIENCE = 64
 
-# From CPython 3.13 on empty datagrams are sent, and each datagram that waits counts as so many
-# bytes more than it holds, so that many empty ones are not nothing; before, they are dropped.
+# From CPython 3.13 on empty datagrams are sent, and each datagram in the queue counts as its length
+# and this many bytes, so that many empty ones add up. Before 3.13 empty datagrams are dropped.
 SENDS_EMPTY = sys.version_info >= (3, 13)
 HEADER_SIZE = 8 if SENDS_EMPTY else 0
 
@@ -70,7 +70,7 @@ class DatagramTransport(
 ):
     """An endpoint for datagrams, over a non-blocking socket.
 
-    It is no stream, but asyncio's are instances of `asyncio.Transport` too, and programs ask.
+    It is no stream, but asyncio's are instances of `asyncio.Transport` too, and programs check.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class DatagramTransport(
             addr = self._address
         if not data and not SENDS_EMPTY:
             return
-        # Until the turn ends an endpoint without a remote address may still say goodbye.
+        # Without a remote address an endpoint may still send in the turn in which it closes.
         if self._lost and (self._address is not None or self._file is None):
             self._count_lost_write()
             return

@@ -14,13 +14,13 @@ Invariants:
 1. `connection_made` is called on the turn after the transport was made, and `connection_lost` on
    the turn after it was lost: never from inside a method that the protocol calls.
 2. `_lost` is true from the moment when `connection_lost` is queued. After it nothing is called.
-3. `_file` is None once the descriptor was given back. A transport that is collected before that was
-   forgotten by somebody, and says so.
-4. A transport whose descriptor the kernel will not watch is lost: nothing would ever tell it to go
-   on. Its protocol learns the reason in `connection_lost`.
+3. `_file` is None once the descriptor was closed. A transport that is collected before that was not
+   closed by the program, and warns.
+4. A transport whose descriptor the kernel refuses to watch is lost, as it would get no event. Its
+   protocol learns the reason in `connection_lost`.
 
-`ReadableTransport` adds what there is to pause, `WritableTransport` what may pile up. A stream is
-both, and so is a datagram endpoint; each end of a pipe is one.
+`ReadableTransport` adds pausing, `WritableTransport` flow control. A stream is both, and so is a
+datagram endpoint; each end of a pipe is one of the two.
 
 Source: PEP 3156; the CPython documentation, "Transports and Protocols".
 """
@@ -49,7 +49,7 @@ _INTERRUPTED = "interrupted between the system and the protocol: bytes may be lo
 class DescriptorTransport(asyncio.BaseTransport):
     """The life of a transport. Its subclasses move the bytes."""
 
-    # Those of the subclasses below are here too: a class has room for the slots of one parent.
+    # Those of the subclasses below are here too: a class can take slots from one parent only.
     __slots__ = (
         "__dict__",  # tests of libraries put other methods in the place of ours
         "__weakref__",
@@ -166,7 +166,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         return protocol
 
     def _report(self, exc: BaseException, message: str) -> None:
-        """Tell the loop of an error that is not to be expected. Exits are raised again."""
+        """Report an unexpected error to the loop. Exits are raised again."""
         raise_exit(exc)
         self._loop.call_exception_handler(
             {
@@ -231,7 +231,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         self._release()
 
     def _release(self) -> None:
-        """Give the descriptor back, and hold on to nobody. Never raises an OSError."""
+        """Close the file and drop all references. Never raises an OSError."""
         transports = self._loop.transports
         known = transports.get(self._fd)
         if known is not None and known() in (self, None):
@@ -264,7 +264,7 @@ class DescriptorTransport(asyncio.BaseTransport):
 
 
 class ReadableTransport(DescriptorTransport):
-    """A transport that reads, and can be told to wait with it."""
+    """A transport that reads, and can be paused."""
 
     __slots__ = ()
 
@@ -315,7 +315,7 @@ class WritableTransport(DescriptorTransport):
 
     __slots__ = ()
 
-    # Logged when a program goes on writing to what is gone.
+    # Logged when a program goes on writing to a lost connection.
     _lost_write_warning = "socket.send() raised exception."
 
     def __init__(

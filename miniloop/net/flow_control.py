@@ -19,8 +19,8 @@ __all__ = ["LOST_WRITES_TOLERATED", "WriteMarks"]
 
 HIGH_WATER = 64 * 1024  # bytes, unless the transport says otherwise
 
-# Writes to a connection that is gone are dropped, as the far end would have; from here on the
-# program is told that it does so.
+# Writes to a lost connection are dropped, as the peer would drop them. After this many the program
+# is warned.
 LOST_WRITES_TOLERATED = 5
 
 
@@ -57,10 +57,10 @@ class WriteMarks:
         self.low = low
 
     def forget(self) -> None:
-        """The connection is gone: hold on to nobody.
+        """The connection is lost: drop all references.
 
-        A transport and its marks refer to each other, and only the garbage collector would notice
-        that nobody else refers to them.
+        A transport and its marks refer to each other. Only the garbage collector could free such a
+        cycle.
         """
         self._transport = self.protocol = None
 

@@ -1,7 +1,7 @@
 """Happy Eyeballs: several addresses, and the first that answers (RFC 8305).
 
-A name often stands for addresses of two families, and one of the two may lead nowhere: packets are
-swallowed, and it takes minutes until somebody gives up. So the families alternate, and the next
+A name often has addresses of two families, and one of the two may not work: packets are dropped
+silently, and the attempt takes minutes to fail. So the families alternate, and the next
 attempt begins while the one before is still waiting: after a delay, or at once when one has failed.
 
 Invariant: whatever happens, every socket but the winner's is closed. An attempt closes its own when
@@ -77,6 +77,6 @@ async def race(loop: Loop, attempts: Iterable[Attempt], delay: float) -> socket.
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:
-    """Close the socket of an attempt that came too late. That of one that failed is closed."""
+    """Close the socket of an attempt that was too late. One that failed has closed its own."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()

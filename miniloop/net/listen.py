@@ -97,7 +97,7 @@ async def _begin(
     is_ours: bool,
     file: str | bytes | None = None,
 ) -> None:
-    """Have a new server serve, if it is to. If that fails close it, and the sockets if ours."""
+    """Start a new server, if it is to. On failure close it, and the sockets if they are ours."""
     try:
         if file:
             server.remove_on_close(file)

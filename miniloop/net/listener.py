@@ -1,6 +1,6 @@
 """Listener: one listening socket of a server, and the connections that are taken from its queue.
 
-Each has a `Burst` of its own: a lone visitor at one door does not slow down the crowd at another.
+Each has a `Burst` of its own, so that a quiet socket does not slow down a busy one.
 
 Each connection has a context of its own (`contextvars`, PEP 567), a copy of the server's, in which
 everything is called that concerns it, beginning with the protocol factory.
@@ -8,7 +8,7 @@ everything is called that concerns it, beginning with the protocol factory.
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
 the queue, so that the listening socket is readable on every turn and the loop would spin. So when
 it fails again in the next turn listening pauses for a second, whatever is wrong. A failure that
-passes, or concerned one connection alone, holds up nobody.
+passes, or concerned one connection only, delays no other connection.
 
 Source: accept(2), listen(2).
 """
@@ -35,8 +35,8 @@ __all__ = ["Listener"]
 # Seconds until listening is tried again after the system has run out of something.
 ACCEPT_RETRY_DELAY = 1.0
 
-# How many bursts must come back full before a longer one is tried: lone visitors then make the
-# server ask in vain after every ninth, and a crowd of a hundred is let in within thirty turns.
+# How many bursts must come back full before a longer one is tried. If clients come one at a time,
+# one `accept` in nine fails; if a hundred come at once, all are accepted within thirty turns.
 PATIENCE = 8
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -111,7 +111,7 @@ class Listener:
             self._loop.unwatch(fd)
 
     def _accept(self) -> None:
-        """Take what waits in the queue, but no more than fits in it: others have work too."""
+        """Accept what waits in the queue, but no more than fits in it: others have work too."""
         for taken in range(self._burst.length):
             try:
                 connection, address = self.sock.accept()

@@ -1,8 +1,8 @@
 """Who owns a descriptor: at most one transport, or one server.
 
-Two owners would deafen each other, as the poller has room for one reader and one writer of each
-descriptor: whoever comes second is refused. The table is `loop.transports`. It refers to the owners
-weakly: one that was dropped without closing says so itself, and owns nothing any more.
+The poller has room for one reader and one writer of each descriptor. With two owners the first
+would get no events, so the second is refused. The table is `loop.transports`. Its references are
+weak: an owner that was dropped without closing warns about it, and owns nothing any more.
 
 An owner that is closing does not count. It reads no more, and its descriptor is about to be closed.
 """
@@ -27,7 +27,7 @@ def refuse_owned(loop: CompleteLoop, fd: int, file: Any) -> None:
 
 
 def take(loop: CompleteLoop, fd: int, owner: Any) -> None:
-    """Make `owner` that of `fd`, and of nobody else.
+    """Make `owner` the only owner of `fd`.
 
     Whoever waits in a `sock_*` method is woken, and refused when it tries again.
     """
@@ -44,6 +44,6 @@ def take(loop: CompleteLoop, fd: int, owner: Any) -> None:
 
 
 def discard(sock: Any) -> None:
-    """Close a socket because of an error, which is what matters: one of closing is not raised."""
+    """Close a socket because of an error. That one matters, so errors of closing are not raised."""
     with contextlib.suppress(OSError):
         sock.close()

@@ -1,7 +1,7 @@
 """Pipes: bytes that flow one way, through a descriptor that is no socket.
 
-A pipe, a FIFO, a terminal, or one direction of a Unix socket: whatever the kernel can tell "ready"
-of. (Of a regular file it cannot, and refuses.) A transport for each direction: `ReadPipeTransport`
+A pipe, a FIFO, a terminal, or one direction of a Unix socket: all that the kernel can watch. (It
+refuses regular files.) There is a transport for each direction: `ReadPipeTransport`
 reads what comes until the end, `WritePipeTransport` sends, and keeps what the pipe has no room for.
 
 How each begins and ends is told in `descriptor_transport`.
@@ -9,7 +9,7 @@ How each begins and ends is told in `descriptor_transport`.
 Invariants:
 
 1. The descriptor is non-blocking from the start. (That is a property of the open file and not of
-   the descriptor, so other processes that share it, as they do a terminal, feel it too.)
+   the descriptor. So other processes that share it, such as a terminal, are affected.)
 2. `_buffer` is empty unless the poller watches the descriptor for writing.
 
 The trap: a writer learns that its reader is gone from a failing write, and one that has nothing to
@@ -29,7 +29,7 @@ import socket
 import stat
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.exits import EXITS
@@ -50,13 +50,15 @@ __all__ = [
     "connect_write_pipe",
 ]
 
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
 # Bytes. What a Linux pipe holds unless told otherwise: one read empties it.
 READ_SIZE = 64 * 1024
 
 
 async def connect_read_pipe(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
-) -> tuple[ReadPipeTransport, Any]:
+    loop: CompleteLoop, protocol_factory: Callable[[], P], pipe: Any
+) -> tuple[ReadPipeTransport, P]:
     """Read from `pipe`, a file object, which the transport then owns and closes.
 
     Raises ValueError if it is none of a pipe, a socket and a character device.
@@ -69,8 +71,8 @@ async def connect_read_pipe(
 
 
 async def connect_write_pipe(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], pipe: Any
-) -> tuple[WritePipeTransport, Any]:
+    loop: CompleteLoop, protocol_factory: Callable[[], P], pipe: Any
+) -> tuple[WritePipeTransport, P]:
     """Write to `pipe`, a file object, which the transport then owns and closes.
 
     Raises ValueError if it is none of a pipe, a socket and a character device.
@@ -139,7 +141,7 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
         self._lose(None)
 
     def _fail(self, exc: OSError) -> None:
-        # A terminal says EIO when its other side is closed: the way of terminals to say the end.
+        # A terminal fails with EIO when its other side is closed. That is its end of file.
         if exc.errno != errno.EIO:
             self._report(exc, "Fatal read error on pipe transport")
         elif self._loop.get_debug():
@@ -185,7 +187,8 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
 
     def _reader_gone(self) -> None:
         if stat.S_ISSOCK(self._mode) and self._peer_has_written():
-            # Not gone but talking, to nobody. It would be readable for ever; a write will tell.
+            # It is there, but has sent data that nobody reads, so it would be readable for ever.
+            # A write will tell when it is gone.
             self._unwatch_reader()
             return
         if self._loop.get_debug():
@@ -291,7 +294,7 @@ class WritePipeTransport(WritableTransport, asyncio.Transport):
         self._drop(None)
 
     def _fail(self, exc: OSError) -> None:
-        # A reader that goes away is everyday life; the protocol is told, and that is enough.
+        # Readers go away all the time. The protocol is told; there is no need to log it.
         if self._loop.get_debug():
             logger.debug("%r: Fatal write error on pipe transport", self, exc_info=True)
         self._drop(exc)

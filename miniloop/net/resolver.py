@@ -1,8 +1,8 @@
 """From names to addresses: `getaddrinfo` without blocking the loop.
 
 The resolver of the C library blocks, for seconds if a name server is down, so it runs in the
-executor. Not for address literals: `127.0.0.1` and `::1` are taken apart here, and a program that
-only ever uses literals never starts a thread.
+executor. Address literals such as `127.0.0.1` and `::1` are parsed here: a program that uses only
+literals never starts a thread.
 
 Source: POSIX getaddrinfo(3), RFC 3493; RFC 4007 for the `%scope` of an IPv6 literal, which is left
 to the C library.
@@ -38,12 +38,12 @@ def parse_literal(
     flowinfo: int = 0,
     scopeid: int = 0,
 ) -> AddressInfo | None:
-    """The address information of a literal, or None if it takes a resolver to say.
+    """The address information of a literal, or None if it needs the resolver.
 
     `kind` is the socket type; only streams and datagrams of the internet families are known here.
     """
     wanted = _PROTOCOLS.get(kind)
-    # The other protocol of the two is taken to be a slip, as asyncio takes it: a stream is TCP.
+    # TCP for datagrams, or UDP for streams, is taken for a mistake, as by asyncio: streams use TCP.
     if wanted is None or proto not in _TAKEN_PROTOCOLS or host is None:
         return None
     if port is None or port in ("", b""):

@@ -1,4 +1,4 @@
-"""sendfile: a file to a socket without a way through Python.
+"""sendfile: from a file to a socket, without copying the bytes through Python.
 
 The kernel can copy a file to a socket by itself (`os.sendfile`); the loop only waits whenever the
 socket is full. It needs a real file on one side and a bare stream socket on the other. For
@@ -107,7 +107,7 @@ async def sendfile(
             f"fallback is disabled and native sendfile is not supported for transport {transport!r}"
         )
     elif not isinstance(transport, asyncio.Transport) or isinstance(transport, DescriptorTransport):
-        # A pipe, an endpoint for datagrams, or nothing that we know.
+        # A pipe, a datagram endpoint, or a transport of another kind.
         raise RuntimeError(f"sendfile is not supported for transport {transport!r}")
     pump = _Pump(loop, transport)
     try:
@@ -177,7 +177,7 @@ async def _send_natively(
                 if step == 0:
                     break  # the end of the file
                 sent += step
-                # With a fast reader at the other end it might never have to wait.
+                # With a fast reader at the other end this loop might never wait: let others run.
                 await asyncio.sleep(0)
     finally:
         if sent or _seekable(file):
@@ -235,7 +235,7 @@ async def _send_by_blocks(
 
 
 class _Source:
-    """A file that is read in threads, and left where it shall be.
+    """A file that is read in threads, and whose position is right at the end.
 
     A read whose caller was cancelled goes on, or begins only then, and would move the file's
     position after we have set it. So the position is set between two reads, and is the last thing.

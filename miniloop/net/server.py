@@ -7,8 +7,8 @@ Invariants:
 
 1. `_sockets` is None from `close` on; nothing is accepted after that.
 2. `_clients` has, by its `id` and weakly, each transport that a connection of this server runs on.
-   Weakly, so that a transport that its protocol has dropped without closing is still noticed as
-   such; it says goodbye by `detach` even then.
+   Weakly, so that a transport that was dropped without closing is collected, and warns. Even then
+   it calls `detach`.
 
 Source: the CPython documentation, "Server Objects"; listen(2), unix(7).
 """
@@ -163,7 +163,7 @@ class Server(asyncio.AbstractServer):
             try:
                 sock.close()
             except OSError as exc:
-                # It is closed all the same, and so shall be the others.
+                # It is closed all the same, and the others must be closed as well.
                 self._loop.call_exception_handler(
                     {"message": "closing a listening socket failed", "exception": exc}
                 )

@@ -1,7 +1,7 @@
 """The `sock_*` methods: a coroutine for each thing one does with a bare non-blocking socket.
 
 They all have one shape: try; if the kernel says that it would block, wait for the poller to say
-that it may not any more, and try again. Trying first is right when data is usually there, and a
+that this may have changed, and try again. Trying first is right when data is usually there, and a
 wasted system call (and an exception) when it is not, as for a server that waits for its client's
 next request. So where the poller knows that there is nothing, since the last read came back short
 and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
@@ -60,7 +60,7 @@ class SocketWatch(Watch):
         self.short_read_drains = False
 
     def guess_reply(self) -> None:
-        """Something was sent: suppose that the answer is there, if that was true lately.
+        """Something was sent: assume that the answer is there, if that was true lately.
 
         A client whose server is near mostly finds the answer when it comes to read it; a server
         that has answered never finds the next request. So each wrong guess lets twice as many

@@ -27,7 +27,7 @@ _bare_type = socket.SocketType.type.__get__
 
 def family_of(sock: socket.socket) -> int:
     """The address family, such as `socket.AF_INET`."""
-    # Something that wraps a socket, or derives from it, may have its own idea of what it is.
+    # An object that wraps a socket, or a subclass, may have properties of its own.
     return _bare_family(sock) if type(sock) is socket.socket else sock.family
 
 

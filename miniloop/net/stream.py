@@ -397,7 +397,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def _fail(self, exc: BaseException, message: str) -> None:
         raise_exit(exc)
         if isinstance(exc, OSError):
-            # A connection that breaks is everyday life; the protocol is told, and that is enough.
+            # Connections break all the time. The protocol is told; there is no need to log it.
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=True)
         else:

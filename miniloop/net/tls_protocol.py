@@ -246,7 +246,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         self.inbox.put_back(data)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport below shall put what it receives; it is full for a moment only."""
+        """The buffer for the transport below to receive into. It is emptied at once."""
         return self.inbox.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -528,7 +528,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
     def _close_below_if_done(self) -> None:
         if self._state is CLOSED:
             # The timer goes on: what is still to be sent may be more than the peer ever reads.
-            # The last data and the end may come at once, and who is woken by the data shall have a
+            # The last data and the end may come at once. A task woken by the data must have a
             # turn before it is too late to answer.
             self._loop.call_soon(self._close_below)
 
@@ -548,7 +548,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     @repeatable
     def _shutdown_timed_out(self) -> None:
-        # A peer that reads slowly is not one that is gone: it gets what is meant for it.
+        # A peer that reads slowly is still there: it gets all that was written.
         if self._left_to_send() < self._left_at_timeout:
             self._start_shutdown_timer()
             return
@@ -579,7 +579,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is CLOSED:
             return
         if isinstance(exc, OSError):
-            # A connection that breaks is everyday life; the application is told, that is enough.
+            # Connections break all the time. The application is told; no need to log it.
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=exc)
         else:
@@ -637,8 +637,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
             failure or ConnectionAbortedError("the connection was closed during the TLS handshake")
         )
         if self._caught_up_late:
-            # Who was woken by the last data shall take them before the end is told: a StreamReader
-            # forgets whoever is on the way, and would let him wait for ever.
+            # A task that was woken by the last data must take them before the end is told: the
+            # StreamReader does not know that it was woken, and it would wait for ever.
             self._loop.call_soon(transport.tell_lost, failure)
             self._failure = self.transport = self.below = None
             return

@@ -45,7 +45,7 @@ class Event(enum.Enum):
     BROKEN = enum.auto()  # an error, an abort, a timeout, or the transport below is gone
 
 
-# By these names they are a global's look-up away, on paths that every message takes.
+# As globals they are found faster, on paths that every message takes.
 NEW, HANDSHAKE, OPEN, TOLD, FLUSHING, ANSWERING, CLOSING, CLOSED = State
 
 TRANSITIONS: dict[State, dict[Event, State]] = {

@@ -71,8 +71,8 @@ class SSLTransport(asyncio.Transport):
         "reading_paused",
     )
 
-    # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us: TLS
-    # inside of TLS is how one speaks to a server through an encrypting proxy.
+    # asyncio.StreamWriter.start_tls and other libraries check whether loop.start_tls accepts us:
+    # TLS inside TLS is how one talks to a server through a proxy that encrypts.
     _start_tls_compatible = True
 
     def __init__(

@@ -47,7 +47,7 @@ class SocketFile(NamedTuple):
         try:
             return cls(path, os.stat(path).st_ino)
         except FileNotFoundError:
-            return None  # removed already, by somebody who knows better
+            return None  # somebody else has removed it
 
     def remove(self) -> None:
         """Remove the file if it is still there. What else may go wrong is logged."""

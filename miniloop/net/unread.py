@@ -5,8 +5,8 @@ When a socket is closed with data unread the kernel does not say "end of file" b
 say, that it has not read yet because it is still sending. And a peer that has no room to go on
 sending may not read either: then an answer that is longer than its buffers would never leave ours.
 
-So a transport that closes takes what has come, and drops it, but no more than MOST_DROPPED: nobody
-shall hold us up by sending without end. See docs/decisions/closing-with-data-unread.md.
+So a transport that closes reads what has come, and drops it, but at most MOST_DROPPED bytes: a peer
+that sends without end must not keep it open. See docs/decisions/closing-with-data-unread.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def drop(sock: socket.socket, most: int) -> int:
     except WOULD_BLOCK:
         return left
     except OSError:
-        return 0  # there is no connection any more; whoever sends will be told
+        return 0  # the connection is lost; the next write will report it
     return 0
 
 

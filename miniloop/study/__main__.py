@@ -27,11 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say. Returns the exit code."""
     chosen = _parse(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names in a program may be of letters that the terminal does not have.
+        # Names in a program may have letters that the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(chosen.run(chosen))
-    except BrokenPipeError:  # whoever reads has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         sys.stdout = None  # nothing more is to be flushed
         return 0
     except (OSError, NoRecording, IndexError) as error:

@@ -2,8 +2,8 @@
 
 A suspended frame shows its stack to the garbage collector. One that runs does so from 3.14 on; up
 to 3.13 the stack's height is in a register while a function of C is called, such as the
-`time.sleep` that holds up a loop. What is left then is the source: the blocks around the line are
-known, and what they are of too, if it is a name or an attribute (`lock`, `self.lock`).
+`time.sleep` that holds up a loop. Then only the source is left: it tells which blocks are around
+the line, and of which object each is, if that is a name or an attribute (`lock`, `self.lock`).
 
 Nothing of the program is run: attributes are looked up as they are stored.
 """
@@ -52,7 +52,7 @@ def lines_of_open_blocks(code: CodeType, at: int) -> tuple[int, ...]:
 def managers_by_name(frame: FrameType) -> Iterator[tuple[Any, int]]:
     """The context managers of the blocks that a frame is in, and their lines, outermost first.
 
-    Only of those that were named when they were entered.
+    Only of those that are written as a name or an attribute.
     """
     source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
     for expression, line in _blocks_around(source, frame.f_lineno):
@@ -63,7 +63,7 @@ def managers_by_name(frame: FrameType) -> Iterator[tuple[Any, int]]:
 
 @functools.lru_cache(100)
 def _blocks_around(source: str, line: int) -> tuple[tuple[ast.expr, int], ...]:
-    """What the blocks are of whose bodies have the line, in the innermost function that has it."""
+    """The expressions of the `with` blocks around a line, in the innermost function there."""
     try:
         node: ast.AST = ast.parse(source)
     except SyntaxError:

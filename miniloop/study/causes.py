@@ -2,7 +2,7 @@
 
 Each event of a model names the event that caused it. Following these from the begin of a step leads
 to something that came from outside: a descriptor, a timer, a thread, a signal; or to the start. The
-chain ends there, though of a timer and of a call in a thread it is still told who asked for it.
+chain ends there; for a timer or a call in a thread it also says who asked for it.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Story:
         return f"{thing} was created by {other}{at}, and took its first step at once"
 
     def _start(self, event: int) -> str:
-        """How a chain ends that nothing from outside began."""
+        """The end of a chain that does not begin with something from outside."""
         if self.kind(event) == "begun":
             return "why it was queued was not recorded"
         if self._column("place", event) < 0 and self._column("other", event) < 0:

@@ -14,8 +14,8 @@ It is an observer at the joint of that wait; a loop without one pays nothing.
 
 `wakers` says what counts as able to wake it.
 
-The trap: a thread comes to its end without telling anybody. As long as threads are what we hope
-for, the wait is cut into slices.
+The trap: a thread may end without telling the loop. So while only a thread could wake it, the wait
+is cut into slices.
 """
 
 from __future__ import annotations

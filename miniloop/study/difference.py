@@ -1,8 +1,8 @@
-"""The first step at which two recordings of one program part, and why.
+"""The first step at which two recordings of one program differ, and why.
 
-Two runs never take the same time, and a task may have another number. So a step is what ran, and
-where it went on; and a run is the row of its steps. Where the rows part, the two chains of causes
-are compared: the first cause that is another one is the reason.
+Times differ in every run, and the numbers of tasks may. So a step is compared by what ran, and at
+which line it continued. At the first step that differs the two chains of causes are compared: the
+first cause that differs is the reason.
 """
 
 from __future__ import annotations

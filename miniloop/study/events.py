@@ -34,7 +34,7 @@ KINDS = [
 ]
 
 
-# Private functions of asyncio that are what a program knows by another name.
+# Private functions of asyncio, and the public names by which a program knows them.
 _BETTER_NAMES = {"_set_result_unless_cancelled": "end of sleep"}
 
 

@@ -9,8 +9,8 @@ data (zlib). The file begins with a line of text that says what it is.
        each, then the numbers of `records`
     E  once, last: JSON, how the recording ended
 
-Nothing is written twice and nothing is changed that was written. So whatever is in the file when
-the program is killed can be read; a block that was cut short is passed over.
+Blocks are only ever appended. So the file can be read even if the program was killed: a block that
+was cut short is skipped.
 
 The bytes of the numbers are put into rows before they are deflated, all first ones, all second ones
 and so on: most numbers are small, and rows of zeros take no room and no time.
@@ -156,7 +156,7 @@ class Ring:
             os.replace(beside, path)
         except OSError:
             with suppress(OSError):
-                os.unlink(beside)  # half of it, and of use to nobody
+                os.unlink(beside)  # half a file is useless
             raise
 
 

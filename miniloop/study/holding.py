@@ -1,7 +1,7 @@
 """What a task holds: the context managers that it has entered and not left.
 
-`asyncio.Lock` does not know who holds it, and neither does a semaphore. But who does has entered
-`async with lock`, and for as long as it is inside, its frame keeps the lock's `__aexit__` on its
+`asyncio.Lock` does not know who holds it, and neither does a semaphore. But the holder has entered
+`async with lock`, and as long as it is inside, its frame keeps the lock's `__aexit__` on its
 stack. Frames do not show their stacks, but they show them to the garbage collector, in order:
 
     up to 3.13   the method, bound to the lock
@@ -13,8 +13,8 @@ been entered, and at which lines, is read from the code: see `blocks`.
 Looked into as well are suspended generators within reach of the frame, such as that of an
 `@asynccontextmanager`, and the stack of an `AsyncExitStack`.
 
-The trap: `await lock.acquire()` leaves nothing on the stack. Such a lock has a holder of whom
-nothing can be said, and the report says that.
+The trap: `await lock.acquire()` leaves nothing on the stack. The holder of such a lock is
+unknown, and the report says so.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Hold:
     entered: Place
 
     def gives(self) -> list[Any]:
-        """What one holds by that: the manager, and a lock or such that it has for an attribute."""
+        """What is held by that: the manager, and a lock or such that is an attribute of it."""
         attributes = list(attributes_of(self.manager).values())
         return [self.manager, *(one for one in attributes if hasattr(type(one), "release"))]
 
@@ -139,7 +139,7 @@ def _managers(referents: list[Any]) -> Iterator[Any]:
 
 
 def _inside(manager: Any, place: Place, seen: set[int]) -> Iterator[Hold]:
-    """What else is held by whoever is inside of `manager`."""
+    """What else a task holds that is inside of `manager`."""
     if issubclass(type(manager), contextlib.AsyncExitStack | contextlib.ExitStack):
         callbacks = attributes_of(manager).get("_exit_callbacks", ())
         for inner in _managers([callback for _, callback in callbacks]):

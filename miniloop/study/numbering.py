@@ -1,8 +1,8 @@
 """The numbers of things: entries, futures, descriptors, threads.
 
-An object is known by its address, which is its own for as long as it lives. So a number is
-forgotten when the recorder sees that the object is done with, and what is made new gets a new one.
-Nothing is kept alive for the sake of its number.
+Objects are told apart by their address, which is unique while they live. So the recorder forgets a
+number when it sees that the object is finished, and a new object gets a new number. No object is
+kept alive for this.
 
 Of the program's objects only the type is looked at, and of functions and coroutines their code:
 attributes may be anybody's code.
@@ -80,6 +80,12 @@ class Numbers:
             self._put((QUEUED_BEFORE, number, self.what(entry._callback)))
         elif self.eager and current_tasks.get(self._loop) is entry:
             number = self.by_address[id(entry)] = self.eager[-1][0]  # it is just being made
+        elif not issubclass(type(entry), Task):
+            # It took its first step inside of another one, by `eager_start`.
+            number, coro = self.of_new_task(entry), entry._coro
+            place = -1 if coro is None else self._places.of_coroutine(coro)
+            self._put((THERE, number, self.what(coro), place, -1))
+            self.tell_name(number, entry)
         else:
             number = self.by_address[id(entry)] = self.new()
             self._put((THERE, number, self.what(entry._coro), -1, -1))
@@ -93,24 +99,22 @@ class Numbers:
             return self.of_entry(callback.__self__)
         if (task := task_of_step(callback)) is not None:
             self.steps[id(handle)] = ref(task)
-            return self.of_foreign_task(task)
+            return self.of_entry(task)
         number = self.by_address[id(handle)] = self.new()
         return number
 
-    def of_foreign_task(self, task: Any) -> int:
-        """The number of a task of asyncio's own class, which may go without coming to its end."""
+    def of_new_task(self, task: Any) -> int:
+        """A number for a task of asyncio's own class, which may go without coming to its end."""
         address = id(task)
-        number = self.by_address.get(address)
-        if number is None:
-            number = self.by_address[address] = self.new()
+        number = self.by_address[address] = self.new()
 
-            def forget(gone: ref[Any]) -> None:
-                if self._foreign_tasks.get(address) is gone:
-                    del self._foreign_tasks[address]
-                    if self.by_address.get(address) == number:
-                        del self.by_address[address]
+        def forget(gone: ref[Any]) -> None:
+            if self._foreign_tasks.get(address) is gone:
+                del self._foreign_tasks[address]
+                if self.by_address.get(address) == number:
+                    del self.by_address[address]
 
-            self._foreign_tasks[address] = ref(task, forget)
+        self._foreign_tasks[address] = ref(task, forget)
         return number
 
     def of_reader(self, handle: Any) -> int:
@@ -199,7 +203,8 @@ class Numbers:
 
     def tell_again(self) -> None:
         """Note once more what there is: what was noted before may be dropped."""
-        for task in list(self._loop.tasks):
+        foreign: list[Any] = [task() for task in list(self._foreign_tasks.values())]
+        for task in (*self._loop.tasks, *foreign):
             number = self.by_address.get(id(task))
             if number is not None and is_task(task):
                 self._put((KNOWN, number, self.what(task._coro)))

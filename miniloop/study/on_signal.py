@@ -38,7 +38,7 @@ def _dump(number: int, frame: object) -> None:
     try:
         text = _report()
     except Exception:
-        # It would come out of whatever the program is at, which has done nothing wrong.
+        # An exception would be raised in whatever code runs now, which is not at fault.
         text = f"process {os.getpid()}: no report could be made\n{traceback.format_exc()}"
     os.write(2, text.encode("utf-8", "backslashreplace"))
 

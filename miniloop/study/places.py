@@ -6,9 +6,9 @@ its own memory, where no other object can be. As a code object that has a number
 address stays its own. That lookup is all that a step of a task costs here; a line is worked out
 once.
 
-What counts is whose code it is. Of the program and its libraries a line is shown; the standard
-library stands between the program and the loop, and its line is shown only if there is none of the
-program below it; our own code is never shown, but names a callback of ours.
+Lines of the program and its libraries are shown. The standard library stands between the program
+and the loop: a line of it is shown only if there is no line of the program below it. Lines of our
+own code are never shown; they only name a callback of ours.
 """
 
 from __future__ import annotations

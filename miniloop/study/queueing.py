@@ -87,16 +87,19 @@ def _called(recorder: Noting, entry: Any, frame: FrameType) -> None:
 
 def _step_of_foreign_task(recorder: Noting, entry: Any, task: Any, what: int, place: int) -> None:
     """A task of asyncio's own class is to go on: it has a handle for each of its steps."""
-    is_new = id(task) not in recorder.numbers.by_address
-    number = recorder.numbers.of_new_handle(entry)
-    if is_new:
+    future = entry._args[0] if entry._args else None
+    if not asyncio.isfuture(future) and id(task) not in recorder.numbers.by_address:
+        number = recorder.numbers.of_new_task(task)
         recorder.note(CREATED, number, what, place)
         recorder.numbers.tell_name(number, task)
-    elif recorder.is_under_way(task):
+        recorder.numbers.of_new_handle(entry)
+        return
+    number = recorder.numbers.of_new_handle(entry)
+    if recorder.is_under_way(task):
         pass  # it gives way: the end of the step tells that
-    elif entry._args and is_task(entry._args[0]):
-        recorder.note(WOKEN, number, recorder.numbers.of_future(entry._args[0]))
-    elif entry._args and asyncio.isfuture(entry._args[0]):
+    elif is_task(future):
+        recorder.note(WOKEN, number, recorder.numbers.of_future(future))
+    elif asyncio.isfuture(future):
         _woken_by_foreign(recorder, entry, number, place)
     else:
         recorder.note(QUEUED, number, what, place)

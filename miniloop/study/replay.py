@@ -48,6 +48,7 @@ class Replay:
         self._failure: tuple[int, int] | None = None  # of the handle that runs
         self._untimed: list[int] = []  # events whose time is that of the next record
         self._unnamed: set[int] = set()
+        self._nameless: set[int] = set()  # numbers of things of which only that is known
         self._handlers: list[Callable[..., None]] = [
             getattr(self, "_on_" + name.lower()) for name in NAMES
         ]
@@ -97,10 +98,16 @@ class Replay:
         thing = self._things.get(number)
         if thing is None:
             name = self._tables.name_of(what) if what != -1 else kind
+            if what == -1 and kind == "handle":
+                self._nameless.add(number)
             thing = self._things[number] = self.events.add_thing(kind, name, -1, self._running())
             if kind == "task":
                 self._unnamed.add(thing)
             self._resumes[thing] = self._tables.place_of(what)
+        elif what != -1 and number in self._nameless:
+            # It was begun where the recording begins, or was cut; only now it is told what it is.
+            self._nameless.discard(number)
+            self.events.thing_name[thing] = self._tables.name_of(what)
         return thing
 
     def _task(self, number: int, what: int, place: int) -> int:

@@ -6,7 +6,7 @@ second, when the loop asks its poller, and remembers which future it has seen fi
 loop sleeps nothing changes, so the time at which it fell asleep is a bound for all tasks.
 
 It is an observer at the joint of that wait; a loop without one pays nothing. With one it is a
-reading of the clock for each visit to the kernel, and once a second a look at each task.
+reading of the clock for each poll, and once a second a look at each task.
 
 The trap: to remember the future would keep it alive. The stopwatch refers to it weakly.
 """

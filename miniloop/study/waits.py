@@ -23,7 +23,7 @@ from typing import Any, TextIO
 from miniloop.kernel.future import AWAIT_CODE
 from miniloop.kernel.handle import Handle
 from miniloop.kernel.registry import loops
-from miniloop.kernel.scheduler import VISIT_INTERVAL, Scheduler
+from miniloop.kernel.scheduler import POLL_INTERVAL, Scheduler
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
 from miniloop.study.awaiting import (
@@ -263,10 +263,11 @@ def _describe_loop(loop: Any, now: float) -> str:
         return f"{kind} is not running"
     if not isinstance(loop, EventLoop):
         return f"{kind} is running"
-    visited = _seconds(now - (loop.visit_by - VISIT_INTERVAL))  # when it came back from the kernel
+    # A poll sets the time of the next one.
+    polled = _seconds(now - (loop.next_poll - POLL_INTERVAL))
     if loop.asleep:
-        return f"{kind} is asleep, after it was last woken {visited} ago"
-    return f"{kind} runs a step, and last came from the kernel {visited} ago"
+        return f"{kind} is asleep, after it was last woken {polled} ago"
+    return f"{kind} runs a step, and last came from the kernel {polled} ago"
 
 
 # The report.

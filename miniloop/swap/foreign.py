@@ -1,9 +1,9 @@
 """uvloop and its kin: a program that asks for one of them by name gets a miniloop.
 
-The library must be installed; a program that can do without it finds out in its own way if it is
-not there. It is imported as usual. Then its loop class is replaced, and the classes of the library
-that it derives from. So whatever makes one (`new_event_loop`, `run`, `install`, its policy) makes
-ours, and is otherwise its own.
+The library must be installed: if it is not, importing it fails as usual, and a program that can do
+without it goes on. It is imported as usual. Then its loop class is replaced, and the classes of the
+library that it derives from. So whatever makes one (`new_event_loop`, `run`, `install`, its policy)
+makes ours, and is otherwise unchanged.
 
 One line on standard error says so, once in each process; with `--strict` it is an error.
 """

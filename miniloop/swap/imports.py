@@ -5,7 +5,7 @@ the few modules that it waits for, and puts a loader around theirs that calls th
 module is complete. By then the module has its own loader again, so that nobody sees a difference.
 
 `inherited/sitecustomize.py` runs this file in every interpreter that a program starts, most of
-which never import asyncio. So it imports nothing that an interpreter does not have anyway.
+which never import asyncio. So it imports only what every interpreter has loaded already.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def follow_parent(package: str) -> None:
 
 
 def _import_from(package: str) -> None:
-    """Import miniloop by its place, and not by the path, where another of that name may be."""
+    """Import miniloop from its folder. The path may lead to another package of that name."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location("miniloop", f"{package}/__init__.py")
@@ -64,7 +64,7 @@ class AfterImport:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What the other finders find; None, and so their turn, for modules of no concern."""
+        """What the other finders find. None, for other modules, leaves it to those finders."""
         if name not in self.names:
             return None
         for finder in sys.meta_path:

@@ -43,7 +43,7 @@ def replace() -> None:
 
 
 class _AsyncioName(type):
-    """The class of our stand-in: sees who derives from it, and knows those that kept asyncio's."""
+    """The metaclass of our stand-in: it checks each subclass when that is made."""
 
     def __new__(
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any

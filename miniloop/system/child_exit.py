@@ -12,8 +12,8 @@ Invariants:
 
 1. `on_exit` is called once, in the loop's thread, and never after `close`.
 2. A child is reaped in the loop's thread, so that a signal sent from there reaches the child or its
-   zombie, never a stranger who got its number. (The thread that waits does not reap: `WNOWAIT`.
-   Where the system cannot do that, it must.)
+   zombie, never another process that got its number. (The thread that waits does not reap:
+   `WNOWAIT`. Where the system cannot do that, it must.)
 
 The trap: somebody else may reap our child: a program that ignores `SIGCHLD` lets the kernel do it,
 and a call of `os.waitpid(-1, 0)` takes whichever child it gets. The status is lost then.
@@ -138,7 +138,7 @@ class ThreadWatch:
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
-            reap(self._process)  # nobody is left to be told, but there shall be no zombie
+            reap(self._process)  # nobody waits for the result, but the child must be reaped
 
     @repeatable
     def _ended(self) -> None:

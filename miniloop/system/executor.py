@@ -6,11 +6,11 @@ is first needed: most programs never start a thread.
 
 Invariants:
 
-1. After `shut_down` or `close` there is no default executor any more, and there will not be
-   another; `run` then refuses. An executor that the caller brings is the caller's own affair.
-2. `at_work` holds what a thread, of any executor, will still tell the loop of. So one can know
-   whether a loop that waits for nothing else can be woken at all. A call that was cancelled after a
-   thread had begun it stays there until the thread is through.
+1. After `shut_down` or `close` there is no default executor, and none is made again: `run` then
+   raises. Executors that the caller passes in are not affected.
+2. `at_work` holds the calls, in any executor, that have not told the loop their result yet. If it
+   is empty and the loop waits for nothing else, nothing will wake the loop. A call that was
+   cancelled after a thread had begun it stays there until the thread has finished it.
 
 The trap: a thread cannot be stopped. Shutting down waits for the calls that run, so it waits in a
 thread of its own, and for no longer than it is told to.
@@ -90,7 +90,7 @@ class CallInThread(Future[Any]):
             self.set_exception(error)
 
 
-CallInThread.__name__ = Future.__name__  # in a repr, and in what is said of one that failed unseen
+CallInThread.__name__ = Future.__name__  # in its repr, and in reports of its failure
 
 
 class DefaultExecutor:
@@ -121,7 +121,7 @@ class DefaultExecutor:
         Cancelling the future takes the call back if no thread has begun it.
 
         Raises RuntimeError if the loop is closed, or the default executor was shut down; in debug
-        mode TypeError for a coroutine function, which a thread could only call, and never run.
+        mode TypeError for a coroutine function: a thread would call it and never await it.
         """
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")

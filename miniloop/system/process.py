@@ -14,8 +14,8 @@ Invariants:
 1. The protocol hears nothing before `connection_made`: what comes earlier waits in `_early`.
 2. `connection_lost` comes last, once, and not before both the child and its pipes are gone. Either
    may be first: a grandchild can hold a pipe open long after the child has ended.
-3. Whoever waits for the end (`Process.wait`) is woken when the child ends, whoever holds its pipes.
-4. `_proc`, the `subprocess.Popen` that programs reach for by this name, is there until
+3. `Process.wait` returns when the child has ended, even if another process holds its pipes.
+4. `_proc`, the `subprocess.Popen`, whose private name programs use, is there until
    `connection_lost` has returned; then it is None, and signals are refused.
 5. A transport that was not closed is reported, and its child killed; a start that fails or is
    cancelled leaves neither a child nor a zombie behind.
@@ -33,39 +33,60 @@ import subprocess
 import warnings
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import Any, TypeVar
 
 from miniloop.kernel.contract import CompleteLoop
+from miniloop.kernel.exits import EXITS
 from miniloop.kernel.handle import repeatable
 from miniloop.kernel.report import logger
 from miniloop.system.child_exit import ExitWatch, watch_exit
 
-__all__ = ["ProcessTransport", "start_process", "start_program", "start_shell"]
+__all__ = ["ProcessTransport", "subprocess_exec", "subprocess_shell"]
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _NAMES = {0: "stdin", 1: "stdout", 2: "stderr"}
 
 
-async def start_program(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: tuple[Any, ...], **options: Any
-) -> tuple[ProcessTransport, Any]:
-    """`loop.subprocess_exec`: run a program, `args[0]`, with arguments.
+async def subprocess_exec(
+    loop: CompleteLoop,
+    protocol_factory: Callable[[], P],
+    *args: Any,
+    stdin: Any = subprocess.PIPE,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
+    **kwargs: Any,
+) -> tuple[ProcessTransport, P]:
+    """Run a program, `args[0]`, with arguments.
 
     Raises ValueError for options that ask for text, a shell or a buffer.
     """
     if not args:
         raise TypeError("subprocess_exec needs a program to run")
-    _check_options(options, shell=False)
-    return await start_process(loop, protocol_factory, args, shell=False, **options)
+    _check_options(kwargs, shell=False)
+    kwargs.update(shell=False, stdin=stdin, stdout=stdout, stderr=stderr)
+    return await start_process(loop, protocol_factory, args, **kwargs)
 
 
-async def start_shell(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], cmd: Any, **options: Any
-) -> tuple[ProcessTransport, Any]:
-    """`loop.subprocess_shell`: have the shell run `cmd`, a string or bytes."""
+async def subprocess_shell(
+    loop: CompleteLoop,
+    protocol_factory: Callable[[], P],
+    cmd: Any,
+    *,
+    stdin: Any = subprocess.PIPE,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
+    **kwargs: Any,
+) -> tuple[ProcessTransport, P]:
+    """Have the shell run a command line, `cmd`, a string or bytes.
+
+    Raises ValueError for options that ask for text, a buffer or no shell.
+    """
     if not isinstance(cmd, bytes | str):
         raise ValueError(f"cmd must be a string, got {cmd!r}")
-    _check_options(options, shell=True)
-    return await start_process(loop, protocol_factory, cmd, shell=True, **options)
+    _check_options(kwargs, shell=True)
+    kwargs.update(shell=True, stdin=stdin, stdout=stdout, stderr=stderr)
+    return await start_process(loop, protocol_factory, cmd, **kwargs)
 
 
 def _check_options(options: dict[str, Any], shell: bool) -> None:
@@ -84,8 +105,8 @@ def _check_options(options: dict[str, Any], shell: bool) -> None:
 
 
 async def start_process(
-    loop: CompleteLoop, protocol_factory: Callable[[], Any], args: Any, **options: Any
-) -> tuple[ProcessTransport, Any]:
+    loop: CompleteLoop, protocol_factory: Callable[[], P], args: Any, **options: Any
+) -> tuple[ProcessTransport, P]:
     """Start a child and connect its pipes; `options` are those of `subprocess.Popen`.
 
     Gives the transport and the protocol. If it is cancelled, or a pipe cannot be connected, the
@@ -95,7 +116,7 @@ async def start_process(
     transport = ProcessTransport(loop, protocol, args, **options)
     try:
         await transport.connect_pipes()
-    except (SystemExit, KeyboardInterrupt):
+    except EXITS:
         raise
     except BaseException:
         transport.close()
@@ -164,7 +185,7 @@ class ProcessTransport(asyncio.SubprocessTransport):
     # Starting.
 
     async def connect_pipes(self) -> None:
-        """Make a transport of each pipe, then tell the protocol what there is to tell."""
+        """Make a transport of each pipe, then call `connection_made` and what waited for it."""
         loop = self._loop
         connect: Any
         for fd, pipe in self._pipes.items():
@@ -318,7 +339,7 @@ class _Pipe(asyncio.BaseProtocol):
                 self.process._tell_soon(self.process._protocol.pipe_connection_lost, self.fd, exc)
                 self.lost = True
             self.process._finish_if_over()
-            self.process = None  # a circle, until here
+            self.process = None  # breaks the reference cycle
 
     def close(self) -> None:
         if self.transport is not None:

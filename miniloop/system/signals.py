@@ -1,9 +1,9 @@
 """Signals: handlers that run in the loop, where they may do anything.
 
-A signal interrupts a program between any two instructions. What may be done there is next to
-nothing, so nothing is done there but this: CPython's C-level handler writes the signal's number to
-a file descriptor (`signal.set_wakeup_fd`), the loop's wake-up socket. The loop reads it, like any
-other input, and queues the handler.
+A signal interrupts a program between any two instructions, where almost nothing is safe. So only
+one thing is done there: CPython's C-level handler writes the signal's number to a file descriptor
+(`signal.set_wakeup_fd`), the loop's wake-up socket. The loop reads it, like any other input, and
+queues the handler.
 
 A signal that has only a C-level default, such as SIGTERM, would still end the process, so it gets a
 Python-level handler as well. That one notes the number, for when the socket's buffer was full.
@@ -68,8 +68,8 @@ class SignalHandlers:
             raise RuntimeError("Event loop is closed")
         handle = self._loop.make_handle(callback, args, self._loop, copy_context())
         try:
-            # Before anything is changed, because it is refused outside the main thread. No signal
-            # is lost by a full buffer, which so needs no warning: see `Wakeup`.
+            # Before anything is changed, because it is refused outside the main thread. A
+            # full buffer loses no signal, so no warning is needed: see `Wakeup`.
             signal.set_wakeup_fd(self._loop.wakeup.signal_fd(), warn_on_full_buffer=False)
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
@@ -114,7 +114,7 @@ class SignalHandlers:
         if not self.handlers:
             return
         if sys.is_finalizing():
-            # The signal module may be half gone, and the process ends anyway.
+            # The signal module may be half torn down, and the process ends anyway.
             warnings.warn(
                 f"Closing the loop {self._loop!r} on interpreter shutdown stage, "
                 "skipping signal handlers removal",

@@ -1,7 +1,7 @@
-"""What is accepted: a wrong option, or a test that is none, is refused before anything runs.
+"""Checks of arguments: a wrong option, or a test that is not one, is refused before anything runs.
 
-Otherwise it would be taken for a failure of the test, or, which is worse, the test would pass: a
-ceiling that is no number is never reached, and no schedule of none fails.
+Otherwise it would look like a failure of the test or, worse, the test would pass: a limit that is
+not a number is never reached, and zero schedules never fail.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def start_test(test: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, A
     return coroutine
 
 
-# Who raises one of these says that there is nothing to judge, and the tool that it belongs to is to
-# get it as it is. Only a module that the program has imported can have raised its exception.
+# These exceptions say that there is nothing to judge. They are passed on unchanged to their tool.
+# Only a module that the program has imported can have raised its exception.
 _OF_TOOLS = (
     ("unittest", "SkipTest"),
     ("pytest", "skip.Exception"),

@@ -1,4 +1,4 @@
-"""Those who choose: by a schedule, at random, or by priorities.
+"""Choosers: by a schedule, at random, or by priorities.
 
 A `Following` chooser does what a schedule says and is FIFO for the rest. The others decide by
 themselves; they note what they have decided as holds, so that each of their runs is a schedule too.
@@ -156,7 +156,7 @@ class Following:
 
 
 class _Deciding:
-    """What those have in common that decide by themselves: they note their holds."""
+    """The base of the choosers that decide by themselves: it notes their holds."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class _Deciding:
         )
 
     def wants_lateness(self, queue: ScheduledQueue) -> bool:
-        """Whether time shall pass now, if it can."""
+        """Whether time should pass now, if it can."""
         return self._random.random() < LATE_RATE
 
     def note(self, queue: ScheduledQueue, passed_over: list[Any]) -> None:

@@ -113,7 +113,7 @@ class LoopUnderTest(EventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Any:
-        """As ever; what comes from another thread waits until it can be taken in order."""
+        """As usual, but what comes from another thread waits until it can be taken in order."""
         if threading.get_ident() == self._home:
             return super().call_soon_threadsafe(callback, *args, context=context)
         self._check_closed()
@@ -124,7 +124,7 @@ class LoopUnderTest(EventLoop):
         return handle
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> Any:
-        """As ever; the call counts as work until its result is here."""
+        """As usual; the call counts as work until its result is here."""
         if executor is None and not self._executor_shutdown_called:
             if self._default_executor is None:
                 self.set_default_executor(ThreadPoolExecutor(thread_name_prefix="miniloop"))
@@ -141,7 +141,7 @@ class LoopUnderTest(EventLoop):
         return result
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """As ever. Its threads are idle, unless a call of the program never ends."""
+        """As usual. Its threads are idle, unless a call of the program never ends."""
         number = self.threads.begin(is_the_loops_own=True)
         try:
             await super().shutdown_default_executor(timeout)

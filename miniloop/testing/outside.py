@@ -1,8 +1,8 @@
 """What lies outside of a loop under test: a simulated network, or nothing at all.
 
 A world is *closed* by default. Time jumps in it, and a real peer would not keep up. So the loop
-of a closed world has a network that refuses, and whoever goes round it, with a socket of its own,
-is refused by the poller.
+of a closed world has a network that refuses, and a program that makes a socket by itself is refused
+by the poller.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Outside(Network, Protocol):
     """
 
     def begin(self, loop: Any, clock: Callable[[], float], seed: int, /) -> None:
-        """A run begins: be as new. All randomness comes from `seed`."""
+        """A run begins: start afresh. All randomness comes from `seed`."""
 
     def next_event(self) -> float | None:
         """When (loop time, seconds) something happens next by itself; None: nothing is under way.

@@ -13,7 +13,7 @@ So at each choice there are the tasks and the oldest of each *lane*. What stands
 Invariants:
 
 1. The order of the queue is that of arrival: FIFO is to choose the first candidate, always.
-2. Nobody is passed over for more than `FAIRNESS` choices: a program that spins until another task
+2. No entry is passed over for more than `FAIRNESS` choices: a program that spins until another task
    has done something comes to its end.
 """
 

@@ -33,7 +33,7 @@ class Step:
     after: Place | None = None
 
     def in_words(self) -> str:
-        """Who ran where, when, and out of whom."""
+        """Who ran where, when, and from which candidates."""
         place = self.after if self.after is not None else self.before
         where = f" at {place}" if place is not None else ""
         return f"`{self.who}` ran{where} at {self.time:g} s, out of {', '.join(self.ready)}"

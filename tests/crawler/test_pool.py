@@ -55,9 +55,15 @@ async def turns(count: int = 5) -> None:
 
 async def opened(pool: Pool, url: URL) -> tuple[Origin, Connection]:
     """A connection that was opened with a permit of the pool."""
-    origin = pool.origin(url)
-    assert await pool.acquire(origin) is None
+    origin, connection = await pool.acquire(url)
+    assert connection is None
     return origin, wire()
+
+
+async def take(pool: Pool, url: URL) -> Connection | None:
+    """What the pool has for a URL: a connection, or a permit."""
+    _, connection = await pool.acquire(url)
+    return connection
 
 
 def test_the_connection_used_last_is_taken_first(run: Run) -> None:
@@ -68,9 +74,9 @@ def test_the_connection_used_last_is_taken_first(run: Run) -> None:
         p.put(origin, first)
         p.put(origin, second)
         assert p.idle_connections == 2
-        assert await p.acquire(origin) is second
-        assert await p.acquire(origin) is first
-        assert await p.acquire(origin) is None
+        assert await take(p, A) is second
+        assert await take(p, A) is first
+        assert await take(p, A) is None
         p.close()
 
     run(main)
@@ -81,10 +87,10 @@ def test_origins_do_not_share_connections(run: Run) -> None:
         p = pool()
         origin, connection = await opened(p, A)
         p.put(origin, connection)
-        assert await p.acquire(p.origin(B)) is None
-        assert await p.acquire(p.origin(URL("https://a/"))) is None
-        assert await p.acquire(p.origin(URL("http://a:81/"))) is None
-        assert await p.acquire(p.origin(URL("http://a:80/x?y"))) is connection
+        assert await take(p, B) is None
+        assert await take(p, URL("https://a/")) is None
+        assert await take(p, URL("http://a:81/")) is None
+        assert await take(p, URL("http://a:80/x?y")) is connection
         p.close()
 
     run(main)
@@ -99,7 +105,7 @@ def test_the_limit_per_origin_makes_one_wait_and_whoever_came_first_is_served_fi
         served: list[int] = []
 
         async def want(number: int) -> None:
-            got = await p.acquire(p.origin(A))
+            got = await take(p, A)
             assert got is connection
             served.append(number)
             await asyncio.sleep(0)
@@ -120,7 +126,7 @@ def test_a_permit_given_back_goes_to_the_next_waiter(run: Run) -> None:
     async def main() -> None:
         p = pool(per_origin=1)
         origin, _ = await opened(p, A)
-        waiter = asyncio.create_task(p.acquire(origin))
+        waiter = asyncio.create_task(take(p, A))
         await turns()
         p.drop(origin)
         assert await waiter is None
@@ -138,7 +144,7 @@ def test_at_the_total_limit_the_connection_idle_longest_makes_room(run: Run) -> 
         origin_b, b = await opened(p, B)
         p.put(origin_a, a)
         p.put(origin_b, b)
-        assert await p.acquire(p.origin(C)) is None
+        assert await take(p, C) is None
         assert (closed(a), closed(b)) == (True, False)
         assert (p.open_connections, p.idle_connections) == (2, 1)
         p.close()
@@ -152,7 +158,7 @@ def test_at_the_total_limit_with_none_idle_another_origin_waits_and_gets_the_pla
     async def main() -> None:
         p = pool(total=1)
         origin_a, a = await opened(p, A)
-        waiter = asyncio.create_task(p.acquire(p.origin(B)))
+        waiter = asyncio.create_task(take(p, B))
         await turns()
         assert not waiter.done()
         p.put(origin_a, a)
@@ -170,8 +176,8 @@ def test_an_origin_with_many_waiters_does_not_starve_another(run: Run) -> None:
         order: list[str] = []
 
         async def want(url: URL, name: str) -> None:
-            origin = p.origin(url)
-            connection = await p.acquire(origin) or wire()
+            origin, taken = await p.acquire(url)
+            connection = taken or wire()
             order.append(name)
             await asyncio.sleep(0)
             p.put(origin, connection)
@@ -211,8 +217,8 @@ def test_random_use_keeps_the_limits_and_everyone_is_served(
                 open_now[self.key] -= 1
 
         async def want(url: URL) -> None:
-            origin = p.origin(url)
-            connection = await p.acquire(origin) or cast(Connection, Counted(url.origin))
+            origin, taken = await p.acquire(url)
+            connection = taken or cast(Connection, Counted(url.origin))
             assert cast(Counted, connection).key == url.origin
             assert not closed(connection)
             assert open_now.total() <= total
@@ -250,7 +256,7 @@ def test_a_waiter_that_gives_up_is_passed_over(run: Run) -> None:
     async def main() -> None:
         p = pool(per_origin=1)
         origin, connection = await opened(p, A)
-        first, second = (asyncio.create_task(p.acquire(origin)) for _ in range(2))
+        first, second = (asyncio.create_task(take(p, A)) for _ in range(2))
         await turns()
         first.cancel()
         await turns()
@@ -268,7 +274,7 @@ def test_a_waiter_cancelled_in_the_turn_it_is_served_gives_back_what_it_got(
     async def main() -> None:
         p = pool(per_origin=1)
         origin, connection = await opened(p, A)
-        first, second = (asyncio.create_task(p.acquire(origin)) for _ in range(2))
+        first, second = (asyncio.create_task(take(p, A)) for _ in range(2))
         await turns()
         if served_with == "a connection":
             p.put(origin, connection)
@@ -295,7 +301,7 @@ def test_origins_are_forgotten_when_nothing_is_left_of_them(run: Run) -> None:
         waiting = pool(total=1)
         await opened(waiting, A)
         tasks = [
-            asyncio.create_task(waiting.acquire(waiting.origin(URL(f"http://host-{number}/"))))
+            asyncio.create_task(take(waiting, URL(f"http://host-{number}/")))
             for number in range(10)
         ]
         await turns()
@@ -331,7 +337,7 @@ def test_a_connection_in_use_does_not_expire(run: Run) -> None:
         p = pool(keep_alive=0.01)
         origin, connection = await opened(p, A)
         p.put(origin, connection)
-        assert await p.acquire(origin) is connection
+        assert await take(p, A) is connection
         await asyncio.sleep(0.03)
         assert not closed(connection)
         p.drop(origin)
@@ -351,7 +357,7 @@ def test_closing_closes_what_is_idle_now_and_what_is_in_use_when_it_comes_back(r
         assert closed(used)
         assert p.open_connections == 0
         with pytest.raises(RuntimeError, match="the client is closed: make a new one"):
-            await p.acquire(p.origin(A))
+            await take(p, A)
 
     run(main)
 
@@ -361,18 +367,16 @@ def test_taking_and_giving_back_costs_the_same_with_ten_thousand_connections_as_
 ) -> None:
     async def seconds(connections: int) -> float:
         p = pool(total=connections, per_origin=connections)
-        origins = [p.origin(URL(f"http://host-{number % 10}/")) for number in range(connections)]
-        for origin in origins:
-            assert await p.acquire(origin) is None
-        for origin in origins:
-            p.put(origin, wire())
+        urls = [URL(f"http://host-{number % 10}/") for number in range(connections)]
+        for origin, connection in [await opened(p, url) for url in urls]:
+            p.put(origin, connection)
         best = 1.0
         for _ in range(20):
             start = time.perf_counter()
-            for origin in origins[:10] * 20:
-                connection = await p.acquire(origin)
-                assert connection is not None
-                p.put(origin, connection)
+            for url in urls[:10] * 20:
+                origin, taken = await p.acquire(url)
+                assert taken is not None
+                p.put(origin, taken)
             best = min(best, time.perf_counter() - start)
         p.close()
         return best

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 from collections import deque
 from pathlib import Path
@@ -376,6 +377,26 @@ def test_tasks_of_asyncios_own_class_are_told_as_tasks() -> None:
 
     in_c = told_of(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
     assert in_c == told_of(None)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks")
+def test_a_task_of_asyncios_own_class_that_began_eagerly_has_its_name_and_line() -> None:
+    async def child() -> None:
+        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        eager: Any = {"loop": asyncio.get_running_loop(), "eager_start": True}
+        await asyncio.gather(*(asyncio.Task(child(), name=name, **eager) for name in "ab"))
+
+    told = recorded(main)
+    for name in "ab":
+        steps = [event for event in told.steps if told.about(event)[0] == name]
+        assert [told.thing(told._events["thing"][step]) for step in steps] == [f"task {name}"] * 2
+        assert [told.text(step) for step in steps] == [
+            "await asyncio.sleep(0.001)",
+            "await asyncio.sleep(0)",
+        ]
 
 
 def test_a_recorder_that_is_put_in_while_the_loop_runs_knows_who_runs(tmp_path: Path) -> None:

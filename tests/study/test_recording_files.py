@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -107,6 +108,35 @@ def test_only_the_last_turns_are_kept_with_the_names_of_what_was_there_before(
     times = [told.model["events"]["time"][step] for step in (told.steps[0], told.steps[-1])]
     assert 1_000_000 < times[0] < times[1], "since the start of the recording, not of what is kept"
     assert (tmp_path / "last").stat().st_size < (tmp_path / "all").stat().st_size
+
+
+def test_what_came_before_keeps_its_name_if_it_is_no_task_of_ours(tmp_path: Path) -> None:
+    async def naps(times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, peer = socket.socketpair()
+        with ours, peer:
+            peer.setblocking(False)
+            loop.add_reader(peer, lambda: peer.recv(1))
+            in_c = asyncio.Task(naps(60), loop=loop, name="in C")
+            for _ in range(60):
+                ours.send(b"x")
+                await asyncio.sleep(0.001)
+            loop.remove_reader(peer)
+            await in_c
+
+    with recording(tmp_path / "last", last=40):
+        miniloop.run(main())
+    told = Recorded(tmp_path / "last")
+    assert told.first_step > 100
+    name = "test_what_came_before_keeps_its_name_if_it_is_no_task_of_ours.main"
+    assert {told.thing(told._events["thing"][step]) for step in told.steps} >= {
+        "task in C",
+        f"callback {name}.<lambda>",
+    }
 
 
 def test_what_is_kept_can_be_written_while_the_loop_runs(tmp_path: Path) -> None:

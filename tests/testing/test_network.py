@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import io
@@ -148,6 +149,7 @@ def test_a_slow_reader_slows_the_writer_down() -> None:
         return now()
 
     assert 29 < pair.run(visit) < 31
+    assert pair.network.log == [(0, "reads 10000 bytes a second: server")]
 
 
 def test_half_close_leaves_the_other_direction_open() -> None:
@@ -379,6 +381,7 @@ def test_names_may_fail_and_be_slow() -> None:
         return now() - begun
 
     assert pair.run(visit) == pytest.approx(3.0)
+    assert [what for _, what in pair.network.log][2:] == ["names take 3 s: all"]
 
 
 def test_happy_eyeballs_between_two_families() -> None:
@@ -656,6 +659,22 @@ def test_schedules_are_explored_over_a_network() -> None:
     failure = find_failure(scenario, network=network, expect=2, save=False, schedules=200)
     assert failure is not None
     assert find_failure(scenario, network=network, expect=2, save=False, strategy="fifo") is None
+
+
+def test_faults_of_connections_strike_where_there_are_some() -> None:
+    pair = Pair(latency=0.01, faults=Faults(kinds=["reset", "half-close"], after=1))
+    for number in range(20):
+        pair.network.host(f"idle-{number}")
+
+    async def visit() -> None:
+        reader, writer = await asyncio.open_connection("server", 7)
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        await closed(writer)
+
+    pair.run(visit)
+    ((_, what),) = pair.network.log
+    assert what.endswith("connections: 1")
 
 
 def test_the_same_seed_does_the_same_down_to_each_fault() -> None:

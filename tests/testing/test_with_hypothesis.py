@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, find, given, settings
 
@@ -51,3 +53,11 @@ def test_a_departure_of_no_known_kind_is_refused() -> None:
 
     with pytest.raises(ValueError, match="kind"):
         Departure("jump", "", 1)
+
+
+def test_an_example_does_not_have_the_whole_heap_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda generation=2: asked.append(generation) or 0)
+    run_schedule(programs.correct, Schedule())
+    assert asked
+    assert max(asked) < 2

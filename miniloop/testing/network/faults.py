@@ -83,6 +83,9 @@ class Faults:
         victim = chance.choice(hosts) if hosts else network.here
         others = [host for host in network.hosts if host is not victim]
         other = chance.choice(others) if others else victim
+        if kind in ("reset", "half-close"):  # of a connection, if there is one
+            connected = [pair for pair in network.connected() if pair[0] in hosts]
+            victim, other = chance.choice(connected) if connected else (victim, other)
         undo = self._do(kind, network, victim, other)
         if undo is not None:
             strike.wire.at(until, undo)
@@ -104,7 +107,6 @@ class Faults:
         elif kind == "half-close":
             network.half_close(victim, other)
         elif kind == "slow reader":
-            network.note(f"slow reader: {victim.name}")
             victim.read_slowly(self._slow_rate)
             return lambda: victim.read_slowly(None)
         elif kind == "names":

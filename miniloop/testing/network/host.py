@@ -28,10 +28,17 @@ def current_host() -> Host | None:
 class Host:
     """A machine of a simulated network. Made by `Network.host`."""
 
-    def __init__(self, name: str, addresses: tuple[str, ...], switch: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        addresses: tuple[str, ...],
+        switch: Callable[..., None],
+        note: Callable[[str], None],
+    ) -> None:
         self._name = name
         self._addresses = addresses
         self._switch = switch  # (host, on): the network turns the machine on or off
+        self._note = note
         self._main: Callable[[], Coroutine[Any, Any, Any]] | None = None
         self.machine: Machine | None = None  # while a run lasts
 
@@ -111,6 +118,8 @@ class Host:
         """
         if self.machine is not None:
             self.machine.reading.limit(rate)
+            speed = "as fast as it can" if rate is None else f"{rate:g} bytes a second"
+            self._note(f"reads {speed}: {self._name}")
 
     def cancel_tasks(self, tasks: list[Any]) -> None:
         """Cancel those of these tasks of ours that belong here, but for the one that is running."""

@@ -113,7 +113,7 @@ class Network:
         for address in addresses:
             if address in self._by_address:
                 raise ValueError(f"{address} belongs to {self._by_address[address]!r} already")
-        host = self._hosts[name] = Host(name, addresses, self._switch)
+        host = self._hosts[name] = Host(name, addresses, self._switch, self.note)
         self._by_address |= dict.fromkeys(addresses, host)
         self._names[name] = addresses
         host.begin(self._machine(host))
@@ -218,6 +218,15 @@ class Network:
         self.note(f"half-close: {a.name} -> {b.name}, connections: {len(ends)}")
         return len(ends)
 
+    def connected(self) -> list[tuple[Host, Host]]:
+        """The pairs of different hosts between which there are connections, both ways round."""
+        return [
+            (one, other)
+            for one in self._hosts.values()
+            for other in self._hosts.values()
+            if one is not other and self._ends(one, other)
+        ]
+
     def _ends(self, at: Host, towards: Host) -> list[Any]:
         assert at.machine is not None
         assert towards.machine is not None
@@ -240,6 +249,7 @@ class Network:
     def delay_names(self, seconds: float, name: str = "") -> None:
         """Have look-ups take so many seconds; of all names if `name` is empty."""
         self._resolver.delay(name, seconds)
+        self.note(f"names take {seconds:g} s: {name or 'all'}")
 
     def note(self, what: str) -> None:
         """Write a line into `log`: what befell the network, so many seconds after the begin."""

@@ -1,6 +1,6 @@
 """The table of simulated sockets: their numbers, and of which of them there is news.
 
-A poller asks for the events of sockets on every visit. It is not asked of every socket, but of
+A poller asks for the events of sockets at every poll. It is not asked of every socket, but of
 those with which something has changed, and which have had something to tell since.
 """
 

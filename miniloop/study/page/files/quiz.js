@@ -155,7 +155,8 @@ export class Quiz {
     }
     const queued = recording.cause[recording.begun[step + 1]];
     const { K, kind } = recording;
-    if (queued < 0 || kind[queued] === K.created)
+    if (queued < 0) return [{ thing: next }, " came next; what queued it was not seen"];
+    if (kind[queued] === K.created)
       return [{ thing: next }, " began at once, inside this step"];
     if (ready.size) return [{ thing: next }, " came in between: ", ...words.queued(queued)];
     return ["nothing was ready, so the loop looked for I/O and timers; ", ...words.queued(queued)];

@@ -143,7 +143,7 @@ export class Words {
   reason(step) {
     const { recording } = this;
     const queued = recording.cause[recording.begun[step]];
-    if (queued < 0) return [", at once, inside the step before"];
+    if (queued < 0) return [`; what queued it was not ${recording.about.dropped ? "kept" : "seen"}`];
     if (this.recording.kind[queued] === this.recording.K.created) return [", ", ...this.because(queued)];
     const parts = this.because(queued);
     return [parts[0].startsWith("as ") ? ", " : ", queued ", ...parts];

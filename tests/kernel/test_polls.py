@@ -12,21 +12,21 @@ import pytest
 
 import miniloop
 from miniloop.kernel.poller import READ, EpollPoller, Poller, Watch
-from miniloop.kernel.scheduler import MOST_TURNS, VISIT_INTERVAL
+from miniloop.kernel.scheduler import MOST_TURNS, POLL_INTERVAL
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 class CountingPoller(EpollPoller):
-    """Counts the visits to the kernel."""
+    """Counts the polls."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.visits = 0
+        self.polls = 0
         inner_wait = self.wait
 
         def wait(timeout: float | None) -> Iterable[tuple[int, int]]:
-            self.visits += 1
+            self.polls += 1
             return inner_wait(timeout)
 
         self.wait = wait
@@ -59,20 +59,20 @@ def busy_turns(loop: miniloop.EventLoop, turns: int, duration: float, clock: Man
     loop.run_forever()
 
 
-def test_a_loop_of_short_callbacks_visits_the_kernel_after_a_series_of_turns() -> None:
+def test_a_loop_of_short_callbacks_polls_after_a_series_of_turns() -> None:
     clock, poller = ManualClock(), CountingPoller()
     loop = miniloop.EventLoop(poller=poller, clock=clock)
     busy_turns(loop, 100 * MOST_TURNS, 0.0, clock)
     loop.close()
-    assert 100 <= poller.visits <= 102
+    assert 100 <= poller.polls <= 102
 
 
-def test_a_loop_of_slow_callbacks_visits_the_kernel_on_every_turn() -> None:
+def test_a_loop_of_slow_callbacks_polls_on_every_turn() -> None:
     clock, poller = ManualClock(), CountingPoller()
     loop = miniloop.EventLoop(poller=poller, clock=clock)
-    busy_turns(loop, 200, 2 * VISIT_INTERVAL, clock)
+    busy_turns(loop, 200, 2 * POLL_INTERVAL, clock)
     loop.close()
-    assert poller.visits >= 200
+    assert poller.polls >= 200
 
 
 def test_callbacks_that_turn_slow_are_noticed_after_the_first() -> None:
@@ -80,9 +80,9 @@ def test_callbacks_that_turn_slow_are_noticed_after_the_first() -> None:
     loop = miniloop.EventLoop(poller=poller, clock=clock)
     for _ in range(3):
         busy_turns(loop, 10 * MOST_TURNS, 0.0, clock)
-        poller.visits = 0
+        poller.polls = 0
         busy_turns(loop, 100, 1.0, clock)
-        assert poller.visits >= 100
+        assert poller.polls >= 100
     loop.close()
 
 
@@ -90,7 +90,7 @@ def test_slow_callbacks_between_rests_are_noticed_after_the_first() -> None:
     clock, poller = ManualClock(), CountingPoller()
     loop = miniloop.EventLoop(poller=poller, clock=clock)
     rounds, turns = 20, 10  # fewer turns than a series has
-    visits: list[int] = []
+    polls: list[int] = []
 
     left, right = socket.socketpair()
     left.setblocking(False)
@@ -107,29 +107,29 @@ def test_slow_callbacks_between_rests_are_noticed_after_the_first() -> None:
             resting = loop.create_future()
             loop.add_reader(left, wake, resting)
             await resting
-            poller.visits = 0
+            poller.polls = 0
             for _ in range(turns):
                 clock.now += 1.0
                 await asyncio.sleep(0)
-            visits.append(poller.visits)
+            polls.append(poller.polls)
 
     with left, right:
         loop.run_until_complete(rest_and_work())
     loop.close()
-    assert min(visits) >= turns
+    assert min(polls) >= turns
 
 
-def test_a_stop_request_always_visits_the_kernel() -> None:
+def test_a_stop_request_always_polls() -> None:
     clock, poller = ManualClock(), CountingPoller()
     loop = miniloop.EventLoop(poller=poller, clock=clock)
     busy_turns(loop, 1000, 0.0, clock)
-    poller.visits = 0
+    poller.polls = 0
     for _ in range(10):
         loop.call_soon(int)
         loop.stop()
         loop.run_forever()
     loop.close()
-    assert poller.visits == 10
+    assert poller.polls == 10
 
 
 def test_a_clock_that_is_put_in_while_the_loop_runs_counts_from_then_on() -> None:
@@ -148,18 +148,18 @@ def test_a_clock_that_is_put_in_while_the_loop_runs_counts_from_then_on() -> Non
 
     def replace_clock() -> None:
         loop.use_clock(clock)
-        poller.visits = 0
+        poller.polls = 0
         loop.call_soon(step)
 
     loop.call_soon(replace_clock)
     loop.run_forever()
     loop.close()
-    assert poller.visits >= 99
+    assert poller.polls >= 99
 
 
-# A turn that is short, as most are, or takes a good part of what may pass between two visits, or
+# A turn that is short, as most are, or takes a good part of what may pass between two polls, or
 # several times that. In seconds.
-LENGTHS = (0.0, 1e-6, 1e-5, 0.4 * VISIT_INTERVAL, VISIT_INTERVAL, 8 * VISIT_INTERVAL, 0.02)
+LENGTHS = (0.0, 1e-6, 1e-5, 0.4 * POLL_INTERVAL, POLL_INTERVAL, 8 * POLL_INTERVAL, 0.02)
 
 
 class ScriptedPoller(Poller):
@@ -194,7 +194,7 @@ def test_nothing_is_late_whatever_the_mix_of_turns(seed: int, exact: bool) -> No
     poller = ScriptedPoller(clock)
     loop = miniloop.EventLoop(poller=poller, clock=clock)
     if not exact:
-        loop._outlook = VISIT_INTERVAL  # what a clock gets that does not leap
+        loop._clock_may_leap = False  # it does not
     begun: list[float] = []  # when each turn of the chain began, and ended
     ended: list[float] = []
     # When it was due, or came: how many turns of the chain had begun when it was served.
@@ -242,7 +242,7 @@ def test_nothing_is_late_whatever_the_mix_of_turns(seed: int, exact: bool) -> No
         assert turns < 3 or ended[turns - 3] < due + 1e-9
     for came, turns in inputs:
         # The turn before the last may have been begun while the kernel was left alone.
-        assert turns < 2 or begun[turns - 2] <= came + VISIT_INTERVAL + 1e-9
+        assert turns < 2 or begun[turns - 2] <= came + POLL_INTERVAL + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -264,7 +264,7 @@ def test_nothing_is_late_on_the_real_clock(loop_factory: LoopFactory, seed: int)
 
     def readable() -> None:
         left.recv(10)
-        late_inputs.append(turns_since(sent_at.pop() + VISIT_INTERVAL))
+        late_inputs.append(turns_since(sent_at.pop() + POLL_INTERVAL))
 
     def spells() -> Iterable[float]:
         for _ in range(12):
@@ -339,16 +339,16 @@ def test_io_is_not_starved_by_a_busy_loop(duration: float) -> None:
     assert max(turns_until_read) <= (MOST_TURNS + 1 if duration == 0.0 else 2)
 
 
-def test_a_timer_that_falls_due_between_visits_is_not_forgotten() -> None:
+def test_a_timer_that_falls_due_between_polls_is_not_forgotten() -> None:
     clock = ManualClock()
     loop = miniloop.EventLoop(clock=clock)
-    loop._outlook = VISIT_INTERVAL  # as with the system's clock, which does not leap
+    loop._clock_may_leap = False  # it does not
     busy_turns(loop, 1000, 0.0, clock)
     late: list[float] = []
-    deadline = clock.now + 0.5 * VISIT_INTERVAL
+    deadline = clock.now + 0.5 * POLL_INTERVAL
     loop.call_at(deadline, lambda: late.append(clock.now - deadline))
-    busy_turns(loop, 100, 0.1 * VISIT_INTERVAL, clock)
+    busy_turns(loop, 100, 0.1 * POLL_INTERVAL, clock)
     loop.close()
     # Due within the interval for which the kernel is left alone: it fires on the turn it is due.
     assert late
-    assert late[0] <= 0.11 * VISIT_INTERVAL
+    assert late[0] <= 0.11 * POLL_INTERVAL
