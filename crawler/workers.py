@@ -202,7 +202,7 @@ async def _obey(
     working = asyncio.ensure_future(work(store, reports, drain, lock))
 
     async def listen() -> None:
-        while await loop.sock_recv(sock, 1) == DRAIN:
+        while await _received(loop, sock, 1) == DRAIN:
             drain.set()
         working.cancel()  # it was STOP, or nothing: the first process is gone
 
@@ -318,8 +318,10 @@ def _wait_for(pid: int) -> tuple[int, int]:
     return os.waitpid(pid, 0)
 
 
-async def _received(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
+async def _received(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, most: int = 65536
+) -> bytes:
     try:
-        return await loop.sock_recv(sock, 65536)
-    except ConnectionError:
+        return await loop.sock_recv(sock, most)
+    except ConnectionError:  # the other end died and had not read all that it was sent
         return b""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crawler.demo.site import Addresses, Site
+from crawler.workers import Reports, _obey
 from tests.crawler.scripted import Peer, anchors, asked, serving
-from tests.crawler.test_cli import FINISHING, ROOT, command, complaints, run_command
+from tests.crawler.test_cli import ROOT, command, complaints, run_command, wait_for_finishing
 from tests.crawler.test_crawl import links_in
 
 
@@ -193,8 +197,7 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
             assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        assert process.stderr.readline() == FINISHING
+        wait_for_finishing(process)
         (tmp_path / "open").touch()
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == 130, stderr
@@ -222,8 +225,7 @@ def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, nu
         workers = workers_of(process)
         if number == signal.SIGINT:
             process.send_signal(number)
-            assert process.stderr is not None
-            assert process.stderr.readline() == FINISHING
+            wait_for_finishing(process)
         sent = time.monotonic()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)
@@ -239,6 +241,28 @@ def test_what_goes_not_together_with_workers_is_told(tmp_path: Path) -> None:
         done = run_command("http://127.0.0.1:9/", "--workers", "2", *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "--workers" in done.stderr
+
+
+@pytest.mark.parametrize("unread", [b"", b"a report"], ids=["all is read", "a report is unread"])
+def test_a_worker_ends_when_the_first_process_is_gone(
+    run: Callable[..., None], unread: bytes
+) -> None:
+    """What the first process had not read makes an error of the end of the socket."""
+
+    async def work(*_: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            with ours:
+                theirs.send(unread)
+            no_store: Any = None
+            async with asyncio.timeout(20):
+                await _obey(no_store, work, Reports(theirs), theirs, 0)
+
+    run(main)
 
 
 def moments(seed: int, count: int) -> Iterator[tuple[bool, int]]:
