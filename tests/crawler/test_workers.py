@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -213,6 +213,23 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
     assert sorted(source for source, _ in links_in(tmp_path / "found.tsv")) == sorted(urls)
 
 
+@pytest.mark.parametrize("unread", [b"", b"a report"])
+def test_a_worker_ends_with_the_first_process_whatever_that_has_left_unread(
+    run: Callable[..., Any], unread: bytes
+) -> None:
+    ours, theirs = socket.socketpair()
+
+    async def work(store: Any, reports: Reports, drain: asyncio.Event, lock: int) -> None:
+        theirs.send(unread)
+        ours.close()  # as the kernel does with those of a process that is killed
+        await asyncio.Event().wait()
+
+    with ours, theirs:
+        theirs.setblocking(False)
+        obeying = _obey(cast(Any, None), work, Reports(theirs), theirs, 0)
+        run(lambda: asyncio.wait_for(obeying, 10))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, number: int) -> None:
     with serving(never, host="0.0.0.0") as server:
@@ -241,28 +258,6 @@ def test_what_goes_not_together_with_workers_is_told(tmp_path: Path) -> None:
         done = run_command("http://127.0.0.1:9/", "--workers", "2", *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "--workers" in done.stderr
-
-
-@pytest.mark.parametrize("unread", [b"", b"a report"], ids=["all is read", "a report is unread"])
-def test_a_worker_ends_when_the_first_process_is_gone(
-    run: Callable[..., None], unread: bytes
-) -> None:
-    """What the first process had not read makes an error of the end of the socket."""
-
-    async def work(*_: Any) -> None:
-        await asyncio.get_running_loop().create_future()
-
-    async def main() -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.setblocking(False)
-            with ours:
-                theirs.send(unread)
-            no_store: Any = None
-            async with asyncio.timeout(20):
-                await _obey(no_store, work, Reports(theirs), theirs, 0)
-
-    run(main)
 
 
 def moments(seed: int, count: int) -> Iterator[tuple[bool, int]]:
