@@ -29,6 +29,8 @@ _PATIENCE = 20.0
 # What each process keeps of the file in memory; SQLite's own 2 MiB are little for a million URLs.
 CACHE_KIB = 16 * 1024
 
+_OTHERS = "{} is a database of something else, no state"
+
 
 class SQLiteStore:
     """A crawl's state in the file ``path``; ``with`` it, in the process that begins the crawl.
@@ -153,16 +155,20 @@ class SQLiteStore:
             self.is_new = not execute("select 1 from sqlite_master where name = 'crawl'").fetchall()
             if self.is_new:
                 if execute("select 1 from sqlite_master").fetchone():
-                    raise OSError(f"{self._path} is a database of something else, no state")
+                    raise OSError(_OTHERS.format(self._path))
                 for statement in TABLES.split(";"):
                     execute(statement)
                 execute(
                     "insert into crawl values (?, ?, 0, ?, 0, 0, ?)",
                     (VERSION, self._output, self._terms, LIST),
                 )
+            if "version" not in [column[1] for column in execute("pragma table_info(crawl)")]:
+                raise OSError(_OTHERS.format(self._path))
             (version,) = execute("select version from crawl").fetchone()
             if version != VERSION:
-                raise OSError(f"{self._path} was written by another version of the crawler")
+                age = "an older" if version < VERSION else "a newer"
+                text = "go on with that one, or begin anew with another file"
+                raise OSError(f"{self._path} is of {age} version of the crawler: {text}")
             output, terms = execute("select output, terms from crawl").fetchone()
             if output != self._output:
                 raise OSError(f"{self._path} belongs to the output {output}, not {self._output}")
@@ -216,7 +222,8 @@ class SQLiteStore:
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""
-        return await self._run(lambda: dict(self._database.execute("select name, n from counts")))
+        # As above; and it can be read also where no transaction can be begun, as the disk is full.
+        return dict(self._reader.execute("select name, n from counts"))
 
     async def _run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make one transaction, in a thread."""
