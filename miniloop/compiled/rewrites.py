@@ -53,7 +53,7 @@ IDEAS = {
     WAKE: "`_wake` looked up by its name",
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
-    CLOCK: "`time.monotonic` called, and three floats made, once a poll",
+    CLOCK: "`time.monotonic` called, and floats made, once a poll",
     PLACE: "a slot asked for by its name",
     BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",

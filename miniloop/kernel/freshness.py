@@ -4,9 +4,12 @@ A build is a copy of its sources, and goes on running when they change: whoever 
 checks out another state, would run what is not there any more. So a build keeps a record of what
 it was made from, and is left alone, with a warning, when that does not fit.
 
-A look at sizes and times is enough as long as nothing was touched: some twenty microseconds. Only
-where one differs are the contents compared. The build of a wheel has no record, as nobody edits
-what is installed.
+A look at sizes and times is enough as long as nothing was touched. Only where one differs are the
+contents compared. The build of a wheel has no record, as nobody edits what is installed.
+
+Invariant: a build that has a record runs only if each of its sources is what it was.
+
+The trap: this is imported before it is known which build runs, so it must not be compiled itself.
 """
 
 from __future__ import annotations
