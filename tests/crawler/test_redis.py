@@ -36,6 +36,7 @@ def merged(tmp_path: Path, state: str) -> list[tuple[str, ...]]:
     return links_in(tmp_path / "all.tsv")
 
 
+@pytest.mark.timeout(120)
 def test_two_commands_crawl_one_site_together(
     tmp_path: Path, engine: str, site: Site, at: Addresses
 ) -> None:
@@ -63,6 +64,7 @@ def test_two_commands_crawl_one_site_together(
     assert "workers    0\n" in status.stdout
 
 
+@pytest.mark.timeout(120)
 def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_once(
     tmp_path: Path, engine: str
 ) -> None:
@@ -96,6 +98,7 @@ def now(state: str, tmp_path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(120)
 def test_a_crawl_is_paused_looked_at_gone_on_with_and_stopped_from_elsewhere(
     tmp_path: Path, engine: str
 ) -> None:

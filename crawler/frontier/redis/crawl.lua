@@ -11,7 +11,7 @@
 --   outputs    hash: output -> how much of it counts; written: the same by worker
 --   pages      hash: worker -> its pages
 --   obey       set: workers that know of the mode, if there is one
---   by:<process>  the last of its writing steps
+--   by:<process>  the last of its writing steps; forgotten after 30 days
 --   counts     hash: what all commits have counted
 local P = KEYS[1]
 local call = redis.call
@@ -26,7 +26,7 @@ if by ~= '' then
   if tonumber(last) > here then return redis.error_reply('LOST') end
   -- It lay in a dead connection, and has been made again since, or given up.
   if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
-  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 2592000) end
 end
 
 local function fence(worker)

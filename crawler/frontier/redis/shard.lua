@@ -14,7 +14,7 @@
 --   kept:<depth>     hash: fingerprint -> packed links of a page that may turn out to be nearer
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
---   by:<process>     the last of its writing steps
+--   by:<process>     the last of its writing steps; forgotten after 30 days
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -34,7 +34,7 @@ if by ~= '' then
   -- It lay in a dead connection, and has been made again since, or given up.
   if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
   repeated = tonumber(own) == here
-  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 2592000) end
 end
 
 local function seen(fp)
