@@ -26,7 +26,16 @@ from miniloop.testing.queue import Chooser, ScheduledQueue
 from miniloop.testing.wall import follow
 from miniloop.testing.who import name_root
 
-__all__ = ["ANYTHING", "Outcome", "Settings", "Signature", "execute", "prepared", "signature_of"]
+__all__ = [
+    "ANYTHING",
+    "Outcome",
+    "Settings",
+    "Signature",
+    "befell_in",
+    "execute",
+    "prepared",
+    "signature_of",
+]
 
 Test = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -59,6 +68,11 @@ class Settings:
         check_world(self.network, self.real_io, self.patch_time, self.until, self.seed)
         check_number("lateness", self.lateness)
         check_whole("most_steps", self.most_steps, 1)
+
+
+def befell_in(settings: Settings) -> list[tuple[float, str]]:
+    """What befell the simulated network in the last run: seconds since it began, and words."""
+    return list(getattr(settings.network, "log", ()))
 
 
 @dataclass

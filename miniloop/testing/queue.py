@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
 from miniloop.testing.errors import TooLong
-from miniloop.testing.who import KEY, ROOT, Who, name_of_handle, name_root, who_is
+from miniloop.testing.who import KEY, ROOT, Who, name_root, who_is, who_is_callback
 
 __all__ = ["Chooser", "ScheduledQueue"]
 
@@ -127,7 +127,7 @@ class ScheduledQueue(deque[Any]):
             return who_is(entry, self.last)
         known = self._handles.get(id(entry))
         if known is None:
-            known = self._handles[id(entry)] = self.last.callback(name_of_handle(entry))
+            known = self._handles[id(entry)] = who_is_callback(entry, self.last)
         return known
 
     def lane(self, entry: Any) -> int:
@@ -189,7 +189,7 @@ class ScheduledQueue(deque[Any]):
             if isinstance(entry, Task):
                 who_is(entry, last)
             elif id(entry) not in self._handles:
-                self._handles[id(entry)] = last.callback(name_of_handle(entry))
+                self._handles[id(entry)] = who_is_callback(entry, last)
 
     def _candidates(self) -> tuple[list[int], list[Any], list[Who]]:
         places: list[int] = []

@@ -14,7 +14,7 @@ from typing import Any
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
 
-__all__ = ["KEY", "ROOT", "Who", "name_of_handle", "name_of_task", "name_root", "who_is"]
+__all__ = ["KEY", "ROOT", "Who", "name_of_task", "name_root", "who_is", "who_is_callback"]
 
 ROOT = "test"
 
@@ -55,6 +55,13 @@ class Who:
         who.task = self.task
         return who
 
+    def timer(self) -> Who:
+        """A timer that ends a sleep of this task, whoever runs when it comes due."""
+        number = self.made["timer"] = self.made.get("timer", 0) + 1
+        who = Who(f"timer {number} of {self.label}", self.root)
+        who.task = self.task
+        return who
+
     def new_label(self, name: str) -> str:
         """A label that no other has."""
         count = self.made[name] = self.made.get(name, 0) + 1
@@ -91,16 +98,20 @@ def name_of_task(task: Task[Any]) -> str:
     return str(name or type(coro).__name__).rpartition(".")[2]
 
 
-def name_of_handle(handle: Any) -> str:
-    """What a callback is called in a label; for the end of a sleep, whom it wakes."""
-    callback = handle._callback
-    if callback is None:
-        return "cancelled"
+def who_is_callback(handle: Any, maker: Who) -> Who:
+    """The label of a callback that is seen for the first time; of the end of a sleep, its own."""
     args = handle._args
     if isinstance(handle, TimerHandle) and args:
         sleeper = getattr(args[0], "_waiting", None)
         if isinstance(sleeper, Task) and KEY in sleeper.__dict__:
-            return f"timer of {sleeper.__dict__[KEY].label}"
+            known: Who = sleeper.__dict__[KEY]
+            return known.timer()
+    return maker.callback(_name_of(handle._callback))
+
+
+def _name_of(callback: Any) -> str:
+    if callback is None:
+        return "cancelled"
     while isinstance(callback, partial):
         callback = callback.func
     name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
