@@ -15,6 +15,7 @@
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
 --   by:<process>     the last of its writing steps; forgotten after 30 days
+--   used:<process>   of how much room its last step "add" made use, if that was limited
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -227,6 +228,7 @@ end
 -- room, pages of a host at most (-1: no limit), then for each: kind, fingerprint, URL, host, depth,
 -- redirects, source, place. Kinds: l of the list, f found, m moved. -> how much of the room is used
 function steps.add()
+  if repeated then return tonumber(call('GET', P .. 'used:' .. by) or 0) end
   local room, per_host = tonumber(ARGV[2]), tonumber(ARGV[3])
   local used = 0
   for i = 4, #ARGV, 8 do
@@ -280,6 +282,8 @@ function steps.add()
       end
     end
   end
+  -- Only what is limited needs to be known again.
+  if room >= 0 and by ~= '' then call('SET', P .. 'used:' .. by, used, 'EX', 2592000) end
   return used
 end
 
