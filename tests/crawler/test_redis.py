@@ -17,6 +17,7 @@ from crawler.frontier import RedisStore, Rules
 from crawler.frontier.redis import connection
 from crawler.frontier.store import Done
 from crawler.merging import merge
+from crawler.remote import BAD_FILE, remote
 from tests.crawler.scripted import serving
 from tests.crawler.test_cli import run_command
 from tests.crawler.test_crawl import links_in
@@ -62,6 +63,15 @@ def test_two_commands_crawl_one_site_together(
     assert f"failures   {expected.failures.total():,}\n" in status.stdout
     assert " 0 waiting, 0 claimed, 0 to be told again\n" in status.stdout
     assert "workers    0\n" in status.stdout
+
+
+def test_parts_may_be_named_after_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "STARTS_WITHIN", 0.1)
+    # Nobody listens there: so far it comes only if the command is taken as it was typed.
+    nobody = "redis://127.0.0.1:1/crawl"
+    assert remote(["merge", nobody, "-o", str(tmp_path / "all.tsv"), "one", "two"]) == BAD_FILE
 
 
 @pytest.mark.timeout(120)
