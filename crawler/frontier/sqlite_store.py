@@ -28,7 +28,6 @@ T = TypeVar("T")
 _PATIENCE = 20.0
 # What each process keeps of the file in memory; SQLite's own 2 MiB are little for a million URLs.
 CACHE_KIB = 16 * 1024
-
 _OTHERS = "{} is a database of something else, no state"
 
 
