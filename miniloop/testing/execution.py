@@ -124,7 +124,7 @@ def execute(
     finally:
         steps = queue.steps
         queue.free = True
-        _finish(loop)
+        _finish(loop, queue.has_foreign_tasks)
         settings.running = None
         queue.last_entry = None
     if isinstance(error, asyncio.CancelledError) and getattr(chooser, "has_cancelled", False):
@@ -152,11 +152,13 @@ def _run(test: Test, loop: LoopUnderTest) -> Any:
         raise
 
 
-def _finish(loop: LoopUnderTest) -> None:
+def _finish(loop: LoopUnderTest, has_foreign_tasks: bool) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
-        if loop.tasks:
-            left = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        left: list[Any] = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        if has_foreign_tasks:  # to ask for these takes as long as a short run
+            left += sorted(asyncio.all_tasks(loop).difference(left), key=_name_of)
+        if left:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
@@ -176,6 +178,10 @@ def _finish(loop: LoopUnderTest) -> None:
         loop.call_exception_handler({"message": "the clean-up failed", "exception": error})
     finally:
         loop.close()
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    return task.get_name()
 
 
 def _without_our_frames(error: BaseException) -> BaseException:

@@ -13,8 +13,18 @@ from typing import Any
 
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
+from miniloop.study.numbering import is_task, task_of_step
 
-__all__ = ["KEY", "ROOT", "Who", "name_of_task", "name_root", "who_is", "who_is_callback"]
+__all__ = [
+    "KEY",
+    "ROOT",
+    "Who",
+    "name_of_task",
+    "name_root",
+    "task_of",
+    "who_is",
+    "who_is_callback",
+]
 
 ROOT = "test"
 
@@ -70,13 +80,23 @@ class Who:
         return name if self is self.root else f"{self.label}/{name}"
 
 
-def who_is(task: Task[Any], maker: Who) -> Who:
+def task_of(entry: Any) -> Any:
+    """The task of which an entry is a step, be it ours or of asyncio's own class; None if none."""
+    return entry if is_task(entry) else task_of_step(entry._callback)
+
+
+def who_is(task: Any, maker: Who) -> Who:
     """The label of a task that is seen for the first time, or was before."""
-    known: Who | None = task.__dict__.get(KEY)
+    known: Who | None = getattr(task, KEY, None)
     if known is None:
-        known = task.__dict__[KEY] = maker.child(name_of_task(task))
-        if task._name is None:
-            task._name = known.label  # `Task-12` would be another one in the next run
+        known = maker.child(name_of_task(task))
+        setattr(task, KEY, known)
+        # `Task-12` would be another one in the next run.
+        if not isinstance(task, Task):
+            if _GIVEN_BY_ASYNCIO.match(task.get_name()):
+                task.set_name(known.label)
+        elif task._name is None:
+            task._name = known.label
     return known
 
 
@@ -88,9 +108,9 @@ def name_root(task: Any) -> Who:
     return root
 
 
-def name_of_task(task: Task[Any]) -> str:
+def name_of_task(task: Any) -> str:
     """The name that the program has given it, or else that of its coroutine."""
-    given = task._name
+    given = task._name if isinstance(task, Task) else task.get_name()
     if given is not None and not _GIVEN_BY_ASYNCIO.match(given):
         return given
     coro = task._coro
