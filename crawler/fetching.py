@@ -83,9 +83,16 @@ class Visit:
             record.redirects = [url.href for url in self.response.history]
             record.decoded_size = len(self.response.body)
         if self.error is not None:
-            record.error = self.error.reason
-            record.detail = self.error.detail
+            self._add_error(record, self.error)
         return record
+
+    def _add_error(self, record: Record, error: HTTPError) -> None:
+        record.error = error.reason
+        record.detail = error.detail
+        if error.urls:
+            *record.redirects, record.final_url = error.urls
+        if isinstance(error, RedirectError):
+            record.status = error.status
 
     def _add_reply(self, record: Record, reply: Reply) -> None:
         record.status = reply.status

@@ -26,6 +26,7 @@ from typing import Any
 from .crawl import Queue
 from .fetching import Visit
 from .frontier import Fenced, Job, Malformed, RedisStore, SQLiteStore, feed
+from .frontier.reasons import reason
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
 from .progress import PlainProgress, say, visit_text
@@ -189,7 +190,7 @@ def _run_worker(
         first: BaseException = errors
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        say(f"crawler: the crawl cannot go on: {first}", sys.stderr)
+        say(f"crawler: the crawl cannot go on: {reason(first)}", sys.stderr)
         code = FAILED
     return code
 
@@ -202,9 +203,9 @@ async def _obey(
     working = asyncio.ensure_future(work(store, reports, drain, lock))
 
     async def listen() -> None:
-        while await loop.sock_recv(sock, 1) == DRAIN:
+        while await _received(loop, sock, 1) == DRAIN:
             drain.set()
-        working.cancel()  # it was STOP, or nothing: the first process is gone
+        working.cancel()  # it was STOP, or nothing
 
     beside = [asyncio.create_task(listen()), asyncio.create_task(reports.send_on())]
     try:
@@ -318,8 +319,11 @@ def _wait_for(pid: int) -> tuple[int, int]:
     return os.waitpid(pid, 0)
 
 
-async def _received(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
+async def _received(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, most: int = 65536
+) -> bytes:
+    """What the other process says; nothing if it has ended, whatever it has left unread."""
     try:
-        return await loop.sock_recv(sock, 65536)
+        return await loop.sock_recv(sock, most)
     except ConnectionError:
         return b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ import pytest
 import miniloop
 from tests import share
 from tests.browser import browser  # noqa: F401 - a fixture for the tests of pages
+from tests.inherited_signals import heed_signals
 
 T = TypeVar("T")
 
@@ -43,12 +43,7 @@ def pytest_terminal_summary(
 
 
 def pytest_configure() -> None:
-    # A shell that starts a job in the background has it ignore Ctrl-C, nohup a hang-up, and every
-    # child inherits that. The tests send these signals to themselves and to others, and mean it.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    heed_signals()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -115,6 +115,13 @@ def test_the_kernel_has_half_as_many_lines_of_explanation_as_of_code() -> None:
     assert 0.4 < words / code < 0.65
 
 
+def test_the_changelog_says_nothing_twice() -> None:
+    told = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## [Unreleased]")[2]
+    for kind in ("###", "-"):  # sections, and entries: lines that two branches have added
+        lines = re.findall(rf"(?m)^{kind} .*$", told)
+        assert sorted(lines) == sorted(set(lines))
+
+
 def lines_of(path: Path) -> tuple[int, int]:
     """How many lines of a file are code, and how many are words or blank."""
     source = path.read_text(encoding="utf-8")

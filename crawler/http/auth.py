@@ -1,4 +1,4 @@
-"""Who asks: the value of ``Authorization`` for a URL.
+"""Credentials: the value of ``Authorization`` for a URL.
 
 ``auth=("user", "password")`` is Basic (RFC 7617), ``auth=Bearer("token")`` a token (RFC 6750), and
 ``auth=Netrc()`` looks the host up in ``~/.netrc``. The first two are for the origin of the URL that
@@ -13,10 +13,10 @@ from .url import URL
 
 
 class Auth(Protocol):
-    """Anything that can tell what to say to a URL.
+    """Anything that gives the credentials for a URL.
 
-    ``everywhere`` is true if it may be asked about URLs of other origins, as it knows for itself
-    whom it trusts with what.
+    ``everywhere`` is true if it may be asked about URLs of other origins, because it decides by
+    itself which host gets which credentials.
     """
 
     everywhere: bool

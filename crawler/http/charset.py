@@ -17,7 +17,7 @@ import codecs
 import functools
 import re
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import webencodings
 
@@ -103,6 +103,16 @@ def utf8_steps(
         if start + _STEP < len(body):
             yield None
     return b"".join(parts), codec
+
+
+def encode(text: str, codec: str, errors: str) -> bytes:
+    """What :func:`to_utf8` made text of, as bytes again; ``errors`` as for ``str.encode``.
+
+    Python's own codecs for single bytes lack some that browsers read and write.
+    """
+    if codec in _MULTIBYTE:
+        return text.encode(codec, errors)
+    return codecs.charmap_encode(text, errors, _bytes_of(codec))[0]
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -264,3 +274,9 @@ def _table(codec: str) -> str:
             character = chr(byte) if 0x80 <= byte < 0xA0 else "\ufffd"
         characters.append(_OTHERWISE.get(codec, {}).get(byte, character))
     return "".join(characters)
+
+
+@functools.cache
+def _bytes_of(codec: str) -> Any:
+    """The other way round; what no byte stands for is U+FFFE there."""
+    return codecs.charmap_build(_table(codec).replace("\ufffd", "\ufffe"))

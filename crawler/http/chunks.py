@@ -9,8 +9,8 @@ h11 could do it, at ten times the price, and without what servers send and every
     anything but hexadecimal digits as a size    refused, as are signs, ``0x`` and no digit at all
     data that is longer than its chunk           refused
 
-A body in which something was odd is ``odd`` afterwards: nothing that follows on its connection is
-to be believed.
+A body in which something was odd is ``odd`` afterwards: then nothing that follows on its connection
+is trusted.
 """
 
 import re

@@ -13,8 +13,8 @@ other bodies are h11's.
 
 Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
 for, at any moment. So a kept connection is looked at right before it is used: one that has become
-readable is not used, for what is there is no reply to what was not yet asked. And where it ends
-before a reply is complete enough to be one, or the reply is 408 (the server gave up waiting for a
+readable is not used, for what is there is no reply to what was not yet asked. And if it ends
+before the head of a reply is complete, or the reply is 408 (the server gave up waiting for a
 request), nothing was wrong with the request: see :class:`Stale`.
 """
 
@@ -57,7 +57,7 @@ Inspect = Callable[[Reply], None]
 
 
 class Stale(Exception):
-    """A kept connection turned out to be of no use, through no fault of the request.
+    """A kept connection could not be used, and the request was not the reason.
 
     ``sent`` tells whether the server may have seen the request. ``error`` is what happened, for a
     request that must not be repeated.
@@ -253,6 +253,11 @@ class Connection:
             self._upload.cancel()
             self._upload = None
         self._stream.close()
+
+    def discard(self) -> None:
+        """Close, and have nothing reach the server any more that it has not got."""
+        self._stream.discard()
+        self.close()
 
     # ---- out -----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ class Deadline:
     """When the step that is under way must be done; ``abort`` is called if it is not.
 
     ``busy`` says that a step is under way, ``total`` when all of them must be done, on the loop's
-    clock; ``expired`` that it came to the worst. The limits are in seconds, for a read and for a
+    clock; ``expired`` that the deadline has passed. The limits are in seconds, for a read and for a
     write.
     """
 

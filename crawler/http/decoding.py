@@ -7,9 +7,10 @@ Rules:
    nested, each layer has the limit.
 2. Each byte is fed once. Where a stream ends and what follows is no other stream, the rest is
    dropped unread.
-3. Servers are forgiven what browsers forgive them, and the record says so: :attr:`Inflater.flags`
-   has ``padded`` (something follows the stream), ``cut-short`` (all is there but its checksum) and
-   ``unknown-coding`` (a name in the field that is no coding: the body was sent as it is).
+3. Faults of servers that browsers accept are accepted, and the record says so:
+   :attr:`Inflater.flags` has ``padded`` (something follows the stream), ``cut-short`` (all is there
+   but its checksum) and ``unknown-coding`` (a name in the field that is no coding: the body was
+   sent as it is).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""How an exchange ends that does not end well: the errors, with the words for them."""
+"""The errors that end an exchange, with their texts."""
 
 import ssl
 

@@ -29,6 +29,7 @@ when there was one, is the ``__cause__``.
         └── NotHTML              a content type that holds no HTML
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -36,6 +37,8 @@ class HTTPError(Exception):
     """Fetching ``url`` failed; ``detail`` says how and ``__cause__`` holds the origin, if any."""
 
     reason: ClassVar[str] = "HTTP"
+    # Where the request has been, if that is known: the URLs that redirected it, and the last one.
+    urls: Sequence[str] = ()
 
     def __init__(self, url: str, detail: str) -> None:
         super().__init__(url, detail)
@@ -125,9 +128,13 @@ class ProtocolError(HTTPError):
 
 
 class RedirectError(HTTPError):
-    """A redirect that cannot be followed: too many, a circle, or no usable ``Location``."""
+    """A redirect that cannot be followed: too many, a circle, or no usable ``Location``.
+
+    ``status`` is that of the reply that redirects.
+    """
 
     reason = "redirect"
+    status: int | None = None
 
 
 class DecodingError(HTTPError):

@@ -18,6 +18,7 @@ from .errors import (
     ConnectTimeout,
     HTTPError,
     PoolTimeout,
+    RedirectError,
     RefusedResponse,
     TLSTimeout,
 )
@@ -87,41 +88,56 @@ class Sender:
             call.deadline = asyncio.get_running_loop().time() + call.limits.total
         request, cookies = (call.request, "") if call.bare else self._dress(call)
         trail: Trail | None = None
-        while True:
-            wait: float | None
-            try:
-                reply, connection, origin = await self._exchange(call, request, whole)
-            except HTTPError as error:
-                wait = self._wait(call, request, error)
-                if wait is None:
-                    raise
-                reason = str(error)
-            else:
-                if self._cookies is not None:
-                    self._cookies.take(request.url, reply.headers)
-                refusal = reply.refusal
-                if refusal is None:
-                    if self._retry is not None:
-                        self._budgets.earn(origin.key)
-                    return reply, connection, origin
-                if isinstance(refusal, _Redirected):
-                    with span(self._trace, "redirect", url=request.url.href, status=reply.status):
-                        if trail is None:
-                            trail = Trail(call.urls, call.limits.redirects, call.downgrade)
-                        trail.sent(request, cookies)
-                        call.request = trail.follow(reply, call.request)
-                        request, cookies = self._dress(call)
-                        trail.check(request, cookies)
-                    continue
-                if not isinstance(refusal, _ToRepeat):
-                    raise refusal
-                wait, reason = refusal.wait, str(refusal)
-            url = request.url.href
-            with span(
-                self._trace, "retry", url=url, attempt=call.attempts, reason=reason, wait=wait
-            ):
-                await asyncio.sleep(wait)
-            request, _ = self._dress(call)
+        try:
+            while True:
+                wait: float | None
+                try:
+                    reply, connection, origin = await self._exchange(call, request, whole)
+                except HTTPError as error:
+                    wait = self._wait(call, request, error)
+                    if wait is None:
+                        raise
+                    reason = str(error)
+                else:
+                    if self._cookies is not None:
+                        self._cookies.take(request.url, reply.headers)
+                    refusal = reply.refusal
+                    if refusal is None:
+                        if self._retry is not None:
+                            self._budgets.earn(origin.key)
+                        return reply, connection, origin
+                    if isinstance(refusal, _Redirected):
+                        with span(
+                            self._trace, "redirect", url=request.url.href, status=reply.status
+                        ):
+                            if trail is None:
+                                trail = Trail(call.urls, call.limits.redirects, call.downgrade)
+                            trail.sent(request, cookies)
+                            request, cookies = self._follow(trail, call, reply)
+                        continue
+                    if not isinstance(refusal, _ToRepeat):
+                        raise refusal
+                    wait, reason = refusal.wait, str(refusal)
+                url = request.url.href
+                with span(
+                    self._trace, "retry", url=url, attempt=call.attempts, reason=reason, wait=wait
+                ):
+                    await asyncio.sleep(wait)
+                request, _ = self._dress(call)
+        except HTTPError as error:
+            error.urls = [url.href for url in call.urls]
+            raise
+
+    def _follow(self, trail: Trail, call: Call, reply: Reply) -> tuple[Request, str]:
+        """What to send where a redirect leads; raises RedirectError if that is nowhere."""
+        try:
+            call.request = trail.follow(reply, call.request)
+            request, cookies = self._dress(call)
+            trail.check(request, cookies)
+        except RedirectError as error:
+            error.status = reply.status
+            raise
+        return request, cookies
 
     def _dress(self, call: Call) -> tuple[Request, str]:
         """The request as it is sent this time: with cookies, credentials and the proxy's form."""
@@ -195,6 +211,11 @@ class Sender:
                 return reply, connection, origin
             if self._trace is not None or not connection.finish_at_once(reply, limits.body):
                 await connection.finish(reply, limits.body)
+        except asyncio.CancelledError:
+            if connection is not None:
+                connection.discard()
+            self.pool.drop(origin)
+            raise
         except BaseException:
             if connection is not None:
                 connection.close()

@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes
 
 import can_ada
 
+from crawler.http.charset import encode
 from crawler.http.hosts import MAX_HOST, host_is_too_long
 from crawler.markup.references import attribute_text
 from crawler.markup.scanner import Tag, scan
@@ -303,7 +304,7 @@ def _encode_query(reference: str, codec: str) -> str:
     if not mark or "#" in before:
         return reference
     query, mark, fragment = after.partition("#")
-    encoded = quote_from_bytes(query.encode(codec, _NOT_IN_CODEC), safe=_SAFE_IN_QUERY)
+    encoded = quote_from_bytes(encode(query, codec, _NOT_IN_CODEC), safe=_SAFE_IN_QUERY)
     return f"{before}?{encoded}{mark}{fragment}"
 
 

@@ -45,6 +45,21 @@ async def yields(count: int) -> None:
         await task
 
 
+async def nested(count: int) -> None:
+    """The same, behind an `await` of an `await`, ten deep."""
+
+    async def work(depth: int) -> None:
+        if depth:
+            await work(depth - 1)
+        else:
+            for _ in range(count // 5):
+                await asyncio.sleep(0)
+
+    loop = asyncio.get_running_loop()
+    for task in [loop.create_task(work(9)) for _ in range(5)]:
+        await task
+
+
 async def callbacks(count: int) -> None:
     """A callback that schedules the next, `call_soon`."""
     loop = asyncio.get_running_loop()
@@ -92,7 +107,9 @@ async def timers(count: int) -> None:
             await asyncio.sleep(0)
 
 
-ROWS: dict[str, Row] = {row.__name__: row for row in (yields, callbacks, futures, tasks, timers)}
+ROWS: dict[str, Row] = {
+    row.__name__: row for row in (yields, nested, callbacks, futures, tasks, timers)
+}
 
 
 def run(row: str, mode: str, count: int) -> None:

@@ -51,7 +51,7 @@ IDEAS = {
     WAKE: "`_wake` looked up by its name",
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
-    CLOCK: "`time.monotonic` called, and a float made, once a visit",
+    CLOCK: "`time.monotonic` called, and a float made, once a poll",
     PLACE: "a slot asked for by its name",
     BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",

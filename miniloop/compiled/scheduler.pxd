@@ -32,5 +32,5 @@ cdef class Scheduler(Core):
     cdef public double next_poll
     cdef public double timer_limit
     cdef public object wakeup
-    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double)
+    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double, next_poll=double)
     cpdef run_turns(self)

@@ -1,17 +1,17 @@
 """The clock of a loop, which a program may replace.
 
 Tests of programs do so, to see a timeout strike without waiting for it:
-`mock.patch.object(loop, "time", ...)`. On a loop that asks `self.time()` whenever it looks at its
-timers that comes for free. Ours asks the clock itself, since a method in between makes each look
-take half as long again, or more, and looks at its timers only when one can be due. So it must be
-told.
+`mock.patch.object(loop, "time", ...)`. A loop that calls `self.time()` whenever it looks at its
+timers notices that by itself. Ours calls the clock directly, since a method in between makes each
+call take half as long again or more, and it looks at its timers only when one can be due. So it
+must be told.
 
 Other tools freeze time for a whole program, by putting functions of theirs into the `time` module
 (freezegun). A loop that took its clock from there while time stands still would sleep for ever. So
 `monotonic` is the interpreter's own function, whatever stands in the module when we are imported.
 
-Invariant: whoever replaces `loop.time` is heard at once, and whoever deletes the replacement gets
-the loop's own clock back.
+Invariant: a replacement of `loop.time` is used at once; when it is deleted, the loop uses its own
+clock again.
 
 The trap: a replaced clock may leap between two turns, so the loop looks at its timers on each turn.
 """

@@ -2,8 +2,8 @@
 
 In debug mode the loop makes its handles, futures and tasks here. They remember where they were
 created, time what they run, and refuse what is wrong: a callback that is no callable, or a call
-from a thread that is not the loop's. The usual classes know nothing of it, so that nobody pays for
-what is off.
+from a thread that is not the loop's. The usual classes do not know of debug mode, so it costs
+nothing when it is off.
 
 Invariant: what is made in debug mode behaves like what is made otherwise, but for checks and notes.
 

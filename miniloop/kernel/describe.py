@@ -1,6 +1,6 @@
-"""How handles, futures and tasks put themselves into words: the text of their `repr`.
+"""The text in the `repr` of handles, futures and tasks.
 
-Nothing here decides anything; it is apart so that the files that do can be read without it.
+Nothing here makes a decision; it is a file of its own so that the others are shorter.
 
 Invariant: describing a thing changes nothing in it.
 

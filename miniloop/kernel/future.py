@@ -1,4 +1,4 @@
-"""Future: a result that is not there yet, and who wants to know.
+"""Future: a result that does not exist yet, and the entries that wait for it.
 
     PENDING ──set_result────▶ FINISHED   `_result`
        │  └───set_exception─▶ FINISHED   `_exception`
@@ -8,20 +8,19 @@ There is no way back, and every arrow ends in `_wake_waiting`.
 
 Invariants:
 
-1. `_waiting` is None unless somebody waits: then it is that one, or, from the second on, a list. A
-   future that is done has none. (Nearly every future is awaited once, and a list for one would be
-   one more object to make, and for the garbage collector to look at.)
-2. A callback never runs inside `set_result`: it is queued, so that whoever sets a result is not
-   surprised by what others do with it.
+1. `_waiting` is None, or the one entry that waits, or a list of entries. A future that is done has
+   none. (Nearly every future is awaited once. A list for one entry would be one more object to
+   make, and one more for the garbage collector to look at.)
+2. A callback never runs inside `set_result`: it is queued.
 3. Callbacks run in the order in which they were added, and each in its own context.
 
-What makes it quick: those who wait are *entries*, things that the ready queue can hold. A task
-that awaits this future waits as itself; a callback waits as a handle, made when it was added. To
-wake one is to queue it: no handle, no closure and no copy of a context is made then.
+Why it is fast: what waits is an *entry*, which the ready queue can hold. A task that awaits this
+future waits as itself; a callback waits as a handle, made when it was added. To wake an entry is to
+queue it: no handle, no closure and no copy of a context is made then.
 
-The trap: an exception that nobody looks at must not vanish. A failed future carries an
-`UnseenException`, which whoever looks disarms; one that is still armed when the future goes, goes
-with it, and reports: see `last_words`.
+The trap: an exception that nobody looks at must be reported. A failed future carries an
+`UnseenException`, which is disarmed when somebody looks at the exception. If the future is
+collected before that, it makes the report: see `last_words`.
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ class Future(_Base[T]):
     _source_traceback: StackSummary | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """What a subclass gets that forgets to call our `__init__`: it is pending, and useless."""
+        """Make a future that is pending, even if a subclass does not call our `__init__`."""
         future = _allocate(cls)
         future._state = PENDING
         return future
@@ -126,7 +125,7 @@ class Future(_Base[T]):
     def __class__(self) -> type:
         return asyncio.Future
 
-    # Asking.
+    # Reading the outcome.
 
     def get_loop(self) -> Any:
         """The loop this future belongs to.
@@ -180,7 +179,7 @@ class Future(_Base[T]):
             raise self._make_cancelled_error()
         raise InvalidStateError("Exception is not set.")
 
-    # Answering.
+    # Setting the outcome.
 
     def set_result(self, result: T, /) -> None:
         """Finish with a result. Raises InvalidStateError if the future is done."""
@@ -191,7 +190,8 @@ class Future(_Base[T]):
         waiting = self._waiting
         if waiting is None:
             return
-        # As `_wake_waiting` does, without a call.
+        # As `_wake_waiting` does, without the call, which would take 3 % of the instructions of a
+        # future that is made, finished and awaited.
         self._waiting = None
         try:
             if type(waiting) is list:
@@ -266,7 +266,7 @@ class Future(_Base[T]):
             self._mark_seen()
         return self._exception.with_traceback(self._traceback)
 
-    # Telling.
+    # Callbacks, and tasks that wait.
 
     def add_done_callback(
         self, fn: Callable[[Any], object], /, *, context: Context | None = None
@@ -283,7 +283,7 @@ class Future(_Base[T]):
             self._add_waiting(entry)
 
     def _add_waiting(self, entry: Any) -> None:
-        """Let another one wait, when somebody does already."""
+        """Add an entry when there is one already."""
         if type(self._waiting) is list:
             self._waiting.append(entry)
         else:
@@ -302,7 +302,7 @@ class Future(_Base[T]):
         return removed
 
     def _everybody(self) -> list[Any]:
-        """All who wait, in their order."""
+        """All entries that wait, in their order."""
         waiting = self._waiting
         if waiting is None:
             return []
@@ -310,7 +310,7 @@ class Future(_Base[T]):
 
     @property
     def _callbacks(self) -> Any:
-        """Who waits, as asyncio's futures show it to those who look: pairs, and here tasks too."""
+        """The entries that wait, as asyncio's futures show them: pairs, and here tasks too."""
         pairs = [
             (entry._callback, entry._context) if isinstance(entry, Handle) else entry
             for entry in self._everybody()
@@ -323,7 +323,7 @@ class Future(_Base[T]):
         return awaiters(self._everybody()) or None
 
     def _wake_waiting(self) -> None:
-        """Queue everybody who waits."""
+        """Queue all entries that wait."""
         waiting, self._waiting = self._waiting, None
         try:
             for entry in waiting if type(waiting) is list else (waiting,):
@@ -333,12 +333,12 @@ class Future(_Base[T]):
             raise
 
     def _wake_after_interrupt(self) -> None:
-        """The future was done when Ctrl-C struck: queue those who had not been told. `recovery`."""
+        """Queue the entries that Ctrl-C has kept from being woken when this future was done."""
         waiting, self._waiting = self._waiting, None
         self._wake_rest(waiting)
 
     def _wake_rest(self, waiting: Any) -> None:
-        """Queue those who are not yet: Ctrl-C has struck while they were woken."""
+        """Queue the entries that are not queued yet: Ctrl-C has interrupted their waking."""
         if waiting is None:
             return
         queued = set(map(id, self._loop._ready))
@@ -367,7 +367,7 @@ class Future(_Base[T]):
     # Reporting.
 
     def _mark_seen(self) -> None:
-        """Somebody has got hold of the exception: it need not be reported when we go."""
+        """Somebody has seen the exception: it need not be reported any more."""
         unseen = self._unseen
         if unseen is not None:
             unseen.disarm()
@@ -375,7 +375,7 @@ class Future(_Base[T]):
 
     @property
     def _log_traceback(self) -> bool:
-        """What asyncio calls it: true while nobody has looked. Libraries set it to False."""
+        """True while nobody has seen the exception. The name is asyncio's; libraries set it."""
         return self._unseen is not None
 
     @_log_traceback.setter
@@ -385,7 +385,7 @@ class Future(_Base[T]):
         self._mark_seen()
 
     def _twin(self) -> Future[Any]:
-        """A future in the same state, to be reported in place of one that is no more."""
+        """A copy of this future's state, to be reported when the future has been collected."""
         twin = new_future(self._loop)
         self._copy_outcome(twin)
         return twin
@@ -412,12 +412,12 @@ class Future(_Base[T]):
         return f"<{type(self).__name__} {' '.join(self._describe())}>"
 
 
-# By which the frame of an `await` of a future is known.
+# The code of the frame in which an `await` of a future stands.
 AWAIT_CODE = Future.__await__.__code__
 
 
 def fill_future(future: Future[Any], loop: Loop) -> None:
-    """The state of a future that has just begun."""
+    """Set the state of a new future."""
     future._loop = loop
     future._state = PENDING
     future._waiting = None

@@ -6,9 +6,9 @@ scheduler does not ask which of the two it has.
 
 Invariants:
 
-1. `_run` never lets an ordinary exception out: it goes to the loop's exception handler. Only
-   `SystemExit` and `KeyboardInterrupt` pass through and end the run; and what comes from a callback
-   of the loop's own that runs no code of the program. It was raised by the handler of a signal.
+1. `_run` passes an ordinary exception to the loop's exception handler. `SystemExit` and
+   `KeyboardInterrupt` go on and end the run. So does an exception of a callback of the loop's own
+   that raises nothing by itself (`passes_on`): the handler of a signal raised it.
 2. A cancelled handle stays where it is, in the ready queue or among the timers, and does nothing
    when its turn comes. Taking it out of the middle of a queue would cost more than skipping it.
 
@@ -63,9 +63,9 @@ def passes_on(callback: _F) -> _F:
 
 
 def repeatable(callback: _F) -> _F:
-    """Mark a callback of the loop's own that, called again, does what is left to be done.
+    """Mark a callback of the loop's own that can be called again, and then does the rest.
 
-    If an exception strikes in it, from outside, it is called again: see `recovery`.
+    It is called again if the handler of a signal has raised an exception in it: see `recovery`.
     """
     vars(callback)["repeatable"] = True
     return callback
@@ -119,7 +119,7 @@ class Handle(_Base):
         return self._context
 
     def _run(self) -> None:
-        # In this order: without a GIL another thread may cancel in between, and `cancel` drops the
+        # In this order: without a GIL another thread may cancel in between, and `cancel` clears the
         # callback first.
         args = self._args
         callback = self._callback
@@ -143,7 +143,7 @@ class Handle(_Base):
             raise
         except BaseException as exc:
             self._report(exc)
-        # Whoever keeps an exception of the callback keeps this frame, which must keep nothing.
+        # An exception of the callback refers to this frame, so this frame must refer to nothing.
         self = callback = args = None  # type: ignore[assignment]  # never read again
 
     def _wake(self, future: Any) -> None:

@@ -1,15 +1,15 @@
 """The joints of a turn: where an observer, or another order, is put in, and taken out again.
 
-A loop that nobody watches runs bare functions: `deque.append`, `deque.popleft`, `len`, the wait of
-its poller. An observer is given these, and gives back what is to stand in their place, mostly a
-function that notes something and calls what it was given. So several of them can be in force at
-once, and what is off costs nothing, as it is not there.
+A loop without observers calls bare functions: `deque.append`, `deque.popleft`, `len`, the `wait` of
+its poller. An observer is given these, and returns what is to be called instead, mostly a function
+that notes something and calls what it was given. So several observers can be in use at once, and
+one that is not in use costs nothing.
 
 Invariant: what is put in a joint keeps the promise of what it was given: each entry is taken once.
 
-The trap: `run_turns` binds what it calls in local names. So whoever puts an observer in, or takes
-one out, while the loop runs, ends the series of turns, and `run_forever` begins another one with
-the new parts. What is still to be run of the turn in which that happens is run with the old ones.
+The trap: `run_turns` keeps what it calls in local names. So when an observer is put in or taken out
+while the loop runs, `run_turns` ends after this turn, and `run_forever` calls it again with the new
+parts. The rest of this turn still runs with the old ones.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Joints(NamedTuple):
     # Takes the next entry from the queue. It should be a function in C: Ctrl-C that strikes in a
     # function of Python, after the entry was taken, loses that entry.
     take: Callable[[deque[Any]], Any]
-    # Makes a task and takes its first step at once, which so never passes the queue.
+    # Makes a task and takes its first step at once, without the queue.
     make_eager_task: Callable[..., Any]
 
 

@@ -1,20 +1,19 @@
-"""What is said of a future or a task that has gone, and should not have.
+"""Reports of what was collected too early: an exception that nobody has seen, an unfinished task.
 
-An exception that nobody looks at must not vanish, and neither must a task that never came to its
-end. The obvious way to notice is a `__del__`, which costs every future 50 ns, and only few have
-something to say. So those few carry an object with a `__del__`. It holds a twin of the future, a
-copy of its state, as a future that has been collected cannot be shown any more.
+The obvious way to notice is a `__del__`, which costs every future 50 ns, although few have
+something to report. So those few carry an object with a `__del__`. It holds a copy of the future's
+state (a twin), as a future that has been collected has no repr.
 
 Invariants:
 
-1. Nobody but its future refers to such an object, so the two go together.
-2. Whoever makes the report needless calls `disarm`, which takes the twin away: with no twin there
-   is nothing to say. Only that decides. A weak reference to the future would not: the garbage
-   collector clears those to all that it has found before it calls the first `__del__`.
+1. Only its future refers to such an object, so both are collected together.
+2. `disarm` removes the twin, and without a twin nothing is reported. Nothing else decides. A weak
+   reference to the future could not: the garbage collector clears all weak references to what it
+   has found before it calls the first `__del__`.
 
-The trap: the collector calls the `__del__` of all that it has found in no order to rely on, and one
-that is still to come may look at the exception, as `asyncio.StreamReaderProtocol` does. So an
-object that goes by the collector's hand is heard when the collector has called them all.
+The trap: the collector calls the `__del__` methods of what it has found in no defined order, and a
+later one may look at the exception, as that of `asyncio.StreamReaderProtocol` does. So what the
+collector has found is reported after the collection.
 
 (docs/decisions/unseen-exceptions.md)
 """

@@ -1,10 +1,9 @@
-"""What a coroutine may yield to its task, and what is said to one that yields something else.
+"""What a coroutine may yield to its task, and the error if it yields something else.
 
-`await` hands a future up to the task, with `_asyncio_future_blocking` set to say that it comes from
-an `await`. Anything else is a slip of a generator-based coroutine or of an `__await__` written by
-hand, and raised where it was made, as RuntimeError.
+`await` yields a future to the task, with `_asyncio_future_blocking` set. Anything else is a mistake
+in a generator-based coroutine or in an `__await__` method, and RuntimeError is raised there.
 
-Invariant: every slip ends as a RuntimeError in the coroutine that made it; the task goes on.
+Invariant: every mistake becomes a RuntimeError in the coroutine that made it; the task goes on.
 
 The trap: an object without `_asyncio_future_blocking` is no future at all, and one that has it set
 to False was yielded without `await`. The two get different messages.

@@ -1,11 +1,10 @@
-"""Recovery: what an exception may leave half done that strikes in the loop's own code.
+"""Recovery: put in order what an exception has interrupted in the loop's own code.
 
-Python runs a signal's handler between any two calls, and the handler may raise: Ctrl-C does, with
-KeyboardInterrupt. In a callback or a coroutine that is the program's affair. But it may as well
-strike between the taking of an entry and its run, between the end of a step and the queuing of the
-task behind what it awaits, or when the kernel's list of events has been fetched and not yet looked
-at. A program that goes on with the loop afterwards must have lost nothing. So whoever leaves
-`run_turns` by an exception comes by here:
+Python runs a signal's handler between any two calls, and the handler may raise: Ctrl-C raises
+KeyboardInterrupt. In a callback or a coroutine the program handles that. But it may also happen
+after an entry was taken and before it runs, after a step and before the task waits for what it
+awaits, or after the kernel's events were fetched and before they are looked at. A program that uses
+the loop afterwards must have lost nothing. So an exception that leaves `run_turns` comes by here:
 
 * an entry that was taken and has not begun goes back to the head of the queue;
 * a timer that was queued and not yet taken from the heap is taken from it, and the reverse;
@@ -14,9 +13,8 @@ at. A program that goes on with the loop afterwards must have lost nothing. So w
 * a task that is neither queued, nor waits, nor is done, is put where it belongs. Where that is can
   be seen from its coroutine: behind what that stands on.
 
-What was interrupted in the middle of a callback is not run again: nobody but its author knows how
-far it had come. The ends of `sleep` and of `timeout` are the exceptions, and what is marked as
-`repeatable`, callbacks of ours that do what is left to do.
+A callback that was interrupted is not run again, as only its author knows how far it had come. The
+exceptions are the ends of `sleep` and of `timeout`, and callbacks of ours that are `repeatable`.
 
 Invariant: when `recover` has returned, every task that is not done is queued or waits, and every
 entry is in the queue at most once.

@@ -1,8 +1,8 @@
-"""Where an exception goes that nobody is there to catch.
+"""The exception handler: where exceptions go that nothing can catch.
 
-A callback has no caller that could handle its exception, and a task that nobody awaits has no one
-to raise into. The loop is told instead, with a dictionary that says what it knows; whoever cares
-sets a handler (`loop.set_exception_handler`), and if nobody does it is logged.
+A callback has no caller that could handle its exception, and nothing awaits some tasks. The loop's
+exception handler (`loop.set_exception_handler`) is called instead, with a dictionary that describes
+what has happened. The default handler logs it.
 
 The logger is named `asyncio`, as programs and their logging configuration expect of any loop.
 

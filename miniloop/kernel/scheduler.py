@@ -33,8 +33,8 @@ Invariants:
    `recovery`.
 
 The trap: `clock() <= deadline` is not enough to know that a timer is due. The kernel's timeout is
-rounded, and a wait may end a hair before the deadline; without the clock's resolution as a margin
-the loop would spin for that hair's length.
+rounded, and a wait may end slightly before the deadline. Without the clock's resolution as a margin
+the loop would spin for the rest of the time.
 """
 
 from __future__ import annotations
@@ -147,13 +147,13 @@ class Scheduler(_Base):
         self._ready: deque[Any] = deque() if ready is None else ready
         self.enqueue: Callable[[Any], object] = self._ready.append
         self.hand_over: Callable[[Any], object] = self._ready.append
-        # How many entries the turn that begins is to run: a queue may have a word in it.
+        # Gives how many entries the next turn is to run. A queue may decide that itself.
         self._begin_turn: Callable[[deque[Any]], int] = getattr(type(ready), "begin_turn", len)
         self.make_eager_task: Callable[..., Task[Any]] = new_eager_task
         self._observers: tuple[Observer, ...] = ()
-        self._rejoining = False  # the turns are to end and begin again with other parts
+        self._rejoining = False  # `run_turns` is to end, and to be called again: parts have changed
         self.timers = TimerQueue()
-        # Every one that is not done: nobody else holds them.
+        # All tasks that are not done. There may be no other reference to them.
         self.tasks: MutableSet[Task[Any]] = set()
         register_loop(self)
         self.use_makers(Handle, new_handle, new_timer, new_future, new_task)
@@ -163,8 +163,8 @@ class Scheduler(_Base):
         self._thread_id: int | None = None
         self._stopping = False
         self._closed = False
-        self.needs_recovery = False  # an exception has struck in the loop's own code
-        # Last, as it asks the system for what must be given back.
+        self.needs_recovery = False  # an exception has interrupted the loop's own code
+        # Last: these take file descriptors, which must be closed if something fails.
         self.poller = default_poller() if poller is None else poller
         try:
             self.wakeup = Wakeup()
@@ -211,10 +211,10 @@ class Scheduler(_Base):
         task: Callable[..., Task[Any]],
         shared_handle: Callable[..., Handle] = new_shared_handle,
     ) -> None:
-        """Say who makes handles, timers, futures and tasks: the joint that debug mode uses.
+        """Set what makes handles, timers, futures and tasks: the joint that debug mode uses.
 
-        `call_soon` makes its handles itself, of `handle_type`; what else there is to do to them can
-        be done in `enqueue`. `shared_handle` makes those of `call_soon_threadsafe`.
+        `call_soon` makes its handles itself, of `handle_type`; `enqueue` can do more to them.
+        `shared_handle` makes those of `call_soon_threadsafe`.
         """
         self.handle_type = handle_type
         self.make_handle = handle
@@ -224,10 +224,10 @@ class Scheduler(_Base):
         self.make_task = task
 
     def use_clock(self, clock: Callable[[], float]) -> None:
-        """Say who tells the time, in seconds: the joint for virtual clocks.
+        """Set the clock, in seconds: the joint for virtual clocks.
 
-        Such a clock may leap between two turns, so with any but the system's own every timer is
-        looked at on every turn.
+        Such a clock may leap between two turns, so every timer is looked at on every turn, unless
+        the clock is the system's own.
         """
         self._clock = clock
         self._clock_may_leap = clock is not monotonic
@@ -252,14 +252,14 @@ class Scheduler(_Base):
         self._rejoin()
 
     def _rejoin(self) -> None:
-        """Have what is called from now on be what the observers want."""
+        """Call from now on what the observers want to be called."""
         if not self._closed:
             self.use_joints(self._join())
         if self.is_running() and not self._stopping:
             self._rejoining = self._stopping = True
 
     def use_joints(self, joints: Joints) -> None:
-        """Use those that are not asked for by `run_turns`."""
+        """Use those joints that `run_turns` does not look up itself."""
         self.enqueue = joints.append
         self.hand_over = joints.hand_over
         self.make_eager_task = joints.make_eager_task
@@ -289,7 +289,7 @@ class Scheduler(_Base):
 
         Raises RuntimeError if the loop is closed.
         """
-        # As `new_handle` does, but written out: a call the less is a tenth of the time.
+        # As `new_handle` does, without the call, which takes a tenth of the time of this.
         handle = self.handle_type()
         handle._callback = callback
         handle._args = args
@@ -314,7 +314,7 @@ class Scheduler(_Base):
         if self.asleep:
             self.asleep = False  # one wake-up is enough for everybody
             if not self.wakeup.wake():
-                self.asleep = True  # the next caller shall try again
+                self.asleep = True  # so that the next caller tries again
                 logger.warning("%r could not be woken: %r waits for what wakes it", self, handle)
         return handle
 
@@ -453,8 +453,8 @@ class Scheduler(_Base):
         deliver: Callable[[Iterable[tuple[int, int]], Callable[[Any], object]], object]
         deliver = poller.deliver
         begin_turn = self._begin_turn
-        # Takes from the queue without a call, after which Ctrl-C could strike, so that an entry
-        # that was taken is in `entry` and nowhere else. It also makes short turns shorter.
+        # Takes from the queue without a call, in which Ctrl-C could strike: an entry that was taken
+        # is in `entry` and nowhere else. It is also faster in short turns.
         taken = map(type(ready).popleft, repeat(ready))
         if self._observers:
             joints = self._join()
@@ -509,7 +509,7 @@ class Scheduler(_Base):
                             count -= 1
                             if not count:
                                 break
-                    entry = None  # it may be gone now, and not when the next one comes
+                    entry = None  # so that it can be collected now
                     if self._stopping:
                         return
                     if not ready or self._clock() > self.next_poll:

@@ -12,8 +12,8 @@ Invariants:
 
 The trap: most timers of a real program are timeouts, and nearly all timeouts are cancelled. If
 cancelled entries stayed until their deadline, a server with a one-hour idle timeout would keep an
-hour's worth of dead requests. So when they are both many and the larger half, they are swept out
-in one pass, which costs each cancellation a constant on average.
+hour's requests in memory. So when they are both many and the larger half, they are removed in one
+pass (swept), which costs a constant time for each cancellation on average.
 """
 
 from __future__ import annotations

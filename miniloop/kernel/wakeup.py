@@ -17,8 +17,8 @@ Invariants:
    signal as many calls may come as there was room for, but at least one.
 2. A wake-up that the kernel refuses is told to the caller, so that the next one tries again.
 
-The trap: writing may fail because the buffer is full. That is no error: a full buffer is already
-more than enough to wake the loop.
+The trap: writing may fail because the buffer is full. That is no error: the loop has enough to read
+to be woken.
 
 Source: the CPython documentation, `signal.set_wakeup_fd`; unix(7).
 """

@@ -1,4 +1,4 @@
-"""The `sock_*` methods: a coroutine for each thing one does with a bare non-blocking socket.
+"""The `sock_*` methods: one coroutine for each operation on a bare non-blocking socket.
 
 They all have one shape: try; if the kernel says that it would block, wait for the poller to say
 that this may have changed, and try again. Trying first is right when data is usually there, and a

@@ -10,10 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from miniloop.study.causes import Story
+from typing import Any, Protocol
 
 __all__ = ["LATE", "LONG_STEP", "Lateness"]
 
@@ -21,6 +18,18 @@ __all__ = ["LATE", "LONG_STEP", "Lateness"]
 # kernel rounds to a whole millisecond, so that a timer may be late by one.
 LONG_STEP = 100_000_000
 LATE = 10_000_000
+
+
+class Told(Protocol):
+    """What a model is told by: a `Story`, of which each has a `Lateness`."""
+
+    model: dict[str, Any]
+    steps: list[int]
+
+    def number_of(self, begun: int, /) -> int: ...
+    def thing(self, number: int, /) -> str: ...
+    def line(self, place: int, /) -> str: ...
+    def at(self, place: int, /) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Meanwhile:
 class Lateness:
     """Long steps and late timers of a recording, in words."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Told) -> None:
         self._story = story
         model: dict[str, Any] = story.model
         self._events = model["events"]

@@ -250,7 +250,8 @@ def is_task(entry: Any) -> bool:
 
 def task_of_step(callback: Any) -> Any:
     """The task of asyncio's own class, in C, of which a callback is a step; None if it is none."""
-    if _CTask is None or type(callback).__module__ not in _IN_C:
+    kind = type(callback)
+    if kind is FunctionType or kind is MethodType or _CTask is None or kind.__module__ not in _IN_C:
         return None
     owner = getattr(callback, "__self__", None)
     return owner if issubclass(type(owner), _CTask) else None

@@ -96,6 +96,23 @@ class Places:
     def of_coroutine(self, coroutine: Any) -> int:
         """The line of the innermost coroutine of the program which awaits, in this chain."""
         owners = self._owners
+        # First go down to the innermost coroutine, and do as little as possible for each: a chain
+        # may be long. It mostly ends in the program, at a future or just before `asyncio.sleep`.
+        outer, inner = None, coroutine
+        if type(inner) is CoroutineType:
+            while type(further := inner.cr_await) is CoroutineType:
+                outer, inner = inner, further
+            owner = owners.get(id(inner.cr_code))
+            if slept := owner == LEAF and outer is not None:
+                inner = outer
+                owner = owners.get(id(inner.cr_code))
+            elif type(further) is GeneratorType and owners.get(id(further.gi_code)) != OURS:
+                owner = None
+            if owner == PROGRAM and (frame := inner.cr_frame) is not None:
+                number = self.of_frame(frame)
+                if slept:
+                    self.sleeps[id(frame.f_code) + frame.f_lasti] = number
+                return number
         best: Any = None
         slept = False
         coro: Any = coroutine

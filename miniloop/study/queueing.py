@@ -1,4 +1,4 @@
-"""Why an entry is queued: it is seen from who calls `enqueue`.
+"""Why an entry is queued. It is seen from who calls `enqueue`.
 
 Each way into the ready queue goes by a function of the kernel, and a function has one reason. So
 the frame that calls says why, and the frames behind it from which line of the program.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, MethodType
 from typing import Any, Protocol
 
 from miniloop.kernel.handle import Handle
@@ -28,13 +29,15 @@ from miniloop.study.records import (
     DUE,
     FINISHED,
     FOUND_READY,
+    HANDED,
     QUEUED,
     SIGNALLED,
     WOKEN,
 )
+from miniloop.system.executor import CallInThread
 from miniloop.system.signals import SignalHandlers
 
-__all__ = ["Noting", "note_why_queued"]
+__all__ = ["Noting", "note_handed_over", "note_why_queued"]
 
 
 class Noting(Protocol):
@@ -49,6 +52,9 @@ class Noting(Protocol):
 
     def note(self, *record: int) -> None:
         """Note a record that ends with the time, which is added."""
+
+    def since_last(self) -> int:
+        """Nanoseconds since the last record with a time."""
 
     def is_under_way(self, task: Any) -> bool:
         """Whether the step that was begun last is one of this task."""
@@ -66,6 +72,22 @@ def note_why_queued(recorder: Noting, entry: Any, frame: FrameType) -> None:
         frame = frame.f_back
         reason = _REASONS.get(id(frame.f_code))
     (_queued_otherwise if reason is None else reason)(recorder, entry, frame)
+
+
+def note_handed_over(recorder: Noting, entry: Any, frame: FrameType) -> None:
+    """Note what `call_soon_threadsafe` queues: for a thread, or in the loop's own."""
+    numbers, callback = recorder.numbers, entry._callback
+    what, place = numbers.what(callback), recorder.places.of_caller(frame)
+    thread = threading.get_ident()
+    if recorder.loop._thread_id in (None, thread):
+        recorder.note(CALLED, numbers.of_new_handle(entry), what, place)
+        return
+    call = -1
+    if type(callback) is MethodType and type(callback.__self__) is CallInThread:
+        call = numbers.calls.get(id(callback.__self__), -1)
+    by = numbers.of_thread(thread)
+    number = numbers.by_address[id(entry)] = numbers.new()
+    recorder.put((HANDED, number, what, place, by, call, recorder.since_last()))
 
 
 def _gave_way(recorder: Noting, entry: Any, frame: FrameType) -> None:

@@ -21,61 +21,47 @@ that turn, as they are taken from the queue without it. Until the next turn begi
 from __future__ import annotations
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
-from types import CoroutineType, FrameType, MethodType
+from types import CoroutineType, FrameType
 from typing import Any
-from weakref import finalize
 
 from miniloop.kernel.contract import Joints
-from miniloop.kernel.future import CANCELLED, PENDING
+from miniloop.kernel.future import PENDING
 from miniloop.kernel.poller import READ, WRITE
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
-from miniloop.study.numbering import Numbers, describe_error, is_task, nanoseconds
+from miniloop.study.ends import note_end_of_step
+from miniloop.study.existing import note_what_is_there
+from miniloop.study.log import BLOCK, Log, Write
+from miniloop.study.numbering import Numbers, is_task, nanoseconds
 from miniloop.study.places import SLEEP, Places
-from miniloop.study.queueing import note_why_queued
+from miniloop.study.queueing import note_handed_over, note_why_queued
 from miniloop.study.records import (
     BEGUN,
-    BY_CANCEL,
-    BY_EXCEPTION,
     BY_RESULT,
-    CALLED,
     CLOCK,
     CURRENT,
     EAGER,
     GAVE_WAY,
-    HANDED,
     LOOKED,
-    QUEUED_BEFORE,
     READY,
     REST,
     RETURNED,
     SWEPT,
     TASK_ENDED,
-    THERE,
     TIMER,
-    TIMER_BEFORE,
     TURN,
     WAIT,
-    WAITS,
     WOKE,
 )
 from miniloop.study.timers import ObservedTimers
-from miniloop.system.executor import CallInThread
 
 __all__ = ["Recorder"]
 
 _getframe = sys._getframe
-
-# A block of so many numbers is written when a turn begins.
-BLOCK = 1 << 14
-
-# Nanoseconds. A sleep finds on disk what has happened before it, unless the last time was later.
-WRITE_EVERY = 100_000_000
 
 
 class Recorder:
@@ -94,24 +80,18 @@ class Recorder:
         "_by_address",
         "_deliver",
         "_entry",
-        "_flushing",
         "_hand_over",
         "_in_ring",
         "_last",
         "_log",
         "_make_eager_task",
-        "_most_turns",
         "_origin",
         "_partial",
         "_seen_current",
         "_sleeps",
-        "_steps",
         "_take",
         "_turn",
-        "_turns",
         "_wait",
-        "_write",
-        "_written",
         "finished",
         "loop",
         "numbers",
@@ -123,40 +103,34 @@ class Recorder:
         self,
         loop: EventLoop,
         places: Places,
-        write: Callable[[list[int], int, int], object],
+        write: Write,
         *,
         origin: int,
         most_turns: int | None = None,
     ) -> None:
         self.loop = loop
         self.places = places
-        self._write = write
         self._origin = origin
-        self._most_turns = sys.maxsize if most_turns is None else most_turns
         self._in_ring = most_turns is not None  # blocks may be dropped
-        self._flushing = False
-        self._log: list[int] = []
-        self.put: Callable[[tuple[int, ...]], object] = self._log.extend
-        self.numbers = Numbers(loop, places, self._log)
+        self._log = Log(write, loop, now=origin, most_turns=most_turns)
+        self.put = self._log.put
+        self.numbers = Numbers(loop, places, self._log.numbers)
         self._by_address = self.numbers.by_address
         self._last = origin
         self._sleeps = places.sleeps
         self._turn = 0  # how many entries are run in a turn that is not yet noted
-        self._turns = self._steps = 0  # in this block
-        self._written = origin
         self._entry: Any = None  # whose step is not over
         self.finished = -1  # the future that is just being finished
         self._partial = False  # see the trap
         self._seen_current: Any = None
-        # What is not written when the loop is collected.
-        finalize(loop, _write_rest, self._log, write).atexit = False
 
     # Putting in and taking out.
 
     def put_in(self) -> None:
         """Begin."""
         loop = self.loop
-        self._note_what_is_there()
+        self._last = self._origin
+        note_what_is_there(loop, self.numbers, self.places, self.put)
         if not isinstance(loop.timers, ObservedTimers):
             loop.timers = ObservedTimers(loop.timers)
         loop.timers.listeners.append(self)
@@ -213,7 +187,8 @@ class Recorder:
         self.put((REST, now - self._last))
         self._last = now
         self.numbers.let_go()
-        self._write_in_time(now)
+        if self._log.is_late(now):
+            self.flush()
 
     # Steps.
 
@@ -288,37 +263,13 @@ class Recorder:
         if entry is not None:
             self.numbers.eager.clear()
             if is_task(entry):
-                self._close_task(entry)
+                note_end_of_step(self, entry)
             else:
                 self.put((RETURNED,))
 
     def is_under_way(self, task: Any) -> bool:
         """Whether the step that was begun last is one of this task."""
         return self._entry is task
-
-    def _close_task(self, task: Any) -> None:
-        if task._state != PENDING:
-            self._end_task(task)
-            return
-        place = self.places.of_coroutine(task._coro)
-        waiter = task._fut_waiter
-        if waiter is None:
-            self.put((GAVE_WAY, place))
-        else:
-            self.put((WAITS, place, self.numbers.of_future(waiter)))
-
-    def _end_task(self, task: Any) -> None:
-        number = self._by_address.pop(id(task), -1)
-        self.numbers.tell_name(number, task)
-        error = task._exception
-        if task._state == CANCELLED:
-            self.put((TASK_ENDED, BY_CANCEL, -1, 0))
-        elif error is None:
-            self.put((TASK_ENDED, BY_RESULT, -1, 0))
-        else:
-            self.numbers.remember_failure(number, error)
-            place = self.places.of_failure(error, getattr(task, "_traceback", None))
-            self.put((TASK_ENDED, BY_EXCEPTION, place, *describe_error(error)))
 
     # Eager steps.
 
@@ -348,7 +299,7 @@ class Recorder:
             self._by_address[id(task)] = number
         what, place = self.numbers.what(coro), self.places.of_caller(_getframe(1))
         self.numbers.eager.append((number, task))
-        self._steps += 1
+        self._log.steps += 1
         now = perf_counter_ns()
         self.put((EAGER, number, what, place, now - self._last))
         self._last = now
@@ -361,7 +312,7 @@ class Recorder:
         task = begun if task is None else task
         if is_task(task):
             self._by_address[id(task)] = number
-            self._close_task(task)
+            note_end_of_step(self, task)
         else:
             self.put((TASK_ENDED, BY_RESULT, -1, 0))
 
@@ -381,24 +332,7 @@ class Recorder:
 
     def hand_over(self, entry: Any) -> None:
         """Note what a thread hands over, or the loop's own; then queue it."""
-        callback = entry._callback
-        what, place = self.numbers.what(callback), self.places.of_caller(_getframe(1))
-        thread = threading.get_ident()
-        if self.loop._thread_id in (None, thread):
-            if self._partial:
-                self._check_current()
-            number = self.numbers.of_new_handle(entry)
-            now = perf_counter_ns()
-            self.put((CALLED, number, what, place, now - self._last))
-            self._last = now
-        else:
-            call = -1
-            if type(callback) is MethodType and type(callback.__self__) is CallInThread:
-                call = self.numbers.calls.get(id(callback.__self__), -1)
-            by = self.numbers.of_thread(thread)
-            number = self._by_address[id(entry)] = self.numbers.new()
-            after = max(0, perf_counter_ns() - self._last)
-            self.put((HANDED, number, what, place, by, call, after))
+        note_handed_over(self, entry, _getframe(1))
         self._hand_over(entry)
 
     # The turn.
@@ -418,7 +352,8 @@ class Recorder:
         asked = -1 if timeout is None else nanoseconds(timeout)
         self.put((WAIT, asked, before - self._last))
         self._last = before
-        self._write_in_time(before)
+        if self._log.is_late(before):
+            self.flush()
         events = self._wait(timeout)
         now = perf_counter_ns()
         self.put((WOKE, now - before, now - self._last))
@@ -447,12 +382,13 @@ class Recorder:
     def begin_turn(self, ready: deque[Any]) -> int:
         """A turn begins: its first step will tell."""
         count = self._begin_turn(ready)
-        if len(self._log) > BLOCK or self._turns >= self._most_turns:
+        log = self._log
+        if len(log.numbers) > BLOCK or log.turns >= log.most_turns:
             self.close_step()
             self.flush()
         self._turn = count
-        self._turns += 1
-        self._steps += count
+        log.turns += 1
+        log.steps += count
         self._partial = False
         return count
 
@@ -476,6 +412,10 @@ class Recorder:
 
     # For others who have something to note.
 
+    def since_last(self) -> int:
+        """Nanoseconds since the last record with a time, for one that does not count as such."""
+        return max(0, perf_counter_ns() - self._last)
+
     def note(self, *record: int) -> None:
         """A record that ends with the time."""
         if self._partial:
@@ -484,30 +424,7 @@ class Recorder:
         self.put((*record, now - self._last))
         self._last = now
 
-    # What was there before, and who runs while that cannot be seen.
-
-    def _note_what_is_there(self) -> None:
-        loop, numbers, put = self.loop, self.numbers, self.put
-        self._last = self._origin
-        current = current_tasks.get(loop) if loop.is_running() else None
-        tasks = [task for task in list(loop.tasks) if is_task(task)]
-        for task in tasks:
-            self._by_address[id(task)] = numbers.new()
-        for task in tasks:
-            place = -1 if task is current else self.places.of_coroutine(task._coro)
-            waiter = task._fut_waiter
-            future = -1 if waiter is None else numbers.of_future(waiter)
-            number = self._by_address[id(task)]
-            put((THERE, number, numbers.what(task._coro), place, future))
-        for entry in list(loop._ready):
-            if not is_task(entry):
-                number = numbers.of_new_handle(entry)
-                put((QUEUED_BEFORE, number, numbers.what(entry._callback)))
-        for when, _, timer in list(loop.timers.entries):
-            if timer._callback is not None:
-                number = self._by_address[id(timer)] = numbers.new()
-                ahead = nanoseconds(when - loop.time()) // 1000
-                put((TIMER_BEFORE, number, numbers.what(timer._callback), ahead))
+    # Who runs while that cannot be seen: see the trap.
 
     def _check_current(self) -> None:
         current = current_tasks.get(self.loop)
@@ -518,32 +435,11 @@ class Recorder:
 
     # Writing.
 
-    def _write_in_time(self, now: int) -> None:
-        if now - self._written > WRITE_EVERY:
-            self.flush()
-
     def flush(self) -> None:
         """Write the records that there are."""
-        if self._flushing:
-            return  # a signal's handler has come in between
-        self._flushing = True
-        try:
-            self._written = perf_counter_ns()
-            turns, self._turns = self._turns, 0
-            steps, self._steps = self._steps, 0
-            _write_rest(self._log, self._write, turns, steps)
-            if self._in_ring:
-                self.put((CLOCK, *divmod(self._last - self._origin, 1_000_000_000)))
-                self.numbers.tell_again()
-        finally:
-            self._flushing = False
+        self._log.flush(self._begin_block)
 
-
-def _write_rest(
-    log: list[int], write: Callable[[list[int], int, int], object], turns: int = 0, steps: int = 0
-) -> None:
-    size = len(log)
-    if size:
-        data = log[:size]
-        del log[:size]
-        write(data, turns, steps)
+    def _begin_block(self) -> None:
+        if self._in_ring:
+            self.put((CLOCK, *divmod(self._last - self._origin, 1_000_000_000)))
+            self.numbers.tell_again()

@@ -25,7 +25,7 @@ from miniloop.testing.schedule import (
     Departure,
     Schedule,
 )
-from miniloop.testing.who import ROOT, Who
+from miniloop.testing.who import ROOT, Who, task_of
 
 __all__ = ["Cancelling", "Following", "LateWalk", "Priorities", "RandomWalk"]
 
@@ -37,6 +37,14 @@ CANCEL_RATE = 0.03
 
 # A slow step makes no more timers due at once than these.
 MOST_DEADLINES = 3
+
+
+def _has_begun(who: Who, entry: Any) -> bool:
+    """Whether it stands at an `await`: a step of it was seen, or it took its first one eagerly."""
+    if who.runs > 1:
+        return True
+    task = task_of(entry)
+    return task is not None and getattr(task._coro, "cr_suspended", False)
 
 
 class Following:
@@ -123,7 +131,7 @@ class Following:
                 self.lengths[begun[0]] = queue.steps - begun[1]
         if self._cancels and self._cancels.get((who.label, who.runs)) == CANCEL_READY:
             self._cancel(queue, CANCEL_READY, who, entry)
-        if self._observe and self._can_cancel(who, entry) and who.runs > 1:
+        if self._observe and self._can_cancel(who, entry) and _has_begun(who, entry):
             self.sites.append(Departure(CANCEL_READY, who.label, who.runs))
 
     def _note_sites(self, queue: ScheduledQueue, last: Who, entry: Any) -> None:
@@ -137,21 +145,22 @@ class Following:
     def _can_cancel(self, who: Who, entry: Any) -> bool:
         return (
             self._may_cancel is not None
-            and isinstance(entry, Task)
+            and (task := task_of(entry)) is not None
             and who.label != ROOT
-            and self._may_cancel(entry)
+            and self._may_cancel(task)
         )
 
     def _cancel(self, queue: ScheduledQueue, kind: str, who: Who, entry: Any) -> None:
-        if isinstance(entry, Task) and not entry.done():
+        task = task_of(entry)
+        if task is not None and not task.done():
             self.has_cancelled = True
-            self.cancelled(queue, kind, who, entry)
-            entry.cancel()
+            self.cancelled(queue, kind, who, task)
+            task.cancel()
 
     def hold_begins(self, queue: ScheduledQueue, who: Who, entry: Any) -> None:
         """An entry is held back from now on; for whoever writes a trace."""
 
-    def cancelled(self, queue: ScheduledQueue, kind: str, who: Who, entry: Any) -> None:
+    def cancelled(self, queue: ScheduledQueue, kind: str, who: Who, task: Any) -> None:
         """A task is about to be cancelled; for whoever writes a trace."""
 
 
@@ -192,18 +201,18 @@ class _Deciding:
             if since is not None:
                 length = queue.steps - since
                 self.departures.append(Departure(HOLD, who.label, who.runs, length))
-        if who.runs > 1 and self._wants_to_cancel(who, entry):
+        if self._may_cancel and _has_begun(who, entry) and self._wants_to_cancel(who, entry):
             self.departures.append(Departure(CANCEL_READY, who.label, who.runs))
             self.has_cancelled = True
-            entry.cancel()
+            task_of(entry).cancel()
 
     def _wants_to_cancel(self, who: Who, entry: Any) -> bool:
         return (
             self._may_cancel is not None
-            and isinstance(entry, Task)
+            and (task := task_of(entry)) is not None
             and who.label != ROOT
             and self._random.random() < CANCEL_RATE
-            and self._may_cancel(entry)
+            and self._may_cancel(task)
         )
 
     def wants_lateness(self, queue: ScheduledQueue) -> bool:

@@ -26,7 +26,16 @@ from miniloop.testing.queue import Chooser, ScheduledQueue
 from miniloop.testing.wall import follow
 from miniloop.testing.who import name_root
 
-__all__ = ["ANYTHING", "Outcome", "Settings", "Signature", "execute", "prepared", "signature_of"]
+__all__ = [
+    "ANYTHING",
+    "Outcome",
+    "Settings",
+    "Signature",
+    "befell_in",
+    "execute",
+    "prepared",
+    "signature_of",
+]
 
 Test = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -59,6 +68,11 @@ class Settings:
         check_world(self.network, self.real_io, self.patch_time, self.until, self.seed)
         check_number("lateness", self.lateness)
         check_whole("most_steps", self.most_steps, 1)
+
+
+def befell_in(settings: Settings) -> list[tuple[float, str]]:
+    """What befell the simulated network in the last run: seconds since it began, and words."""
+    return list(getattr(settings.network, "log", ()))
 
 
 @dataclass
@@ -110,7 +124,7 @@ def execute(
     finally:
         steps = queue.steps
         queue.free = True
-        _finish(loop)
+        _finish(loop, queue.has_foreign_tasks)
         settings.running = None
         queue.last_entry = None
     if isinstance(error, asyncio.CancelledError) and getattr(chooser, "has_cancelled", False):
@@ -138,11 +152,13 @@ def _run(test: Test, loop: LoopUnderTest) -> Any:
         raise
 
 
-def _finish(loop: LoopUnderTest) -> None:
+def _finish(loop: LoopUnderTest, has_foreign_tasks: bool) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
-        if loop.tasks:
-            left = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        left: list[Any] = sorted(loop.tasks, key=hash)  # oldest first: see `order`
+        if has_foreign_tasks:  # to ask for these takes as long as a short run
+            left += sorted(asyncio.all_tasks(loop).difference(left), key=_name_of)
+        if left:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
@@ -162,6 +178,10 @@ def _finish(loop: LoopUnderTest) -> None:
         loop.call_exception_handler({"message": "the clean-up failed", "exception": error})
     finally:
         loop.close()
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    return task.get_name()
 
 
 def _without_our_frames(error: BaseException) -> BaseException:

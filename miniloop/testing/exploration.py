@@ -24,6 +24,7 @@ from miniloop.testing.execution import (
     Settings,
     Signature,
     Test,
+    befell_in,
     execute,
     prepared,
     signature_of,
@@ -186,6 +187,7 @@ class _Explorer:
         self._runs = 0
         self._exhausted = False
         self._trace = Trace()
+        self._befell: list[tuple[float, str]] = []
 
     def summary(self) -> Exploration:
         """What was done."""
@@ -254,7 +256,7 @@ class _Explorer:
             outcome.error,
             schedule,
             verdict=verdict,
-            story=tell(schedule, self._trace, verdict),
+            story=tell(schedule, self._trace, verdict, self._befell),
             runs=self._runs,
             seed=self._settings.seed,
             strategy=str(self._strategy),
@@ -268,6 +270,7 @@ class _Explorer:
         tracing = Tracing(schedule, lateness=self._settings.lateness)
         outcome = execute(self._test, tracing, self._settings)
         self._trace = tracing.trace
+        self._befell = befell_in(self._settings)
         return outcome
 
     def _fails(self, schedule: Schedule, signature: Signature | None) -> bool:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
 from miniloop.testing.errors import TooLong
-from miniloop.testing.who import KEY, ROOT, Who, name_of_handle, name_root, who_is
+from miniloop.testing.who import KEY, ROOT, Who, name_root, task_of, who_is, who_is_callback
 
 __all__ = ["Chooser", "ScheduledQueue"]
 
@@ -62,6 +62,7 @@ class ScheduledQueue(deque[Any]):
         self.loop: Any = None
         self.arrived: set[int] = set()  # entries that came from outside and have not run
         self.steps = 0
+        self.has_foreign_tasks = False  # of asyncio's own class
         self.free = False  # True: as any queue, from now on
         self.last = Who(ROOT)
         self.last_entry: Any = None
@@ -114,7 +115,8 @@ class ScheduledQueue(deque[Any]):
         chooser.before_step(self, who, entry)
         if self.arrived:
             self.arrived.discard(number)
-        self.last, self.last_entry = who, entry
+        self.last = who
+        self.last_entry = entry if type(entry) is Task else task_of(entry) or entry
         self._known = size - 1
         return 1
 
@@ -127,21 +129,30 @@ class ScheduledQueue(deque[Any]):
             return who_is(entry, self.last)
         known = self._handles.get(id(entry))
         if known is None:
-            known = self._handles[id(entry)] = self.last.callback(name_of_handle(entry))
+            known = self._handles[id(entry)] = self._label(entry, self.last)
         return known
+
+    def _label(self, handle: Any, maker: Who) -> Who:
+        """Who a handle is: a callback, or a step of a task of asyncio's own class."""
+        task = task_of(handle)
+        if task is None:
+            return who_is_callback(handle, maker)
+        self.has_foreign_tasks = True
+        # If it has waited for something, it began before anybody saw it.
+        return who_is(task, maker.root if handle._args else maker)
 
     def lane(self, entry: Any) -> int:
         """Which order an entry keeps; TASK keeps none."""
         if id(entry) in self.arrived:
-            return TASK if isinstance(entry, Task) else OUTSIDE
+            return OUTSIDE if task_of(entry) is None else TASK
         kind = type(entry)
         if kind is Task:
             return TASK
         if kind is TimerHandle:
             return TIMER
-        if isinstance(entry, Task):
-            return TASK
-        return TIMER if isinstance(entry, TimerHandle) else SOON
+        if isinstance(entry, TimerHandle):
+            return TIMER
+        return SOON if task_of(entry) is None else TASK
 
     def is_late_by_nature(self, entry: Any) -> bool:
         """Whether it came from outside, where anything may be late: timers, sockets, threads."""
@@ -189,7 +200,7 @@ class ScheduledQueue(deque[Any]):
             if isinstance(entry, Task):
                 who_is(entry, last)
             elif id(entry) not in self._handles:
-                self._handles[id(entry)] = last.callback(name_of_handle(entry))
+                self._handles[id(entry)] = self._label(entry, last)
 
     def _candidates(self) -> tuple[list[int], list[Any], list[Who]]:
         places: list[int] = []

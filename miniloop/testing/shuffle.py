@@ -18,8 +18,8 @@ from typing import Any
 
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.joints import Joints
-from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
+from miniloop.testing.who import task_of
 
 __all__ = ["Shuffle", "shuffle"]
 
@@ -81,7 +81,7 @@ class Shuffle:
         places = []
         lanes = 0
         for place, entry in enumerate(entries):
-            if not isinstance(entry, Task):
+            if task_of(entry) is None:
                 lane = (
                     OUTSIDE
                     if id(entry) in self._arrived

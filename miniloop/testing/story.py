@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from miniloop.study.awaiting import Place
 from miniloop.testing.schedule import CANCEL_READY, HOLD, LATE, Departure, Schedule
@@ -34,6 +34,7 @@ _MEANING = {
 STEPS_BEFORE = 4
 STEPS_SHOWN = 18
 STEPS_AT_THE_END = 4
+FAULTS_SHOWN = 12
 
 
 def verdict_of(schedule: Schedule, trace: Trace) -> str:
@@ -46,14 +47,24 @@ def verdict_of(schedule: Schedule, trace: Trace) -> str:
     return LATENESS if kinds & {HOLD, LATE} or schedule.world else CANCELLATION
 
 
-def tell(schedule: Schedule, trace: Trace, verdict: str) -> str:
-    """The story of a run: the departures, and the steps around them."""
+def tell(
+    schedule: Schedule,
+    trace: Trace,
+    verdict: str,
+    befell: Sequence[tuple[float, str]] = (),
+) -> str:
+    """The story of a run: the departures, the steps around them, and what befell the network."""
     lines = [_MEANING[verdict]]
     if schedule.world:
         lines.append(
             f"In the network of world {schedule.world}: how long packets take there, "
-            "and which are lost, makes it fail."
+            "which are lost, and the faults there, make it fail."
         )
+    if befell:
+        lines.append("What befell the network:")
+        lines += [f"  at {seconds:g} s  {what}" for seconds, what in befell[:FAULTS_SHOWN]]
+        if len(befell) > FAULTS_SHOWN:
+            lines.append(f"  ... {len(befell) - FAULTS_SHOWN} more")
     if schedule.departures:
         count = len(schedule)
         lines.append(

@@ -10,7 +10,7 @@ from miniloop.study.awaiting import Place, chain, is_of_the_program, place_of
 from miniloop.testing.choosers import Following
 from miniloop.testing.queue import ScheduledQueue
 from miniloop.testing.schedule import LATE
-from miniloop.testing.who import Who
+from miniloop.testing.who import Who, task_of
 
 __all__ = ["Held", "Step", "Tracing", "place_in"]
 
@@ -101,14 +101,14 @@ class Tracing(Following):
 
     def before_step(self, queue: ScheduledQueue, who: Who, entry: Any) -> None:
         """Note who runs, and from where."""
-        is_task = isinstance(entry, Task)
-        place = place_in(entry) if is_task else None
+        task = task_of(entry)
+        place = None if task is None else place_in(task)
         self.trace.steps.append(
             Step(
                 queue.steps,
                 who.label,
                 who.runs,
-                is_task,
+                task is not None,
                 queue.loop.time(),
                 self._ready or (who.label,),
                 place,
@@ -125,13 +125,14 @@ class Tracing(Following):
 
     def hold_begins(self, queue: ScheduledQueue, who: Who, entry: Any) -> None:
         """Note who is held back, and where it stands."""
-        place = place_in(entry) if isinstance(entry, Task) else None
+        task = task_of(entry)
+        place = None if task is None else place_in(task)
         late = queue.is_late_by_nature(entry)
         self.trace.held.append(Held(who.label, who.runs + 1, queue.steps, None, late, place))
 
-    def cancelled(self, queue: ScheduledQueue, kind: str, who: Who, entry: Any) -> None:
+    def cancelled(self, queue: ScheduledQueue, kind: str, who: Who, task: Any) -> None:
         """Note who is cancelled, and where it stands."""
-        self.trace.mishaps.append(Mishap(kind, who.label, who.runs, queue.steps, place_in(entry)))
+        self.trace.mishaps.append(Mishap(kind, who.label, who.runs, queue.steps, place_in(task)))
 
 
 def place_in(task: Task[Any]) -> Place | None:

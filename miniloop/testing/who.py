@@ -13,8 +13,18 @@ from typing import Any
 
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.task import Task
+from miniloop.study.numbering import is_task, task_of_step
 
-__all__ = ["KEY", "ROOT", "Who", "name_of_handle", "name_of_task", "name_root", "who_is"]
+__all__ = [
+    "KEY",
+    "ROOT",
+    "Who",
+    "name_of_task",
+    "name_root",
+    "task_of",
+    "who_is",
+    "who_is_callback",
+]
 
 ROOT = "test"
 
@@ -55,6 +65,13 @@ class Who:
         who.task = self.task
         return who
 
+    def timer(self) -> Who:
+        """A timer that ends a sleep of this task, whoever runs when it comes due."""
+        number = self.made["timer"] = self.made.get("timer", 0) + 1
+        who = Who(f"timer {number} of {self.label}", self.root)
+        who.task = self.task
+        return who
+
     def new_label(self, name: str) -> str:
         """A label that no other has."""
         count = self.made[name] = self.made.get(name, 0) + 1
@@ -63,13 +80,23 @@ class Who:
         return name if self is self.root else f"{self.label}/{name}"
 
 
-def who_is(task: Task[Any], maker: Who) -> Who:
+def task_of(entry: Any) -> Any:
+    """The task of which an entry is a step, be it ours or of asyncio's own class; None if none."""
+    return entry if is_task(entry) else task_of_step(entry._callback)
+
+
+def who_is(task: Any, maker: Who) -> Who:
     """The label of a task that is seen for the first time, or was before."""
-    known: Who | None = task.__dict__.get(KEY)
+    known: Who | None = getattr(task, KEY, None)
     if known is None:
-        known = task.__dict__[KEY] = maker.child(name_of_task(task))
-        if task._name is None:
-            task._name = known.label  # `Task-12` would be another one in the next run
+        known = maker.child(name_of_task(task))
+        setattr(task, KEY, known)
+        # `Task-12` would be another one in the next run.
+        if not isinstance(task, Task):
+            if _GIVEN_BY_ASYNCIO.match(task.get_name()):
+                task.set_name(known.label)
+        elif task._name is None:
+            task._name = known.label
     return known
 
 
@@ -81,9 +108,9 @@ def name_root(task: Any) -> Who:
     return root
 
 
-def name_of_task(task: Task[Any]) -> str:
+def name_of_task(task: Any) -> str:
     """The name that the program has given it, or else that of its coroutine."""
-    given = task._name
+    given = task._name if isinstance(task, Task) else task.get_name()
     if given is not None and not _GIVEN_BY_ASYNCIO.match(given):
         return given
     coro = task._coro
@@ -91,16 +118,20 @@ def name_of_task(task: Task[Any]) -> str:
     return str(name or type(coro).__name__).rpartition(".")[2]
 
 
-def name_of_handle(handle: Any) -> str:
-    """What a callback is called in a label; for the end of a sleep, whom it wakes."""
-    callback = handle._callback
-    if callback is None:
-        return "cancelled"
+def who_is_callback(handle: Any, maker: Who) -> Who:
+    """The label of a callback that is seen for the first time; of the end of a sleep, its own."""
     args = handle._args
     if isinstance(handle, TimerHandle) and args:
         sleeper = getattr(args[0], "_waiting", None)
         if isinstance(sleeper, Task) and KEY in sleeper.__dict__:
-            return f"timer of {sleeper.__dict__[KEY].label}"
+            known: Who = sleeper.__dict__[KEY]
+            return known.timer()
+    return maker.callback(_name_of(handle._callback))
+
+
+def _name_of(callback: Any) -> str:
+    if callback is None:
+        return "cancelled"
     while isinstance(callback, partial):
         callback = callback.func
     name = getattr(callback, "__qualname__", None) or type(callback).__qualname__

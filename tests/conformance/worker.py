@@ -27,6 +27,7 @@ from typing import Any, TextIO
 
 from tests.conformance import left_out, subject, substitution
 from tests.conformance.subject import Subject
+from tests.inherited_signals import heed_signals
 
 
 class Reporter:
@@ -186,6 +187,7 @@ def _text(err: Any) -> str:
 
 def main() -> None:
     faulthandler.enable()  # a crash shows the stacks, too
+    heed_signals()
     job = json.load(sys.stdin)
     # Processes that the tests start must not hold the runner's end of the pipe open.
     os.set_inheritable(job["report_to"], False)

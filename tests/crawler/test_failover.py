@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from crawler.frontier import Fenced, RedisStore, Rules
+from crawler.frontier.redis.scripts import SHARD
 from crawler.frontier.store import Done
 from tests.crawler.engines import a_replica, an_engine, needs_engine
 
@@ -86,6 +89,31 @@ def test_a_commit_waits_for_the_replicas_that_are_asked_for() -> None:
                 assert await store.parts() == {"one": 77}
 
         asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_step_is_known_when_it_is_made_again_and_refused_when_it_comes_too_late() -> None:
+    with an_engine() as engine:
+
+        async def main() -> None:
+            async with RedisStore(engine.url(), rules=RULES, shards=1) as store:
+                await store.add([(A, A), (B, B)])
+                one = await store.join()
+
+                def take(*name: object) -> Any:
+                    words = (" ".join(map(str, name)), one, 1, 9, 9, "request")
+                    return client.eval(SHARD.script("take").text, 1, key, *words)
+
+                client, key = store._engine._client, store._engine.shard_key(0)
+                first = await take("take", "me", 0, 1)
+                assert len(first) == 1
+                assert await take("take", "me", 0, 1) == first
+                assert await take("take", "me", 1, 2) != first
+                with pytest.raises(ResponseError, match="LATE"):
+                    await take("take", "me", 0, 1)
+                with pytest.raises(ResponseError, match="LOST"):
+                    await take("take", "me", 3, 4)
+
+        asyncio.run(main())
 
 
 def test_replicas_that_nobody_waits_for_are_told_of() -> None:

@@ -335,11 +335,15 @@ def test_a_record_says_all_there_is_to_say(run: Run, tmp_path: Path) -> None:
         "/page": b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML; charset=koi8-r\r\n"
         b"Content-Length: 12\r\nX-Odd : 1\r\n\r\n<a href=/\xc1\xc2>",
         "/gone": _text(b"", "410 Gone"),
+        "/went": _moved("/gone"),
+        "/lost": b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
     }
+
+    nowhere = "http://no-such-host.invalid/"
 
     async def main(url: str) -> None:
         client = Client(trace=keep_timings)
-        urls = (f"{url}/", f"{url}/gone", "http://no-such-host.invalid/")
+        urls = (f"{url}/", *(url + path for path in ("/gone", "/went", "/lost")), nowhere)
         await follow(tmp_path, *urls, scope=Scope(), client=client, form=FORMATS["jsonl"])
 
     with serving(pages(answers)) as server:
@@ -365,10 +369,15 @@ def test_a_record_says_all_there_is_to_say(run: Run, tmp_path: Path) -> None:
         "detail": "",
     }
     assert {"acquire", "connect_tcp", "send_request", "receive_head", "redirect"} <= timings.keys()
-    assert (records[f"{server.url}/gone"]["status"], records[f"{server.url}/gone"]["error"]) == (
-        410,
-        "status",
-    )
+    gone, lost = f"{server.url}/gone", f"{server.url}/lost"
+    names = ("status", "error", "redirects", "final_url")
+    assert {url: tuple(record[name] for name in names) for url, record in records.items()} == {
+        page["url"]: (200, "", page["redirects"], page["final_url"]),
+        gone: (410, "status", [], gone),
+        f"{server.url}/went": (410, "status", [f"{server.url}/went"], gone),
+        lost: (302, "redirect", [], lost),
+        nowhere: (None, "DNS", [], nowhere),
+    }
 
 
 def test_records_as_a_table_are_what_a_spreadsheet_reads(run: Run, tmp_path: Path) -> None:

@@ -276,6 +276,8 @@ def test_only_the_first_base_with_an_href_counts_and_it_is_no_link_itself() -> N
         ("koi8-r", "?q=Я&amp;r=1%20+2", "http://h/dir/page?q=%F1&r=1%20+2"),
         ("cp932", "?表", "http://h/dir/page?%95\\"),
         ("cp1252", "?Я", "http://h/dir/page?%26%231071%3B"),
+        ("cp1252", "?\x81é", "http://h/dir/page?%81%E9"),
+        ("koi8-r", "?\x81", "http://h/dir/page?%26%23129%3B"),
         ("cp1252", "/é#é?é", "http://h/%C3%A9#%C3%A9?%C3%A9"),
         ("iso2022_jp", "?東", "http://h/dir/page?%1B$BEl%1B(B"),
         ("iso2022_jp", "?\u6b63#x", "http://h/dir/page?%1B$B@5%1B(B#x"),

@@ -63,7 +63,7 @@ def test_a_worker_that_was_cut_off_is_fenced_and_nothing_is_there_twice(tmp_path
         assert IP is not None
         words = command(
             *(web.url(0, 0), "--depth", "99", "--state", url, "--resume", "-o", "found.tsv"),
-            *("--allow-private", "--per-host", "1", "--delay", "0.5", "--user-agent", name),
+            *("--allow-private", "--per-host", "1", "--delay", "1.0", "--user-agent", name),
         )
         return subprocess.Popen(
             [IP, "netns", "exec", name, *words],
@@ -111,6 +111,6 @@ def test_a_worker_that_was_cut_off_is_fenced_and_nothing_is_there_twice(tmp_path
         assert Counter(merged(tmp_path, url.replace(NET, "127.0.0."))) == Counter(web.all_links())
     assert not [each for each in web.asked if each.by == lost and each.at > taken[0].at]
     assert not web.together
-    assert not web.too_soon(0.25)
+    assert not web.too_soon(0.5)
     # Only what it had in work, or had not yet told, is asked for again.
     assert len(web.asked) <= HOSTS * PAGES + 2 * len(held)

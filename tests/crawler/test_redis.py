@@ -51,6 +51,8 @@ def test_two_commands_crawl_one_site_together(
         _, stderr = process.communicate(timeout=60)
         assert process.returncode in (0, 1), stderr
         assert "Traceback" not in stderr
+        assert "warning: redis://127.0.0.1:" in stderr
+        assert "appendonly is off" in stderr
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
@@ -157,6 +159,8 @@ def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) ->
         for option, value, text in [
             ("appendfsync", "always", "appendonly is off"),
             ("appendonly", "yes", ""),
+            ("appendfsync", "everysec", "appendfsync is everysec"),
+            ("appendfsync", "always", ""),
             ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
             ("maxmemory-policy", "noeviction", ""),
             ("appendonly", "no", "appendonly is off"),
@@ -165,6 +169,12 @@ def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) ->
             told = asyncio.run(warnings(f"warned-{option}-{value}"))
             assert text in "".join(told)
             assert len(told) == bool(text)
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(OSError, match="maxmemory-policy is allkeys-lru"):
+            asyncio.run(warnings("refused"))
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "0")
 
 
 def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
@@ -192,10 +202,10 @@ def test_a_commit_counts_from_its_decision_on_wherever_its_worker_dies(
     class Dying(RedisStore):
         commits = False
 
-        async def _shard(self, number: int, *words: Any, again: Any = None) -> Any:
+        async def _shard(self, number: int, *words: Any) -> Any:
             if self.commits and words[0] == step:
                 raise Killed
-            return await super()._shard(number, *words, again=again)
+            return await super()._shard(number, *words)
 
         async def _crawl(self, *words: Any, patience: float | None = None) -> Any:
             if self.commits and words[0] == step:

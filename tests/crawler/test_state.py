@@ -15,6 +15,7 @@ import pytest
 from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
 from crawler.frontier import Rules, Scope, SharedFrontier, SQLiteStore, feed
+from crawler.frontier.sqlite_store import VERSION
 from crawler.frontier.store import Done
 from crawler.http import Client, Limits
 from crawler.output import FORMATS, Format, Output
@@ -152,6 +153,11 @@ def test_a_state_belongs_to_one_output_and_to_one_process(tmp_path: Path) -> Non
         SQLiteStore(path, found, resume=False).__enter__()
     with pytest.raises(OSError, match="belongs to the output"):
         SQLiteStore(path, tmp_path / "other.txt", resume=True).__enter__()
+    for version, age in ((VERSION - 1, "an older"), (VERSION + 1, "a newer")):
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("update crawl set version = ?", (version,))
+        with pytest.raises(OSError, match=f"is of {age} version of the crawler: go on with that"):
+            SQLiteStore(path, found, resume=True).__enter__()
     (tmp_path / "text").write_text("this is no database, whatever it is called" * 99)
     with pytest.raises(OSError, match="it is no SQLite database"):
         SQLiteStore(tmp_path / "text", found, resume=True).__enter__()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from crawler.demo.site import Addresses, Site
+from crawler.workers import Reports, _obey
 from tests.crawler.scripted import Peer, anchors, asked, serving
-from tests.crawler.test_cli import FINISHING, ROOT, command, complaints, run_command
+from tests.crawler.test_cli import ROOT, command, complaints, run_command, wait_for_finishing
 from tests.crawler.test_crawl import links_in
 
 
@@ -193,8 +197,7 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
             assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        assert process.stderr.readline() == FINISHING
+        wait_for_finishing(process)
         (tmp_path / "open").touch()
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == 130, stderr
@@ -210,6 +213,23 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
     assert sorted(source for source, _ in links_in(tmp_path / "found.tsv")) == sorted(urls)
 
 
+@pytest.mark.parametrize("unread", [b"", b"a report"])
+def test_a_worker_ends_with_the_first_process_whatever_that_has_left_unread(
+    run: Callable[..., Any], unread: bytes
+) -> None:
+    ours, theirs = socket.socketpair()
+
+    async def work(store: Any, reports: Reports, drain: asyncio.Event, lock: int) -> None:
+        theirs.send(unread)
+        ours.close()  # as the kernel does with those of a process that is killed
+        await asyncio.Event().wait()
+
+    with ours, theirs:
+        theirs.setblocking(False)
+        obeying = _obey(cast(Any, None), work, Reports(theirs), theirs, 0)
+        run(lambda: asyncio.wait_for(obeying, 10))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, number: int) -> None:
     with serving(never, host="0.0.0.0") as server:
@@ -222,8 +242,7 @@ def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, nu
         workers = workers_of(process)
         if number == signal.SIGINT:
             process.send_signal(number)
-            assert process.stderr is not None
-            assert process.stderr.readline() == FINISHING
+            wait_for_finishing(process)
         sent = time.monotonic()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)

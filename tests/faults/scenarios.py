@@ -9,8 +9,8 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,17 @@ class Told:
             yield
         finally:
             self.kernel.resting = resting
+
+
+@asynccontextmanager
+async def until_closed(server: Any) -> AsyncIterator[None]:
+    """Close the server in the end, and wait for its connections where that is right."""
+    try:
+        yield
+    finally:
+        server.close()
+        if sys.version_info >= (3, 12):
+            await server.wait_closed()
 
 
 def scenario(main: Scenario) -> Scenario:
@@ -111,7 +122,7 @@ async def closed(told: Told, writer: asyncio.StreamWriter) -> None:
 
 async def streams_on(told: Told, server: Any, connect: Any, *, ends: bool) -> bool:
     """An echo of DATA over streams."""
-    try:
+    async with until_closed(server):
         reader, writer = await connect()
         try:
 
@@ -128,10 +139,6 @@ async def streams_on(told: Told, server: Any, connect: Any, *, ends: bool) -> bo
             return got.result() == DATA + SMALL + DATA
         finally:
             await closed(told, writer)
-    finally:
-        server.close()
-        if sys.version_info >= (3, 12):
-            await server.wait_closed()
 
 
 def echo_server(told: Told) -> Any:
@@ -203,7 +210,7 @@ async def start_tls(told: Told) -> bool:
             await closed(told, writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
+    async with until_closed(server):
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
             writer.write(b"start\n")
@@ -214,17 +221,13 @@ async def start_tls(told: Told) -> bool:
             return await reader.readexactly(1000) == b"x" * 1000
         finally:
             await closed(told, writer)
-    finally:
-        server.close()
-        if sys.version_info >= (3, 12):
-            await server.wait_closed()
 
 
 @scenario
 async def protocols(told: Told) -> bool:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Receiver(told, echoes=True), "127.0.0.1", 0)
-    try:
+    async with until_closed(server):
         transport, receiver = await loop.create_connection(
             lambda: Receiver(told), *server.sockets[0].getsockname()
         )
@@ -233,10 +236,6 @@ async def protocols(told: Told) -> bool:
         transport.close()
         await receiver.lost
         return done and bytes(receiver.data) == DATA
-    finally:
-        server.close()
-        if sys.version_info >= (3, 12):
-            await server.wait_closed()
 
 
 @scenario
@@ -336,7 +335,7 @@ async def file_by_transport(told: Told) -> bool:
         path = Path(folder, "file")
         path.write_bytes(DATA)
         server = await loop.create_server(lambda: Receiver(told, echoes=True), "127.0.0.1", 0)
-        try:
+        async with until_closed(server):
             transport, receiver = await loop.create_connection(
                 lambda: Receiver(told), *server.sockets[0].getsockname()
             )
@@ -348,10 +347,6 @@ async def file_by_transport(told: Told) -> bool:
                 transport.close()
                 await receiver.lost
             return done and bytes(receiver.data) == DATA
-        finally:
-            server.close()
-            if sys.version_info >= (3, 12):
-                await server.wait_closed()
 
 
 @scenario

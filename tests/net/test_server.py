@@ -842,13 +842,8 @@ def test_a_listening_socket_that_is_broken_does_not_spin(
     miniloop.run(main())
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EPERM, errno.EBADF])
-def test_a_failure_that_passes_holds_up_nobody(
-    run: Run, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """EPERM, say, is what a security module answers, and may concern one connection alone."""
-    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 3600)
-    failures = [code]
+async def visit_after(failures: list[int]) -> list[dict[str, Any]]:
+    """One client of a server whose `accept` fails first; gives what the handler was told."""
 
     class Failing(socket.socket):
         def accept(self) -> Any:
@@ -856,46 +851,31 @@ def test_a_failure_that_passes_holds_up_nobody(
                 raise OSError(failures.pop(), "just now")
             return super().accept()
 
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        reports: list[dict[str, Any]] = []
-        loop.set_exception_handler(lambda _, context: reports.append(context))
-        sock = Failing()
-        sock.bind(("127.0.0.1", 0))
-        accepted = Accepted()
-        server = await loop.create_server(accepted, sock=sock)
-        _, client = await connect_to(server)
-        protocols = await asyncio.wait_for(accepted.count(1), 30)
-        (report,) = reports
-        assert report["exception"].errno == code
-        await end(server, client, *protocols)
+    loop = asyncio.get_running_loop()
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    sock = Failing()
+    sock.bind(("127.0.0.1", 0))
+    accepted = Accepted()
+    server = await loop.create_server(accepted, sock=sock)
+    _, client = await connect_to(server)
+    protocols = await asyncio.wait_for(accepted.count(1), 30)
+    await end(server, client, *protocols)
+    return reports
 
-    run(main)
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EPERM, errno.EBADF])
+def test_a_failure_that_passes_holds_up_nobody(
+    run: Run, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """EPERM, say, is what a security module answers, and may concern one connection alone."""
+    monkeypatch.setattr(listener_module, "ACCEPT_RETRY_DELAY", 3600)
+    (report,) = run(visit_after, [code])
+    assert report["exception"].errno == code
 
 
 def test_a_connection_that_has_failed_in_the_queue_holds_up_nobody(run: Run) -> None:
-    failures = [errno.ECONNABORTED, errno.ECONNABORTED]
-
-    class Failing(socket.socket):
-        def accept(self) -> Any:
-            if failures:
-                raise OSError(failures.pop(), "gone again")
-            return super().accept()
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        reports: list[dict[str, Any]] = []
-        loop.set_exception_handler(lambda _, context: reports.append(context))
-        sock = Failing()
-        sock.bind(("127.0.0.1", 0))
-        accepted = Accepted()
-        server = await loop.create_server(accepted, sock=sock)
-        _, client = await connect_to(server)
-        protocols = await accepted.count(1)
-        assert not reports
-        await end(server, client, *protocols)
-
-    run(main)
+    assert run(visit_after, [errno.ECONNABORTED, errno.ECONNABORTED]) == []
 
 
 def test_a_server_that_is_closed_during_the_pause_stays_closed(

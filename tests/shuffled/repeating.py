@@ -7,7 +7,6 @@ and the file for the outcomes.
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.shuffled.orders import Orders
+from tests.shuffled.watchdog import Watchdog
 
 __all__ = ["VARIABLE", "pytest_configure"]
 
@@ -44,18 +44,19 @@ class _Repeating:
         """Run a test under one order after the other, to the first in which it fails."""
         # What is made for the whole file is kept from one order to the next.
         sibling = next((each for each in item.session.items if _are_siblings(each, item)), nextitem)
+        watchdog = Watchdog(self._limit)
         for number in self._numbers:
             self._say(event="start", test=item.nodeid, order=number)
             for orders in self._orders:
                 orders.begin(number)
             is_last = number == self._numbers[-1]
-            faulthandler.dump_traceback_later(self._limit, exit=True)
+            watchdog.pat()
             item._initrequest()
             reports = runtestprotocol(item, log=False, nextitem=nextitem if is_last else sibling)
             wrong = [report for report in reports if report.failed]
             if wrong or is_last or any(report.skipped for report in reports):
                 break
-        faulthandler.cancel_dump_traceback_later()
+        watchdog.cancel()
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         error = str(wrong[0].longrepr).strip().splitlines()[-1][:200] if wrong else None

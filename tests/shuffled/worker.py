@@ -7,7 +7,6 @@ that hangs takes the process down: after so many seconds the watchdog ends it.
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import json
 import os
@@ -20,14 +19,17 @@ from typing import Any, TextIO
 
 from tests.conformance import left_out, subject, substitution
 from tests.conformance.worker import flatten, identify
+from tests.inherited_signals import heed_signals
 from tests.shuffled.orders import Orders
+from tests.shuffled.watchdog import Watchdog
 
 
 def main() -> None:
+    heed_signals()
     job = json.load(sys.stdin)
     report = os.fdopen(os.dup(1), "w")
     sys.stdout = sys.stderr
-    faulthandler.dump_traceback_later(job["limit"], exit=True)
+    watchdog = Watchdog(job["limit"])
     tested = subject.load(job["factory"])
     try:
         module = substitution.import_with(tested, "test.test_asyncio", job["module"])
@@ -49,7 +51,7 @@ def main() -> None:
     for test in tests:
         _say(report, event="start", test=identify(test), order=None)
         if job["fifo"]:
-            faulthandler.dump_traceback_later(job["limit"], exit=True)
+            watchdog.pat()
             orders.begin(None)
             if _run(test) is not None:
                 _say(report, event="end", test=identify(test), order=None, error="fails in FIFO")
@@ -59,7 +61,7 @@ def main() -> None:
             if ran and job["seconds"] and time.monotonic() - began > job["seconds"]:
                 _say(report, event="end", test=identify(test), order=None, error=None, ran=ran)
                 break
-            faulthandler.dump_traceback_later(job["limit"], exit=True)
+            watchdog.pat()
             orders.begin(order)
             error = _run(test)
             if error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,58 @@ def test_a_story_without_departures_has_the_whole_of_a_short_run() -> None:
         raise ValueError
 
     assert found(main).story.count("-> test_explore.py") == 9
+
+
+def in_c(loop: Any, coro: Any, **options: Any) -> Any:
+    return asyncio.Task(coro, loop=loop, **options)
+
+
+def in_c_eagerly(loop: Any, coro: Any, **options: Any) -> Any:
+    return asyncio.Task(coro, loop=loop, eager_start=True, **options)
+
+
+EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks")
+
+
+@pytest.mark.parametrize("factory", [in_c, pytest.param(in_c_eagerly, marks=EAGER)])
+def test_tasks_of_asyncios_own_class_are_held_back_and_cancelled_too(factory: Any) -> None:
+    async def increments() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        await programs.lost_update()
+
+    failure = found(increments)
+    assert failure.verdict == "order"
+    assert [each.who for each in failure.departures] == ["increment"]
+    assert "`increment` was held back" in failure.story
+
+    async def transfer() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        await programs.half_a_transfer()
+
+    failure = found(transfer, cancel="anywhere")
+    assert failure.verdict == "cancellation"
+    assert len(failure.departures) == 1
+    assert "`transfer` was cancelled " in failure.story
+    assert "at programs.py:67 (await asyncio.sleep(0.1))" in failure.story
+
+
+def test_tasks_of_asyncios_own_class_that_are_left_over_are_ended() -> None:
+    ended: list[str] = []
+
+    async def sleep(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for name in "ab":
+            in_c(loop, sleep(name), name=name)
+        await asyncio.sleep(0)
+
+    assert find(main, strategy="fifo") is None
+    assert ended == ["a", "b"]
 
 
 def test_the_same_seed_gives_the_same_failure() -> None:

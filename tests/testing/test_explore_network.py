@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
-from miniloop.testing import Network, check_determinism, explore, find_failure, replay
+from miniloop.testing import Faults, Network, check_determinism, explore, find_failure, replay
 
 PORT = 7000
 
@@ -70,3 +71,20 @@ def test_a_correct_program_passes_in_every_world() -> None:
 
 def test_runs_over_a_network_are_deterministic() -> None:
     check_determinism(both_arrive, network=NETWORK, schedules=4)
+
+
+def test_the_story_tells_what_befell_the_network() -> None:
+    network = Network(latency=0.01, faults=Faults(kinds=["crash"], hosts=["server"], after=1))
+    host = network.host("server")
+
+    async def is_up() -> None:
+        host.create_task(asyncio.sleep(100))
+        await asyncio.sleep(60)
+        assert not [what for _, what in network.log if what.startswith("crash")]
+
+    failure = find_failure(is_up, network=network, save=False)
+    assert failure is not None
+    told = failure.story.partition("What befell the network:\n")[2].splitlines()
+    assert re.fullmatch(r"  at \d\.\d+ s  crash: server", told[0])
+    assert re.fullmatch(r"  at [\d.]+ s  restart: server", told[1])
+    assert replay(failure, is_up, network=network).story == failure.story

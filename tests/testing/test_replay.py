@@ -97,6 +97,27 @@ def test_what_was_saved_is_loaded(failure: Failure) -> None:
     assert file.steps[0] == ("test", ("test",))
 
 
+def test_a_timer_is_called_after_who_sleeps_and_not_after_who_ran_before(tmp_path: Path) -> None:
+    async def sleeper(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await asyncio.sleep(2)
+
+    async def main() -> None:
+        await asyncio.gather(sleeper(1), sleeper(2))
+        raise ValueError
+
+    failure = find_failure(main, save_to=tmp_path)
+    assert failure is not None
+    assert failure.replay_file is not None
+    timers = [who for who, _ in ReplayFile.load(failure.replay_file).steps if "timer" in who]
+    assert timers == [
+        "timer 1 of sleeper",
+        "timer 1 of sleeper#2",
+        "timer 2 of sleeper",
+        "timer 2 of sleeper#2",
+    ]
+
+
 SCRIPT = """
 import asyncio, sys
 from miniloop.testing import explore

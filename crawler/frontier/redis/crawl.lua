@@ -22,9 +22,10 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 -- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
 local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
 if by ~= '' then
-  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
-    return redis.error_reply('LOST')
-  end
+  local here = tonumber(call('GET', P .. 'by:' .. by) or 0)
+  if tonumber(last) > here then return redis.error_reply('LOST') end
+  -- It lay in a dead connection, and has been made again since, or given up.
+  if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
   if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
 end
 

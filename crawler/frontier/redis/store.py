@@ -361,9 +361,8 @@ class RedisStore:
                 if left <= 0 or (room <= 0 if new else not shard[3]) or (new and not shard[2]):
                     continue
                 request = f"{os.getpid()}.{self._requests}.{int(new)}"
-                words = ["take", worker, left, room if new else 0, SHARE, request, 0]
-                step = self._shard(number, *words, *full, again={6: 1})
-                rows = await step
+                words = ["take", worker, left, room if new else 0, SHARE, request]
+                rows = await self._shard(number, *words, *full)
                 pages += [
                     Page(url.decode(), source.decode(), depth, int(redirects), named == b"1")
                     for url, source, depth, redirects, named in rows
@@ -491,8 +490,8 @@ class RedisStore:
         name = host if place is None else place(host)
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) % self._shards
 
-    async def _shard(self, number: int, *words: Any, again: Mapping[int, Any] | None = None) -> Any:
-        return await self._engine.run(SHARD, self._engine.shard_key(number), *words, again=again)
+    async def _shard(self, number: int, *words: Any) -> Any:
+        return await self._engine.run(SHARD, self._engine.shard_key(number), *words)
 
     async def _crawl(self, *words: Any, patience: float | None = None) -> Any:
         return await self._engine.run(CRAWL, self._engine.crawl_key, *words, patience=patience)
