@@ -32,7 +32,7 @@ class AsyncGenerators:
     __slots__ = ("_alive", "_loop_reference", "_outer_hooks", "_shut_down")
 
     def __init__(self, loop: Loop) -> None:
-        # Weak, so that a closed loop is freed as soon as nobody uses it. A generator that is
+        # Weak, so that a closed loop is freed as soon as it is not used. A generator that is
         # dropped later still calls us.
         self._loop_reference = weakref.ref(loop)
         # By number, and so in the order in which they began; a set has no order to rely on.

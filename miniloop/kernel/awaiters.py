@@ -3,7 +3,7 @@
 From CPython 3.14 on `asyncio.print_call_graph()` and its relatives ask a future for its
 `_asyncio_awaited_by`. asyncio keeps that set up to date all the time, at each `await`, in each task
 group, `gather` and `wait`. Here nothing is kept: who waits is among those who are told when the
-future is done, so it is found when somebody asks, and costs nothing until then.
+future is done, so it can be found when it is asked for, and costs nothing until then.
 
 * A task that awaits the future is told as itself.
 * A task of another make has its wake-up method called, which is bound to the task.
@@ -11,10 +11,10 @@ future is done, so it is found when somebody asks, and costs nothing until then.
   holds on to the task that they work for, or to a future for which that task waits. The names by
   which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
 
-Invariant: nothing is written down. Each answer is computed from those who wait just then.
+Invariant: nothing is stored. Each answer is computed from the entries that wait at that time.
 
 The trap: a callback of `gather` stays with a future that lives longer than the `gather`. What it
-holds is then a future that is done, and nobody waits by way of it.
+holds is then a future that is done, and no task waits by way of it.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Loop(Protocol):
 
     # Scheduling.
     enqueue: Callable[[Any], object]  # the way into `_ready`, for the loop's own thread
-    hand_over: Callable[[Any], object]  # the same for every thread; it wakes nobody
+    hand_over: Callable[[Any], object]  # the same for every thread; it does not wake the loop
 
     def observe(self, observer: Observer) -> None: ...
     def unobserve(self, observer: Observer) -> None: ...

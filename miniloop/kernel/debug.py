@@ -8,7 +8,7 @@ nothing when it is off.
 Invariant: what is made in debug mode behaves like what is made otherwise, but for checks and notes.
 
 The trap: debug mode may be switched while the loop runs. Then things of both kinds are in the
-queue, and those of the usual kind have no notes: whoever reads one must ask whether it is there.
+queue, and those of the usual kind have no notes: check that a note exists before you read it.
 
 Source: the CPython documentation, "Debug Mode".
 """

@@ -1,13 +1,13 @@
-"""Eager tasks: the first step is taken at once, in the turn of whoever makes the task.
+"""Eager tasks: the first step is taken at once, in the turn in which the task is made.
 
 Many coroutines never wait: the answer is in a cache, the lock is free, the data has arrived. A task
 for such a coroutine need not go through the ready queue. An eager task runs up to its first
 `await` of something not done; only the rest waits for a turn.
 
-Invariant: when the maker of an eager task goes on, the current task is what it was before.
+Invariant: when `create_task` returns, the current task is the same as before the call.
 
-The trap: while an eager task takes its first step, another one is in the middle of a step of its
-own. So who was the current task must be put back, which after an ordinary step is nobody.
+The trap: while an eager task takes its first step, another task is in the middle of a step. So the
+current task must be restored afterwards; after an ordinary step there is none.
 
 Source: the CPython documentation, `asyncio.eager_task_factory`.
 """

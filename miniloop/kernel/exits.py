@@ -1,8 +1,8 @@
-"""Exits: the two exceptions that end the run of a loop instead of being told to somebody.
+"""Exits: the two exceptions that end the run of a loop and are not handled by a part of it.
 
 SystemExit, of `sys.exit`, and KeyboardInterrupt, of Ctrl-C, pass through callbacks, protocols and
-the loop, and come out of `run_forever`. Any other exception is the affair of one task or one
-connection. So whoever catches everything begins with `raise_exit`:
+the loop, and come out of `run_forever`. Any other exception concerns one task or one connection. So
+a handler of all exceptions begins with `raise_exit`, or comes after an `except EXITS: raise`:
 
     except BaseException as exc:
         raise_exit(exc)

@@ -1,6 +1,6 @@
 """The poller: the table of file descriptors, and the one call in which a loop sleeps.
 
-For each descriptor that somebody is interested in there is a `Watch`. Interest comes in two kinds:
+For each descriptor that is watched there is a `Watch`. There are two kinds of interest:
 
 *Level*: `reader` and `writer` are entries for the ready queue, queued on every turn for as long as
 the descriptor is ready. This is `add_reader`/`add_writer`, and what transports use.
@@ -53,8 +53,8 @@ EDGE = 0x80000000  # EPOLLET
 
 EDGE_MASK = READ | WRITE | URGENT | HALF_CLOSED | EDGE
 
-# What concerns a writer, and what a reader: an error or a hang-up is for both, as whoever tries
-# next will be told.
+# What concerns a writer, and what a reader: an error or a hang-up concerns both, as the next
+# attempt will get the error.
 NOT_READ = ~READ
 NOT_WRITE = ~WRITE
 

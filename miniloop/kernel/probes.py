@@ -1,4 +1,4 @@
-"""Probes: see a function of the kernel be called, and pay nothing while nobody looks.
+"""Probes: be told when a function of the kernel is called, at no cost when nobody is told.
 
 Not everything passes the ready queue: a future may be finished before anybody waits for it, and
 tasks are cancelled by a plain call. An observer that wants to know places probes on the functions
@@ -59,7 +59,7 @@ def remove_probes(probes: Iterable[Probe]) -> None:
 
 
 if sys.version_info >= (3, 12):
-    # The six numbers that the interpreter has for tools; those that nobody has a claim on first.
+    # The six numbers that the interpreter has for tools; first those that are not reserved.
     _NUMBERS = (3, 4, 5, 2, 1, 0)
     _START, _RETURN = sys.monitoring.events.PY_START, sys.monitoring.events.PY_RETURN
 

@@ -180,7 +180,7 @@ def _waits(task: Task[Any], awaited: Any) -> bool:
 def _place(loop: Loop, task: Task[Any], *, at_head: bool) -> None:
     """Queue a task that is nowhere, or have it wait."""
     if not is_suspended(task._coro):
-        return  # it runs: somebody runs the loop inside of a step
+        return  # it runs: a step of it runs the loop
     awaited = _stands_on(task._coro)
     if awaited is not None and _waits(task, awaited):
         task._fut_waiter = awaited

@@ -495,7 +495,7 @@ class Scheduler(_Base):
                     deliver(arrived, enqueue)
                 for _ in turns:
                     # 3. Timers. Those due after the limit can wait for the next poll.
-                    # (Not `<=`, as a timer at NaN is due at once and must hold up nobody.)
+                    # (Not `<=`: a timer at NaN is due at once, and must not hold up others.)
                     if entries and not entries[0][0] > self.timer_limit:
                         timers.pop_due(self._clock() + resolution, enqueue)
                     # 4. Run.
@@ -572,7 +572,7 @@ class Scheduler(_Base):
         self.wakeup.close()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """What to do with an exception that nobody is there to catch."""
+        """Handle an exception that nothing else can catch."""
         raise NotImplementedError
 
     def _check_closed(self) -> None:

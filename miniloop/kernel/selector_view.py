@@ -20,7 +20,7 @@ __all__ = ["SelectorView"]
 
 
 class SelectorView:
-    """The files that somebody waits for, as `selectors.BaseSelector` shows them."""
+    """The files that are watched, as `selectors.BaseSelector` shows them."""
 
     __slots__ = ("_poller",)
 
@@ -43,7 +43,7 @@ class SelectorView:
         return found
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        """The entry of a file or descriptor. Raises KeyError if nobody waits for it."""
+        """The entry of a file or descriptor. Raises KeyError if it is not watched."""
         fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
         try:
             return self.get_map()[fd]

@@ -86,7 +86,7 @@ class Task(_Base[T]):
     _coro: Any  # a coroutine or what looks like one; None once an eager task is done
     _send: Callable[[None], Any]  # of `_coro`
     _context: Context
-    _name: str | None  # None until somebody asks: most names are never read
+    _name: str | None  # None until it is asked for: most names are never read
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
@@ -218,7 +218,7 @@ class Task(_Base[T]):
 
         If the coroutine has not come to its end, it was a signal's handler that raised, before or
         after it ran: then the task goes on. Only the first step of an eager task ends the task even
-        so, unless by an exit, as whoever makes it gets a task.
+        so, unless it is an exit: `create_task` has to return a task that will be done.
         """
         is_exit = isinstance(error, EXITS)
         coro = self._coro
@@ -237,7 +237,7 @@ class Task(_Base[T]):
                 # Its traceback is to begin in the coroutine, where its reader looks.
                 error = error.with_traceback(trace.tb_next)
             if isinstance(error, CancelledError):
-                self._exception = error  # for whoever awaits us: it says where we were cancelled
+                self._exception = error  # its traceback says where we were cancelled
                 Future.cancel(self)
             else:
                 self._fail(error)
@@ -318,7 +318,7 @@ class Task(_Base[T]):
         outer = current_tasks.get(loop)
         try:
             self._run()
-        except Exception as error:  # of a signal's handler; whoever makes us gets a failed task
+        except Exception as error:  # of a signal's handler: `create_task` returns a failed task
             self._end_by(error, eager=True)
         finally:
             if outer is not None:
@@ -475,7 +475,7 @@ def _check_coroutine(coro: Any) -> None:
 def check_context(context: Any, enter_now: bool = False) -> Context:
     """The context that a task was given, if it is one and, for an eager task, can be entered.
 
-    Raises TypeError and RuntimeError: before there is a task, for which nobody would wait.
+    Raises TypeError and RuntimeError: before there is a task, which nothing would await.
     """
     if not isinstance(context, Context):
         raise TypeError(f"a contextvars.Context was expected, got {context!r}")

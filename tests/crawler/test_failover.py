@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from crawler.frontier import Fenced, RedisStore, Rules
-from crawler.frontier.redis.scripts import SHARD
+from crawler.frontier.redis.scripts import CRAWL, SHARD
 from crawler.frontier.store import Done
 from tests.crawler.engines import a_replica, an_engine, needs_engine
 
@@ -112,6 +112,31 @@ def test_a_step_is_known_when_it_is_made_again_and_refused_when_it_comes_too_lat
                     await take("take", "me", 0, 1)
                 with pytest.raises(ResponseError, match="LOST"):
                     await take("take", "me", 3, 4)
+
+        asyncio.run(main())
+
+
+def test_pages_are_reserved_and_given_back_once_however_often_that_is_said() -> None:
+    with an_engine() as engine:
+
+        async def main() -> None:
+            async with RedisStore(engine.url(), rules=RULES) as store:
+
+                def make(step: str, number: int, *words: int) -> Any:
+                    name = f"{step} me {number - 1} {number}"
+                    return client.eval(CRAWL.script(step).text, 1, key, name, *words)
+
+                client, key = store._engine._client, store._engine.crawl_key
+                assert [await make("reserve", 1, 10, 6) for _ in range(2)] == [6, 6]
+                for _ in range(2):
+                    await make("unused", 2, 2)
+                assert [await make("reserve", 3, 10, 9) for _ in range(2)] == [6, 6]
+                assert await make("reserve", 4, 10, 9) == 0
+                row = ("f", b"0123456789", A, "a", 1, 0, "", "")
+                words = ("add me 0 1", 5, -1, *row)
+                key = store._engine.shard_key(0)
+                for _ in range(2):
+                    assert await client.eval(SHARD.script("add").text, 1, key, *words) == 1
 
         asyncio.run(main())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -105,7 +106,8 @@ def test_a_worker_that_was_cut_off_is_fenced_and_nothing_is_there_twice(tmp_path
         ip("link", "set", f"v{lost}", "up")
         _, stderr = workers[lost].communicate(timeout=60)
         assert workers[lost].returncode == 3, stderr
-        assert "was silent for its lease" in stderr
+        # It gave up by itself, unless a commit was under way, which the engine has refused.
+        assert re.search("was silent for its lease|was not heard of for 2 s", stderr), stderr
         _, stderr = workers[other].communicate(timeout=120)
         assert workers[other].returncode == 0, stderr
         assert Counter(merged(tmp_path, url.replace(NET, "127.0.0."))) == Counter(web.all_links())

@@ -37,6 +37,7 @@ def merged(tmp_path: Path, state: str) -> list[tuple[str, ...]]:
     return links_in(tmp_path / "all.tsv")
 
 
+@pytest.mark.timeout(120)
 def test_two_commands_crawl_one_site_together(
     tmp_path: Path, engine: str, site: Site, at: Addresses
 ) -> None:
@@ -64,12 +65,16 @@ def test_two_commands_crawl_one_site_together(
     assert "workers    0\n" in status.stdout
 
 
-def test_parts_may_be_named_after_the_output(tmp_path: Path) -> None:
+def test_parts_may_be_named_after_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "STARTS_WITHIN", 0.1)
     # Nobody listens there: so far it comes only if the command is taken as it was typed.
     nobody = "redis://127.0.0.1:1/crawl"
     assert remote(["merge", nobody, "-o", str(tmp_path / "all.tsv"), "one", "two"]) == BAD_FILE
 
 
+@pytest.mark.timeout(120)
 def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_once(
     tmp_path: Path, engine: str
 ) -> None:
@@ -103,6 +108,7 @@ def now(state: str, tmp_path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(120)
 def test_a_crawl_is_paused_looked_at_gone_on_with_and_stopped_from_elsewhere(
     tmp_path: Path, engine: str
 ) -> None:

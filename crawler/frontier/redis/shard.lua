@@ -14,7 +14,8 @@
 --   kept:<depth>     hash: fingerprint -> packed links of a page that may turn out to be nearer
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
---   by:<process>     the last of its writing steps
+--   by:<process>     the last of its writing steps; forgotten after 30 days
+--   used:<process>   of how much room its last step "add" made use, if that was limited
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -34,7 +35,7 @@ if by ~= '' then
   -- It lay in a dead connection, and has been made again since, or given up.
   if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
   repeated = tonumber(own) == here
-  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 2592000) end
 end
 
 local function seen(fp)
@@ -227,6 +228,7 @@ end
 -- room, pages of a host at most (-1: no limit), then for each: kind, fingerprint, URL, host, depth,
 -- redirects, source, place. Kinds: l of the list, f found, m moved. -> how much of the room is used
 function steps.add()
+  if repeated then return tonumber(call('GET', P .. 'used:' .. by) or 0) end
   local room, per_host = tonumber(ARGV[2]), tonumber(ARGV[3])
   local used = 0
   for i = 4, #ARGV, 8 do
@@ -280,6 +282,8 @@ function steps.add()
       end
     end
   end
+  -- Only what is limited needs to be known again.
+  if room >= 0 and by ~= '' then call('SET', P .. 'used:' .. by, used, 'EX', 2592000) end
   return used
 end
 
