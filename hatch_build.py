@@ -22,7 +22,7 @@ class CompiledBuildHook(BuildHookInterface):
         if self.target_name != "wheel" or not os.environ.get("MINILOOP_COMPILED"):
             return
         made = subprocess.run(
-            [sys.executable, "-m", "miniloop.compiled.build"],
+            [sys.executable, "-m", "miniloop.compiled.build", "--unrecorded"],
             cwd=self.root,
             env={**os.environ, "MINILOOP_PURE": "1"},
             check=False,

@@ -29,7 +29,7 @@ BELOW: dict[str, set[str]] = {
     "net": {"kernel"},
     "system": {"kernel"},
     "loop": {"kernel", "net", "system"},
-    "compiled": set(),
+    "compiled": {"kernel"},  # the record of what a build was made from
     "policy": {"kernel", "net", "system", "loop"},
     "study": {"kernel", "net", "system", "loop"},
     "testing": {"kernel", "net", "system", "loop", "study", "__init__"},

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from miniloop.compiled.rewrites import IDEAS, LATE, MODULES, REWRITES
 from miniloop.compiled.specialise import Slots, specialise
+from miniloop.kernel.freshness import RECORD, record
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
@@ -155,10 +156,20 @@ def compile_c(sources: dict[str, Path], into: Path) -> None:
     command.run()
 
 
+def _sources() -> list[str]:
+    files = (f"{module.replace('.', '/')}.py" for module in MODULES)
+    return [file for file in files if (PACKAGE / file).exists()]
+
+
 def main() -> None:
     """Read the command line, and build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
+    parser.add_argument(
+        "--unrecorded",
+        action="store_true",
+        help="do not notice at run time that the sources have changed: for a wheel",
+    )
     parser.add_argument(
         "--without",
         action="append",
@@ -173,6 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        seen = record(str(PACKAGE), _sources())  # before they are read
         sources = translate(folder, prepare(folder, arguments.without), arguments.without)
         compile_c(sources, folder / "x")
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
@@ -181,6 +193,9 @@ def main() -> None:
             target = BUILT / place
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / "lib" / "miniloop" / place / f"{name}{suffix}", target)
+        (BUILT / RECORD).unlink(missing_ok=True)
+        if not arguments.unrecorded:
+            (BUILT / RECORD).write_text(seen, encoding="utf-8")
     sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
 
 

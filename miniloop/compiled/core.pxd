@@ -8,7 +8,7 @@ cdef extern from "kernel.h":
     int add "miniloop_add"(object group, object item) except -1
     int discard "miniloop_discard"(object group, object item) except -1
 
-cdef extern from "slots.h":
+cdef extern from "places.h":
     ctypedef struct Slot "miniloop_slot":
         pass
     int find_slot "miniloop_find_slot"(Slot *slot, object kind, object name) except -1
@@ -26,6 +26,8 @@ cdef extern from "system.h":
     int learn_sockets "miniloop_learn_sockets"(object sock) except -1
     object receive_bytes "miniloop_recv"(object sock, Py_ssize_t size)
     Py_ssize_t receive_into "miniloop_recv_into"(object sock, object buffer) except -1
+    object receive_from "miniloop_receive_from"(object sock, object receive)
+    object send_to "miniloop_send_to"(object sock, object data, object address)
     Py_ssize_t send_bytes "miniloop_send"(object sock, object data) except -1
 
 cdef extern from "Python.h":

@@ -15,3 +15,10 @@ cdef class Events:
 @cython.final
 cdef class EpollWait:
     cdef object _fileno
+    cdef Events look(self, timeout)
+
+cdef inline look(wait, timeout):
+    """`wait(timeout)`."""
+    if type(wait) is EpollWait:
+        return (<EpollWait>wait).look(timeout)
+    return wait(timeout)

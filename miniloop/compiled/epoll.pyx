@@ -31,6 +31,9 @@ cdef class EpollWait:
         self._fileno = epoll.fileno
 
     def __call__(self, timeout):
+        return self.look(timeout)
+
+    cdef Events look(self, timeout):
         cdef Event found[MOST_EVENTS]
         cdef int count = wait_for_events(
             self._fileno(), found, MOST_EVENTS, -1.0 if timeout is None else timeout

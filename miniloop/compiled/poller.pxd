@@ -22,11 +22,24 @@ cdef class Watch:
     cdef public Py_ssize_t guesses_skipped
     cdef public Py_ssize_t guesses_to_skip
 
-cdef inline tell(poller, Watch watch, Py_ssize_t bits, event, enqueue):
+cdef inline tell(poller, Watch watch, Py_ssize_t bits, enqueue):
     """Queue whom an event concerns."""
     if bits & ~WRITE_BIT and watch.reader is not None:
         enqueue(watch.reader)
     if bits & ~READ_BIT and watch.writer is not None:
         enqueue(watch.writer)
     if watch.socket is not None:
-        poller._deliver_once(watch, bits if event is None else event)
+        poller._deliver_once(watch, bits)
+
+cdef inline hand_out(poller, dict watches, Events events, enqueue):
+    """`Poller.deliver`."""
+    cdef int number
+    if not events.count:
+        return
+    for number in range(events.count):
+        fd = events.all[number].data.fd
+        found = watches.get(fd)
+        if found is None:
+            poller._unregister(fd)
+        else:
+            tell(poller, found, events.all[number].events, enqueue)

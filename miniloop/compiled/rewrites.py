@@ -23,7 +23,9 @@ MODULES = (
     "kernel.scheduler",
     "net.write_buffer",
     "net.flow_control",
+    "net.burst",
     "net.stream",
+    "net.datagram",
 )
 
 STEP = "a step of a coroutine"
@@ -51,7 +53,7 @@ IDEAS = {
     WAKE: "`_wake` looked up by its name",
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
-    CLOCK: "`time.monotonic` called, and a float made, once a poll",
+    CLOCK: "`time.monotonic` called, and floats made, once a poll",
     PLACE: "a slot asked for by its name",
     BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",
@@ -570,24 +572,16 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
         for fd, event in events: ...
         """,
         """
-        events_in_c = cython.declare(Events)
         if type(events) is Events:
-            events_in_c = events
-            for number in range(events_in_c.count):
-                fd = events_in_c.all[number].data.fd
-                found = watches.get(fd)
-                if found is None:
-                    self._unregister(fd)
-                    continue
-                tell(self, found, events_in_c.all[number].events, None, enqueue)
-        else:
-            for pair in events:
-                fd, event = pair
-                found = watches.get(fd)
-                if found is None:
-                    self._unregister(fd)
-                    continue
-                tell(self, found, event, event, enqueue)
+            hand_out(self, watches, events, enqueue)
+            return
+        for pair in events:
+            fd, event = pair
+            found = watches.get(fd)
+            if found is None:
+                self._unregister(fd)
+                continue
+            tell(self, found, event, enqueue)
         """,
         within="Poller.deliver",
     ),
@@ -613,6 +607,37 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
         "kernel.poller",
         "self._epoll.poll",
         "EpollWait(self._epoll)",
+    ),
+    Rewrite(EVENT, "kernel.scheduler", "wait(0)", "look(wait, 0)"),
+    Rewrite(
+        EVENT,
+        "kernel.scheduler",
+        "wait(0 if ready else timeout)",
+        "look(wait, 0 if ready else timeout)",
+    ),
+    Rewrite(
+        EVENT,
+        "kernel.scheduler",
+        "resolution = self._resolution",
+        """
+        resolution = self._resolution
+        in_c = type(wait) is EpollWait and getattr(deliver, "__func__", None) is Poller.deliver
+        watches = poller.watches
+        """,
+    ),
+    Rewrite(
+        EVENT,
+        "kernel.scheduler",
+        """
+        if arrived:
+            deliver(arrived, enqueue)
+        """,
+        """
+        if in_c:
+            hand_out(poller, watches, arrived, enqueue)
+        elif arrived:
+            deliver(arrived, enqueue)
+        """,
     ),
     # Running.
     Rewrite(
@@ -643,24 +668,37 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     Rewrite(
         RUN,
         "kernel.scheduler",
+        "self.timer_limit = inf if self._clock_may_leap else next_poll",
         """
-        if arrived: ...
-        """,
-        """
+        self.timer_limit = inf if self._clock_may_leap else next_poll
         check_signals()  # no step of Python may come for a long time
-        if arrived:
-            deliver(arrived, enqueue)
         """,
-        within="Scheduler.run_turns",
     ),
+    Rewrite(RUN, "kernel.scheduler", "turns = range(MOST_TURNS)", "turns = MOST_TURNS"),
+    Rewrite(RUN, "kernel.scheduler", "turns", "range(turns)"),
+    Rewrite(RUN, "kernel.scheduler", "begin_turn(ready)", "length(begin_turn, ready)"),
     Rewrite(
         CLOCK,
         "kernel.scheduler",
         "now = self._clock()",
         """
-        now = system_monotonic() if self._clock is monotonic else self._clock()
+        if self._clock is monotonic:
+            now = system_monotonic()
+        else:
+            now = self._clock()
         """,
     ),
+    Rewrite(
+        CLOCK,
+        "kernel.scheduler",
+        "enqueue = self.enqueue",
+        """
+        enqueue = self.enqueue
+        interval = POLL_INTERVAL
+        """,
+        within="Scheduler.run_turns",
+    ),
+    Rewrite(CLOCK, "kernel.scheduler", "now + POLL_INTERVAL", "now + interval"),
     # A stream.
     Rewrite(
         TYPES,
@@ -723,5 +761,70 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     Rewrite(
         BYTES, "net.stream", "self._file.recv_into(buffer)", "receive_into(self._file, buffer)"
     ),
-    Rewrite(BYTES, "net.stream", "self._file.send(data)", "send_bytes(self._file, data)"),
+    Rewrite(
+        BYTES,
+        "net.stream",
+        "sent = self._file.send(data)",
+        "sent = send_bytes(self._file, data)",
+    ),
+    Rewrite(
+        BYTES,
+        "net.stream",
+        """
+        if not data:
+            return
+        """,
+        """
+        sent = cython.declare(cython.Py_ssize_t)
+        if not data:
+            return
+        """,
+        within="StreamTransport.write",
+    ),
+    # Datagrams.
+    Rewrite(TYPES, "net.burst", '__slots__ = ("_full", "_longest", "_patience", "length")', ""),
+    Rewrite(
+        TYPES,
+        "net.datagram",
+        "import asyncio",
+        """
+        import asyncio
+        import cython
+        """,
+    ),
+    Slots(
+        PLACE,
+        "net.datagram",
+        "DatagramTransport",
+        {
+            "_address": "",
+            "_burst": "Burst",
+            "_closing": "",
+            "_connected": "",
+            "_file": "",
+            "_lost": "",
+            "_marks": "WriteMarks",
+            "_paused": "",
+            "_protocol": "",
+            "_queue": "",
+            "_receive": "",
+            "_size": "",
+        },
+    ),
+    Addition(
+        BYTES,
+        "net.datagram",
+        """
+        with socket.socket() as _sock:
+            learn_sockets(_sock)
+        """,
+    ),
+    Rewrite(BYTES, "net.datagram", "receive()", "receive_from(self._file, receive)"),
+    Rewrite(BYTES, "net.datagram", "self._file.send(data)", "send_bytes(self._file, data)"),
+    Rewrite(
+        BYTES,
+        "net.datagram",
+        "self._file.sendto(data, address)",
+        "send_to(self._file, data, address)",
+    ),
 )

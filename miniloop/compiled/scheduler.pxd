@@ -1,7 +1,9 @@
 cimport cython
 from miniloop.kernel.core cimport Core, check_signals, copied_context, system_monotonic
+from miniloop.kernel.epoll cimport EpollWait, look
 from miniloop.kernel.future cimport Future
 from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.poller cimport hand_out
 from miniloop.kernel.task cimport Task
 from miniloop.kernel.timers cimport TimerQueue
 
@@ -14,6 +16,10 @@ cdef inline run_entry(entry):
         Handle._run(<Handle>entry)
     else:
         entry._run()
+
+cdef inline Py_ssize_t length(begin_turn, ready) except -1:
+    """`begin_turn(ready)`: how many to run."""
+    return len(ready) if begin_turn is len else begin_turn(ready)
 
 cdef class Scheduler(Core):
     cdef object __weakref__
@@ -32,5 +38,5 @@ cdef class Scheduler(Core):
     cdef public double next_poll
     cdef public double timer_limit
     cdef public object wakeup
-    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double, next_poll=double)
+    @cython.locals(count=Py_ssize_t, number=Py_ssize_t, timers=TimerQueue, entries=list, now=double, next_poll=double, interval=double, turns=Py_ssize_t, in_c=bint)
     cpdef run_turns(self)

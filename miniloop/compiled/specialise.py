@@ -65,7 +65,7 @@ class Slots:
 
     Such a class stays what it is, with its bases and its memory. Where a method of it says
     `self.name`, and plainly reads or assigns it, the compiled one takes the pointer from its place
-    in the object, which is looked up when the module is imported: see `slots.h`.
+    in the object, which is looked up when the module is imported: see `places.h`.
     """
 
     name: str
@@ -217,7 +217,8 @@ def _find(rewrite: Rewrite, tree: ast.Module, lines: list[str]) -> Iterator[_Spl
     if len(pattern) == 1 and isinstance(pattern[0], ast.Expr):
         wanted = pattern[0].value
         for node in ast.walk(scope):
-            if isinstance(node, ast.expr) and _same(wanted, node):
+            bound = isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+            if isinstance(node, ast.expr) and not bound and _same(wanted, node):
                 yield _splice(node, node, put, lines)
         return
     for block in _blocks(scope):

@@ -12,6 +12,8 @@
 struct epoll_event { uint32_t events; union { int fd; } data; };
 #define epoll_wait(...) (errno = ENOSYS, -1)
 #endif
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 /* Seconds of `time.monotonic`, to the bit. */
@@ -66,25 +68,40 @@ miniloop_epoll_wait(int fd, struct epoll_event *events, int most, double seconds
 /* The beginning of every object of `_socket.socket`. */
 typedef struct {
     PyObject_HEAD
-    int descriptor;
+    int descriptor, family, type, protocol;
 } miniloop_socket;
 
 static PyTypeObject *miniloop_socket_type;
+
+static inline int
+miniloop_number(PyObject *sock, const char *name, long *number)
+{
+    PyObject *value = PyObject_GetAttrString(sock, name);
+    if (value != NULL && PyCallable_Check(value)) {
+        Py_SETREF(value, PyObject_CallNoArgs(value));
+    }
+    *number = value == NULL ? -1 : PyLong_AsLong(value);
+    Py_XDECREF(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
 
 /* Learn what sockets are, and whether they are laid out as thought: if not, their methods are
    called. `sock` is one. */
 static inline int
 miniloop_learn_sockets(PyObject *sock)
 {
-    PyObject *number = PyObject_CallMethod(sock, "fileno", NULL);
-    if (number == NULL) {
+    long descriptor, family, type, protocol;
+    if (miniloop_number(sock, "fileno", &descriptor) < 0 ||
+        miniloop_number(sock, "family", &family) < 0 ||
+        miniloop_number(sock, "type", &type) < 0 ||
+        miniloop_number(sock, "proto", &protocol) < 0) {
         return -1;
     }
-    long descriptor = PyLong_AsLong(number);
-    Py_DECREF(number);
-    if (descriptor > 0 && Py_TYPE(sock)->tp_base != NULL &&
-        Py_TYPE(sock)->tp_base->tp_basicsize >= (Py_ssize_t)sizeof(miniloop_socket) &&
-        ((miniloop_socket *)sock)->descriptor == descriptor) {
+    PyTypeObject *base = Py_TYPE(sock)->tp_base;
+    miniloop_socket *seen = (miniloop_socket *)sock;
+    if (descriptor > 0 && base->tp_basicsize >= (Py_ssize_t)sizeof(miniloop_socket) &&
+        seen->descriptor == descriptor && seen->family == family && seen->type == type &&
+        seen->protocol == protocol) {
         miniloop_socket_type = (PyTypeObject *)Py_NewRef(Py_TYPE(sock));
     }
     return 0;
@@ -109,7 +126,53 @@ miniloop_again(int problem)
     return 0;
 }
 
+/* Bytes. What moves no more than so many keeps the GIL, as any other microsecond of C does: to give it
+   up and get it back costs a tenth of a message, and with another thread that computes, a wait for
+   its turn to end. That thread gets its turns when the loop looks at epoll. It never blocks, whatever
+   has become of the socket: MSG_DONTWAIT. */
 #define MINILOOP_SMALL (16 * 1024)
+
+static inline ssize_t
+miniloop_call_recv(int fd, char *into, Py_ssize_t size)
+{
+    for (;;) {
+        ssize_t count;
+        int problem;
+        if (size <= MINILOOP_SMALL) {
+            count = recv(fd, into, size, MSG_DONTWAIT);
+            problem = errno;
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            count = recv(fd, into, size, MSG_DONTWAIT);
+            problem = errno;
+            Py_END_ALLOW_THREADS
+        }
+        if (count >= 0 || !miniloop_again(problem)) {
+            return count;
+        }
+    }
+}
+
+static inline ssize_t
+miniloop_call_send(int fd, const char *from, Py_ssize_t size)
+{
+    for (;;) {
+        ssize_t count;
+        int problem;
+        if (size <= MINILOOP_SMALL) {
+            count = send(fd, from, size, MSG_DONTWAIT);
+            problem = errno;
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            count = send(fd, from, size, MSG_DONTWAIT);
+            problem = errno;
+            Py_END_ALLOW_THREADS
+        }
+        if (count >= 0 || !miniloop_again(problem)) {
+            return count;
+        }
+    }
+}
 
 /* `sock.recv(size)`. What is small is read onto the stack: a bytes object is as long as what came,
    and one of 16 KiB that is cut to a hundred bytes costs more than the copy. */
@@ -120,32 +183,19 @@ miniloop_recv(PyObject *sock, Py_ssize_t size)
     if (fd < 0 || size < 1) {
         return PyObject_CallMethod(sock, "recv", "n", size);
     }
-    char small[MINILOOP_SMALL];
-    PyObject *data = NULL;
-    char *into = small;
-    if (size > MINILOOP_SMALL) {
-        data = PyBytes_FromStringAndSize(NULL, size);
-        if (data == NULL) {
-            return NULL;
-        }
-        into = PyBytes_AS_STRING(data);
+    if (size <= MINILOOP_SMALL) {
+        char small[MINILOOP_SMALL];
+        ssize_t count = miniloop_call_recv(fd, small, size);
+        return count < 0 ? NULL : PyBytes_FromStringAndSize(small, count);
     }
-    ssize_t count;
-    int problem;
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        count = recv(fd, into, size, 0);
-        problem = errno;
-        Py_END_ALLOW_THREADS
-    } while (count < 0 && miniloop_again(problem));
-    if (count < 0) {
-        Py_XDECREF(data);
+    PyObject *data = PyBytes_FromStringAndSize(NULL, size);
+    if (data == NULL) {
         return NULL;
     }
-    if (data == NULL) {
-        return PyBytes_FromStringAndSize(small, count);
-    }
-    if (count < size) {
+    ssize_t count = miniloop_call_recv(fd, PyBytes_AS_STRING(data), size);
+    if (count < 0) {
+        Py_CLEAR(data);
+    } else if (count < size) {
         _PyBytes_Resize(&data, count);
     }
     return data;
@@ -166,14 +216,7 @@ miniloop_recv_into(PyObject *sock, PyObject *buffer)
     if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
         return -1;
     }
-    ssize_t count;
-    int problem;
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        count = recv(fd, view.buf, view.len, 0);
-        problem = errno;
-        Py_END_ALLOW_THREADS
-    } while (count < 0 && miniloop_again(problem));
+    ssize_t count = miniloop_call_recv(fd, view.buf, view.len);
     PyBuffer_Release(&view);
     return count;
 }
@@ -189,29 +232,116 @@ miniloop_send(PyObject *sock, PyObject *data)
         Py_XDECREF(made);
         return count;
     }
-    Py_buffer view = {0};
-    const char *from;
-    Py_ssize_t size;
     if (PyBytes_CheckExact(data)) {
-        from = PyBytes_AS_STRING(data);
-        size = PyBytes_GET_SIZE(data);
-    } else {
-        if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-            return -1;
-        }
-        from = view.buf;
-        size = view.len;
+        return miniloop_call_send(fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     }
-    ssize_t count;
-    int problem;
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        count = send(fd, from, size, 0);
-        problem = errno;
-        Py_END_ALLOW_THREADS
-    } while (count < 0 && miniloop_again(problem));
-    PyBuffer_Release(&view); /* nothing, if there was none */
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    ssize_t count = miniloop_call_send(fd, view.buf, view.len);
+    PyBuffer_Release(&view);
     return count;
+}
+
+#define MINILOOP_LONGEST_DATAGRAM (64 * 1024)
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+} miniloop_address;
+
+/* `inet_ntop`, which prints four numbers with `sprintf`. */
+static inline Py_ssize_t
+miniloop_show_four(const struct in_addr *address, char *text)
+{
+    const unsigned char *bytes = (const unsigned char *)address;
+    char *end = text;
+    for (int number = 0; number < 4; number++) {
+        unsigned char byte = bytes[number];
+        if (number) {
+            *end++ = '.';
+        }
+        if (byte >= 100) {
+            *end++ = (char)('0' + byte / 100);
+        }
+        if (byte >= 10) {
+            *end++ = (char)('0' + byte / 10 % 10);
+        }
+        *end++ = (char)('0' + byte % 10);
+    }
+    return end - text;
+}
+
+/* A datagram of the internet, and its sender's address: `receive()`, which is `sock.recvfrom` of so
+   many bytes. With the GIL kept, nobody else uses the buffer. */
+static inline PyObject *
+miniloop_receive_from(PyObject *sock, PyObject *receive)
+{
+    static char buffer[MINILOOP_LONGEST_DATAGRAM];
+    int fd = miniloop_descriptor(sock);
+    int family = fd < 0 ? AF_UNSPEC : ((miniloop_socket *)sock)->family;
+    if (family != AF_INET && family != AF_INET6) {
+        return PyObject_CallNoArgs(receive);
+    }
+    miniloop_address sender;
+    socklen_t length;
+    ssize_t count;
+    do {
+        length = sizeof(sender);
+        count = recvfrom(fd, buffer, sizeof(buffer), MSG_DONTWAIT, &sender.any, &length);
+    } while (count < 0 && miniloop_again(errno));
+    if (count < 0) {
+        return NULL;
+    }
+    char host[INET6_ADDRSTRLEN];
+    if (length && sender.any.sa_family == AF_INET) {
+        return Py_BuildValue(
+            "y#(s#i)", buffer, (Py_ssize_t)count, host,
+            miniloop_show_four(&sender.four.sin_addr, host), (int)ntohs(sender.four.sin_port));
+    }
+    if (length && sender.any.sa_family == AF_INET6 &&
+        inet_ntop(AF_INET6, &sender.six.sin6_addr, host, sizeof(host))) {
+        return Py_BuildValue(
+            "y#(siII)", buffer, (Py_ssize_t)count, host, (int)ntohs(sender.six.sin6_port),
+            (unsigned int)ntohl(sender.six.sin6_flowinfo),
+            (unsigned int)sender.six.sin6_scope_id);
+    }
+    return Py_BuildValue("y#O", buffer, (Py_ssize_t)count, Py_None);
+}
+
+/* `sock.sendto(data, address)`: in C for an IPv4 address in digits, the usual one. */
+static inline PyObject *
+miniloop_send_to(PyObject *sock, PyObject *data, PyObject *address)
+{
+    int fd = miniloop_descriptor(sock);
+    miniloop_address to = {0};
+    if (fd >= 0 && ((miniloop_socket *)sock)->family == AF_INET && PyBytes_CheckExact(data) &&
+        PyBytes_GET_SIZE(data) <= MINILOOP_LONGEST_DATAGRAM && PyTuple_CheckExact(address) &&
+        PyTuple_GET_SIZE(address) == 2 && PyUnicode_CheckExact(PyTuple_GET_ITEM(address, 0)) &&
+        PyLong_CheckExact(PyTuple_GET_ITEM(address, 1))) {
+        Py_ssize_t length;
+        const char *host = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(address, 0), &length);
+        long port = PyLong_AsLong(PyTuple_GET_ITEM(address, 1));
+        PyErr_Clear(); /* what was wrong with either is said by the method */
+        if (host != NULL && strlen(host) == (size_t)length && port >= 0 && port <= 0xffff &&
+            inet_pton(AF_INET, host, &to.four.sin_addr) == 1) {
+            if (PySys_Audit("socket.sendto", "OO", sock, address) < 0) {
+                return NULL;
+            }
+            to.four.sin_family = AF_INET;
+            to.four.sin_port = htons((uint16_t)port);
+            ssize_t count;
+            do {
+                count = sendto(
+                    fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), MSG_DONTWAIT, &to.any,
+                    sizeof(to.four));
+            } while (count < 0 && miniloop_again(errno));
+            return count < 0 ? NULL : PyLong_FromSsize_t(count);
+        }
+    }
+    return PyObject_CallMethod(sock, "sendto", "OO", data, address);
 }
 
 #endif

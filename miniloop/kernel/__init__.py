@@ -18,19 +18,42 @@ import os as _os
 import sys as _sys
 
 
+def _find_build() -> str | None:
+    """The folder of what was compiled for this Python, if it is to run: see miniloop/compiled."""
+    if _os.environ.get("MINILOOP_PURE"):
+        return None
+    package = _os.path.dirname(_os.path.dirname(__file__))
+    folder = _os.path.join(package, "compiled", "built", str(_sys.implementation.cache_tag))
+    if not _os.path.isdir(folder):
+        return None
+    from miniloop.kernel.freshness import is_current
+
+    if is_current(package, folder):
+        return folder
+    import warnings
+
+    warnings.warn(
+        "miniloop was compiled from other files than are here now, and runs those in plain Python: "
+        "'make compiled' builds it again, 'make pure' removes what was built",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+_build = _find_build()
+
+COMPILED = _build is not None
+"""Whether the kernel that runs is the compiled one."""
+
+
 def built(package: str) -> list[str]:
-    """The folder of what was compiled of `package`, if there is one: see miniloop/compiled.
+    """The folder of what was compiled of `package`, if that runs.
 
     It comes before the package's own files in their `__path__`. With MINILOOP_PURE set, those of
     Python are imported, whatever was built.
     """
-    tag = _sys.implementation.cache_tag
-    here = _os.path.dirname(__file__)
-    folder = _os.path.join(here, _os.pardir, "compiled", "built", str(tag), package)
-    return [] if _os.environ.get("MINILOOP_PURE") or not _os.path.isdir(folder) else [folder]
+    return [] if _build is None else [_os.path.join(_build, package)]
 
 
 __path__[:0] = built("kernel")
-
-COMPILED = bool(built("kernel"))
-"""Whether the kernel that runs is the compiled one."""

@@ -73,6 +73,8 @@ class DatagramTransport(
     It is no stream, but asyncio's are instances of `asyncio.Transport` too, and programs check.
     """
 
+    __slots__ = ("_address", "_burst", "_connected", "_queue", "_receive", "_size")
+
     def __init__(
         self,
         loop: CompleteLoop,

@@ -60,7 +60,7 @@ def is_fresh() -> bool:
     made = [path.stat().st_mtime for path in BUILT.glob("*/*.so")]
     sources = [
         path.stat().st_mtime
-        for kind in ("kernel/*.py", "compiled/*.p*", "compiled/*.h")
+        for kind in ("kernel/*.py", "net/*.py", "compiled/*.p*", "compiled/*.h")
         for path in PACKAGE.glob(kind)
     ]
     return len(made) == len(MODULES) and min(made) > max(sources)

@@ -9,7 +9,7 @@ import pytest
 
 import miniloop
 from miniloop.compiled.rewrites import MODULES, REWRITES
-from miniloop.compiled.specialise import Addition, Bases, NotFoundError, Rewrite, specialise
+from miniloop.compiled.specialise import Addition, Bases, NotFoundError, Rewrite, Slots, specialise
 
 PACKAGE = Path(miniloop.__file__).parent
 
@@ -44,7 +44,7 @@ def put(box, thing):
 '''
 
 
-def rewritten(*rewrites: Rewrite | Bases | Addition) -> str:
+def rewritten(*rewrites: Rewrite | Bases | Addition | Slots) -> str:
     text, origin = specialise(SOURCE, rewrites)
     assert len(origin) == len(text.splitlines())
     ast.parse(text)
@@ -108,6 +108,24 @@ def test_a_class_gets_another_base_and_a_module_another_end() -> None:
     assert text.endswith("\n\ndef more():\n    pass\n")
     with pytest.raises(NotFoundError, match="no class Bin"):
         rewritten(Bases("m", "Bin", "Thing"))
+
+
+def test_slots_are_read_and_assigned_where_they_lie_also_in_what_was_rewritten() -> None:
+    text = rewritten(
+        Slots("", "m", "Box", {"count": "", "things": "list"}),
+        Rewrite("", "m", "thing is None", "self.things is None"),
+    )
+    count, things = (f"get_slot(self, cython.address(at_{name}))" for name in ("count", "things"))
+    things = f"cython.cast(list, {things}, typecheck=True)"
+    assert f"if {things} is None:" in text
+    assert f"set_slot(self, cython.address(at_count), {count} + \\" in text
+    assert f"{things}.append(thing)" in text
+    assert f"return {count} > 3" in text
+    assert "\n    box.things.append(thing)" in text  # not in the class
+    assert text.endswith(
+        'find_slot(cython.address(at_count), Box, "count")\n'
+        'find_slot(cython.address(at_things), Box, "things")\n'
+    )
 
 
 def test_each_line_knows_the_line_that_it_stands_for() -> None:

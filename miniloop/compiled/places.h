@@ -3,8 +3,8 @@
    A class with `__slots__` has each at the same offset in all its instances, those of subclasses
    included. An object of another class, or a slot that holds nothing, is asked for by the name, as
    everywhere. */
-#ifndef MINILOOP_SLOTS_H
-#define MINILOOP_SLOTS_H
+#ifndef MINILOOP_PLACES_H
+#define MINILOOP_PLACES_H
 
 #include <Python.h>
 #include <structmember.h>
