@@ -128,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="The same work on every event loop, interleaved round by round.",
+        epilog="python -m benchmarks program script.py: a program of your own, on every loop. "
+        "python -m benchmarks compare old.json new.json: what has changed between two results. "
+        "Both have a --help of their own.",
     )
     parser.add_argument("--list", action="store_true", help="print loops and benchmarks, and end")
     parser.add_argument(

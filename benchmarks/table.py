@@ -158,7 +158,8 @@ def summary(rows: Sequence[RowResult]) -> Iterator[str]:
         mean = geometric_mean(ratio.median for ratio in ratios)
         behind = sum(ratio.high < 1 for ratio in ratios)
         yield (
-            f"- {label}: geometric mean {mean:.2f} over {len(ratios)} rows, "
+            f"- {label}: geometric mean {mean:.2f} over {len(ratios)} "
+            f"row{'' if len(ratios) == 1 else 's'}, "
             f"slower than {single[0].reference} beyond the spread on {behind}"
         )
     strayed = [row.name for row in rows if row.strayed]
@@ -173,9 +174,13 @@ def summary(rows: Sequence[RowResult]) -> Iterator[str]:
 
 
 def _failures(rows: Sequence[RowResult]) -> Iterator[str]:
+    failed: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for label, reason in row.errors.items():
-            yield f"- failed: {row.name} on {label}: {reason}"
+            failed.setdefault((label, reason), []).append(row.name)
+    for (label, reason), names in failed.items():
+        where = "all rows" if 1 < len(names) == len(rows) else ", ".join(names)
+        yield f"- failed: {where} on {label}: {reason}"
 
 
 def amount(value: float, unit: str) -> str:

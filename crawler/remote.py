@@ -56,7 +56,8 @@ async def connected(store: AnyStore, *, warns: bool = False) -> AsyncIterator[No
 
 def remote(arguments: Sequence[str]) -> int:
     """Run one of these commands and return its exit code."""
-    options = make_parser(arguments[0]).parse_args(arguments[1:])
+    # Intermixed: the parts of `merge` stand behind the name of what is made of them.
+    options = make_parser(arguments[0]).parse_intermixed_args(arguments[1:])
     try:
         asyncio.run(_run(arguments[0], options))
     except OSError as error:

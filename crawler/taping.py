@@ -84,6 +84,10 @@ class Taped:
         """End both directions."""
         self._stream.abort()
 
+    def discard(self) -> None:
+        """Forget what waits."""
+        self._stream.discard()
+
     def close(self) -> None:
         """Close."""
         self._stream.close()

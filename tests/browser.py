@@ -20,6 +20,7 @@ import pytest
 
 # A generous bound: what a page does takes milliseconds, on a machine that does nothing else.
 PATIENCE = 15.0
+AXE_PATIENCE = 300.0  # a page of source has some ten thousand words to look at
 SIZE = (1280, 800)
 OPTIONS = (
     "--headless=new",
@@ -118,6 +119,7 @@ class Browser:
         """What axe finds that somebody who cannot see, or use a mouse, would stumble over."""
         from axe_selenium_python import Axe
 
+        self.driver.set_script_timeout(AXE_PATIENCE)
         axe = Axe(self.driver)
         axe.inject()
         return [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import miniloop
 from tests import share
@@ -22,6 +23,13 @@ LOOPS: dict[str, LoopFactory] = {
     "miniloop": miniloop.new_event_loop,
     "asyncio": asyncio.new_event_loop,
 }
+
+
+# How long an example takes says how busy the machine is; what hangs, the limit of its test finds.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,6 +32,10 @@ ONE_PYTHON = (
     "tests/benchmarks/test_results.py",
     "tests/benchmarks/test_runner.py",
     "tests/benchmarks/test_statistics.py",
+    # Engines that fail over, are full, slow or cut off. What asks them is tested on each Python.
+    "tests/crawler/test_engine.py",
+    "tests/crawler/test_failover.py",
+    "tests/crawler/test_partition.py",
     # Whether the comparison with asyncio would find a bug.
     "tests/differential/test_mutants.py",
     # The site, its links and its pictures.

@@ -66,7 +66,7 @@ def files_of(package: str) -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and not {"__pycache__", "built"} & set(path.parts)
+        if path.is_file() and path.suffix != ".pyc" and "built" not in path.parts
     }
 
 

@@ -74,7 +74,17 @@ def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files
 
 
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
-    """Name what the theme leaves without a name: the search, and lists that have a page."""
+    """Name what the theme leaves without a name."""
+    return _named(output)
+
+
+def on_post_template(output: str, *, template_name: str, config: MkDocsConfig) -> str:
+    """The same in a page of the theme's own, which is the one for an address that leads nowhere."""
+    return _named(output) if template_name.endswith(".html") else output
+
+
+def _named(output: str) -> str:
+    """The HTML of a page, with names for the search and for lists that have a page."""
     output = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
     return _NAMELESS.sub(r'aria-label="\3"\2\3', output)
 

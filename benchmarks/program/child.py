@@ -133,7 +133,7 @@ def main(arguments: list[str]) -> None:
         make = asyncio.SelectorEventLoop  # as the function itself asks what is exchanged below
     watch = Watch(make, counting=purpose == "count")
     install(watch.new_event_loop)
-    script = command if os.path.exists(command) else shutil.which(command)
+    script = command if os.path.exists(command) else _installed(command)
     if script is None:
         raise SystemExit(f"there is no {command!r}")
     sys.argv = [script, *rest]
@@ -146,6 +146,25 @@ def main(arguments: list[str]) -> None:
     finally:
         os.path.exists(END)
         write()
+
+
+def _installed(command: str) -> str | None:
+    """Where a command is: beside the interpreter that measures first, then on PATH."""
+    beside = os.path.dirname(sys.executable)
+    return shutil.which(command, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+
+
+def _peak() -> int:
+    """The most bytes that this process had resident.
+
+    What `getrusage` calls so counts those of the process that started this one, too.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except FileNotFoundError:  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    kibibytes = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes.split()[1]) * 1024
 
 
 def _cpu() -> float:
@@ -164,7 +183,7 @@ def _write(
     figures = {
         "elapsed": seconds,
         "processor time": _cpu() - cpu,
-        "peak memory": after.ru_maxrss * 1024,
+        "peak memory": _peak(),
         "switches, of its own will": after.ru_nvcsw - before.ru_nvcsw,
         "switches, forced": after.ru_nivcsw - before.ru_nivcsw,
     }

@@ -73,9 +73,12 @@ def parse_line(raw: bytes, number: int) -> Job | Malformed | None:
 
 
 def advice(text: str) -> str | None:
-    """What may have been meant by a text that is no URL, if it looks like a host."""
+    """What may have been meant by a text that is no URL: a host, or a URL in brackets or quotes."""
     if _HOST.match(text):
         return f"not an absolute URL: did you mean http://{text[:100]} or https://…?"
+    inner = text.strip("<>()[]\"'`,;")
+    if inner != text and inner.startswith(("http://", "https://")):
+        return f"not an absolute URL: did you mean {inner[:100]}?"
     return None
 
 

@@ -159,7 +159,12 @@ class SharedFrontier:
             while left:
                 self._looking.cancel()
                 _, left = await asyncio.wait({self._looking}, timeout=FIRST_LOOK)
-        await self._store.leave(self.worker)
+        try:
+            await self._store.leave(self.worker)
+        except (OSError, Fenced):
+            # What ended the crawl says more, and what is held here will be free after the lease.
+            if error is None:
+                raise
 
     @property
     def waiting(self) -> int:

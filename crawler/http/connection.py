@@ -254,6 +254,11 @@ class Connection:
             self._upload = None
         self._stream.close()
 
+    def discard(self) -> None:
+        """Close, and have nothing reach the server any more that it has not got."""
+        self._stream.discard()
+        self.close()
+
     # ---- out -----------------------------------------------------------------------------------
 
     async def _send(self, request: Request) -> None:

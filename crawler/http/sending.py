@@ -211,6 +211,11 @@ class Sender:
                 return reply, connection, origin
             if self._trace is not None or not connection.finish_at_once(reply, limits.body):
                 await connection.finish(reply, limits.body)
+        except asyncio.CancelledError:
+            if connection is not None:
+                connection.discard()
+            self.pool.drop(origin)
+            raise
         except BaseException:
             if connection is not None:
                 connection.close()

@@ -9,12 +9,16 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 # What one read asks the kernel for. CPython allocates this much before it knows how much will
 # come; below 128 KiB that is a cheap allocation from the heap, above it is a memory mapping.
 READ_SIZE = 64 * 1024
+# The two numbers of SO_LINGER.
+_LINGER = "hh" if sys.platform == "win32" else "ii"
 
 
 class Stream(Protocol):
@@ -46,6 +50,9 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """End both directions at once: a pending ``recv`` or ``send_all`` returns or raises."""
+
+    def discard(self) -> None:
+        """Have nothing sent any more that still waits in the socket; :meth:`close` comes next."""
 
     def close(self) -> None:
         """Give the socket back to the operating system."""
@@ -84,6 +91,10 @@ class PlainStream:
     def abort(self) -> None:
         """End both directions; see :class:`Stream`."""
         _shut_down(self._sock)
+
+    def discard(self) -> None:
+        """Forget what waits; see :class:`Stream`."""
+        _discard(self._sock)
 
     def close(self) -> None:
         """Close; see :class:`Stream`."""
@@ -205,6 +216,10 @@ class TLSStream:
         """End both directions; see :class:`Stream`."""
         _shut_down(self._sock)
 
+    def discard(self) -> None:
+        """Forget what waits; see :class:`Stream`."""
+        _discard(self._sock)
+
     def close(self) -> None:
         """Close; see :class:`Stream`."""
         # The farewell is a courtesy: sent if the socket takes it now, and not waited for.
@@ -308,6 +323,12 @@ def _close(sock: socket.socket) -> None:
         sock.close()
     except OSError:
         pass
+
+
+def _discard(sock: socket.socket) -> None:
+    # A socket that is closed in the usual way goes on sending what it has, for minutes if need be.
+    with contextlib.suppress(OSError):  # it is closed already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
 
 
 def _shut_down(sock: socket.socket) -> None:

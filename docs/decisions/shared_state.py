@@ -2,10 +2,10 @@
 
     python docs/decisions/shared_state.py [known URLs] [pages] [--shards N] [--workers N]
 
-It starts a ``redis-server`` of its own. A site is made up: each page has 20 links, one of them new.
-URLs that are over with are put into the engine as a crawl leaves them there, without doing them one
-by one. Then some are added that wait, and pages are claimed and committed, 64 at a time, by workers
-that fetch nothing, each a process.
+It starts a ``redis-server`` of its own. A site is made up: each page has 20 links (or ``--links``),
+one of them new. URLs that are over with are put into the engine as a crawl leaves them there,
+without doing them one by one. Then some are added that wait, and pages are claimed and committed,
+64 at a time, by workers that fetch nothing, each a process.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from crawler.frontier.hosts import host_of
 from crawler.frontier.redis.store import fingerprint
 from crawler.frontier.store import Done
 
-LINKS, HOSTS, BATCH, LOADED_AT_ONCE = 20, 200, 64, 5000
+HOSTS, BATCH, LOADED_AT_ONCE = 200, 64, 5000
+WORDS = ("known", "pages", "shards", "workers", "links")
 RULES = Rules(depth=1000)
 # A page that is done is its fingerprint, among others in one of 4,096 hashes of its shard.
 LOAD = """
@@ -61,6 +62,14 @@ class Meter:
         """Seconds of processor time that its one thread of commands has taken."""
         now = self._info("cpu")
         return float(now["used_cpu_user_main_thread"] + now["used_cpu_sys_main_thread"])
+
+    def written(self) -> dict[str, int]:
+        """Bytes that it has received, sent and written to its file."""
+        return {
+            "received": int(self._info("stats")["total_net_input_bytes"]),
+            "sent": int(self._info("stats")["total_net_output_bytes"]),
+            "written": int(self._info("persistence")["aof_current_size"]),
+        }
 
     def _info(self, section: str) -> dict[str, Any]:
         return self.client.info(section)  # type: ignore[return-value]
@@ -98,12 +107,12 @@ async def prepare(url: str, meter: Meter, known: int, waiting: int, shards: int)
         print(f"    {(meter.memory() - done) / waiting:,.0f} bytes for each that waits")
 
 
-def work(url: str, known: int, pages: int, first: int, pipe: Connection) -> None:
+def work(url: str, known: int, pages: int, first: int, links: int, pipe: Connection) -> None:
     """A worker: what it has done, and what it took."""
-    pipe.send(asyncio.run(_work(url, known, pages, first)))
+    pipe.send(asyncio.run(_work(url, known, pages, first, links)))
 
 
-async def _work(url: str, known: int, pages: int, first: int) -> Counter[str]:
+async def _work(url: str, known: int, pages: int, first: int, links: int) -> Counter[str]:
     meter, spent = Meter(url), Counter[str]()
     async with RedisStore(f"{url}/measured", rules=RULES) as store:
         await store.end_list()
@@ -115,7 +124,7 @@ async def _work(url: str, known: int, pages: int, first: int) -> Counter[str]:
             between = meter.busy()
             batch = []
             for page in found:
-                old = [page_url((new * 7 + n * 13) % known) for n in range(LINKS - 1)]
+                old = [page_url((new * 7 + n * 13) % known) for n in range(links - 1)]
                 batch.append(Done(page.url, [*old, page_url(new)]))
                 new += 1
             done += len(found)
@@ -130,16 +139,16 @@ async def _work(url: str, known: int, pages: int, first: int) -> Counter[str]:
     return spent
 
 
-def measure(url: str, known: int, pages: int, shards: int, workers: int) -> None:
+def measure(url: str, known: int, pages: int, shards: int, workers: int, links: int) -> None:
     """Print what a crawl costs the engine there."""
     meter = Meter(url)
     waiting = max(1000, pages // 4)
     asyncio.run(prepare(url, meter, known, waiting, shards))
     ends, processes = [], []
-    busy, began = meter.busy(), time.perf_counter()
+    busy, began, before = meter.busy(), time.perf_counter(), meter.written()
     for number in range(workers):
         end, other = multiprocessing.Pipe()
-        words = (url, known, pages // workers, known + waiting + number * 10**9, other)
+        words = (url, known, pages // workers, known + waiting + number * 10**9, links, other)
         processes.append(multiprocessing.Process(target=work, args=words))
         processes[-1].start()
         ends.append(end)
@@ -150,13 +159,15 @@ def measure(url: str, known: int, pages: int, shards: int, workers: int) -> None
     done = sum(each["pages"] for each in spent)
     lasted = max(each["seconds"] for each in spent)
     own = sum(each["own"] for each in spent)
-    print(f"{workers} workers: {done / lasted:,.0f} pages/s of {LINKS} links, one of them new")
+    print(f"{workers} workers: {done / lasted:,.0f} pages/s of {links} links, one of them new")
     print(
         f"    the engine is busy for {busy / took:.0%} of the time, {busy / done * 1e6:,.0f} µs a"
     )
     print(
         f"    page, which are {done / busy:,.0f} pages a second for a node that does nothing else"
     )
+    bytes_of = {name: (n - before[name]) / done for name, n in meter.written().items()}
+    print("    bytes a page: " + ", ".join(f"{n:,.0f} {name}" for name, n in bytes_of.items()))
     if workers == 1:
         claim, commit = (spent[0][name] / done * 1e6 for name in ("claim", "commit"))
         print(f"    claim {claim:,.1f} µs, commit with its links (add, done) {commit:,.1f} µs")
@@ -164,14 +175,15 @@ def measure(url: str, known: int, pages: int, shards: int, workers: int) -> None
 
 
 @contextlib.contextmanager
-def an_engine() -> Iterator[str]:
-    """A ``redis-server`` in a folder of its own."""
+def an_engine(packed: int) -> Iterator[str]:
+    """A ``redis-server`` in a folder of its own, which packs hashes of so many fields."""
     with tempfile.TemporaryDirectory() as folder:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
         log = Path(folder, "log")
+        command += ["--hash-max-listpack-entries", str(packed)]
         command += ["--save", "", "--appendonly", "yes", "--logfile", str(log)]
         engine = subprocess.Popen(command)
         try:
@@ -190,9 +202,11 @@ def main() -> None:
     parser.add_argument("pages", type=int, nargs="?", default=5000, help="pages to do")
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--links", type=int, default=20)
+    parser.add_argument("--packed", type=int, default=128, help="hash-max-listpack-entries")
     options = parser.parse_args()
-    with an_engine() as url:
-        measure(url, options.known, options.pages, options.shards, options.workers)
+    with an_engine(options.packed) as url:
+        measure(url, *(getattr(options, name) for name in WORDS))
 
 
 if __name__ == "__main__":

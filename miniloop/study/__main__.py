@@ -75,6 +75,13 @@ def _turns(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _late(chosen: argparse.Namespace) -> int:
+    found = Story(read(chosen.file).model()).lateness.report()
+    for line in found or ["no step held the loop, and no timer was late"]:
+        _say(line)
+    return 0
+
+
 def _perfetto(chosen: argparse.Namespace) -> int:
     text = json.dumps(trace(read(chosen.file).model()))
     path = chosen.output or chosen.file.with_suffix(".perfetto.json")
@@ -105,6 +112,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     why = command("why", _why, "why a step ran: the chain of its causes")
     why.add_argument("step", type=int, metavar="STEP", help="its number, as turns and the page say")
     command("turns", _turns, "what each turn of the loop found and ran")
+    command("late", _late, "what held the loop, and which timers were late for it")
     perfetto = command("perfetto", _perfetto, "a trace for ui.perfetto.dev, with arrows")
     perfetto.add_argument("-o", "--output", type=Path, help="where (FILE.perfetto.json)")
     diff = command("diff", _diff, "the first step at which two recordings part, and why")

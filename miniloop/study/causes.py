@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from miniloop.study.lateness import LONG_STEP, Lateness
+
 __all__ = ["ROOTS", "Story", "chain"]
 
 # What comes from outside: there a chain of causes ends.
@@ -40,6 +42,7 @@ class Story:
         # The steps, in their order: the event with which each begins.
         self.steps = [event for event, kind in enumerate(kinds) if kind == begun]
         self._numbers = {event: number for number, event in enumerate(self.steps, self.first_step)}
+        self.lateness = Lateness(self)
 
     @property
     def first_step(self) -> int:
@@ -55,6 +58,10 @@ class Story:
             last = self.first_step + len(self.steps) - 1
             raise IndexError(f"there is no step {number}: they go from {self.first_step} to {last}")
         return self.steps[index]
+
+    def number_of(self, begun: int) -> int:
+        """The number of the step that begins with this event."""
+        return self._numbers[begun]
 
     # Words.
 
@@ -106,6 +113,8 @@ class Story:
         last = events[-1]
         if self.kind(last) not in ROOTS:
             sentences.append(self._start(last))
+        elif self.kind(last) == "timer due" and (held := self.lateness.why_late(last)):
+            sentences.append(held)
         return sentences
 
     def sentence(self, event: int) -> str:
@@ -211,7 +220,11 @@ class Story:
                 yield f"{time:12.3f} ms  wait {limit} at most"
             elif kind in ROOTS:
                 yield f"{time:12.3f} ms    {self.sentence(event)}"
-            elif kind == "suspended" and self._column("other", event) >= 0:
-                yield f"{'':15}       waits for {other}{at}"
-            elif kind == "ended":
-                yield f"{'':15}       {('returned', 'failed', 'was cancelled')[extra]}{at}"
+            elif kind in ("suspended", "ended"):
+                took = self.lateness.took(self._column("cause", event))
+                if took > LONG_STEP:
+                    yield f"{'':15}       held the loop for {took / 1e6:.2f} ms"
+                if kind == "ended":
+                    yield f"{'':15}       {('returned', 'failed', 'was cancelled')[extra]}{at}"
+                elif self._column("other", event) >= 0:
+                    yield f"{'':15}       waits for {other}{at}"

@@ -258,7 +258,7 @@ def _timeout_of(holds: list[Hold]) -> float | None:
 
 
 def _describe_loop(loop: Any, now: float) -> str:
-    kind = type(loop).__name__
+    kind = _kind_of(loop)
     if not loop.is_running():
         return f"{kind} is not running"
     if not isinstance(loop, EventLoop):
@@ -268,6 +268,12 @@ def _describe_loop(loop: Any, now: float) -> str:
     if loop.asleep:
         return f"{kind} is asleep, after it was last woken {polled} ago"
     return f"{kind} runs a step, and last came from the kernel {polled} ago"
+
+
+def _kind_of(loop: Any) -> str:
+    """The name of its class; of ours, whatever name of asyncio's it goes by here."""
+    kind = type(loop)
+    return "miniloop.EventLoop" if kind.__module__.startswith("miniloop.") else kind.__name__
 
 
 # The report.

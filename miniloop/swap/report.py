@@ -16,6 +16,7 @@ import weakref
 from collections import Counter
 from typing import Any
 
+from miniloop.kernel import COMPILED
 from miniloop.loop import EventLoop
 from miniloop.swap import settings
 
@@ -91,7 +92,7 @@ def _note_when_run(path: str) -> None:
 def _name(kind: type) -> str:
     """How the report calls a class of loops."""
     if kind.__module__.startswith("miniloop."):
-        return "miniloop.EventLoop"
+        return "miniloop.EventLoop (compiled)" if COMPILED else "miniloop.EventLoop"
     own = f"{kind.__module__}.{kind.__qualname__}"
     if issubclass(kind, EventLoop):
         return f"{own}, a miniloop.EventLoop"

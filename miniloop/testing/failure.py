@@ -46,6 +46,7 @@ class Failure(AssertionError):
         self.recording: Path | None = None
         self.page: Path | None = None
         self.note: str | None = None  # what else is to be said of it
+        self.replayed_by = "python -m miniloop --replay FILE script.py"  # FILE is `replay_file`
         super().__init__(test)
         self.__cause__ = error
 
@@ -65,11 +66,9 @@ class Failure(AssertionError):
         ]
         if self.note:
             lines.append(self.note)
-        for name, path in (
-            ("Replay", self.replay_file),
-            ("Recording", self.recording),
-            ("Page", self.page),
-        ):
+        if self.replay_file is not None:
+            lines.append(f"Replay: {self.replay_file}  ({self.replayed_by})")
+        for name, path in (("Recording", self.recording), ("Page", self.page)):
             if path is not None:
                 lines.append(f"{name}: {path}")
         return "\n".join(lines)

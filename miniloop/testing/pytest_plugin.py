@@ -179,6 +179,7 @@ def _is_ours(item: Any) -> bool:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Refuse a mark that does nothing; have pytest-asyncio not complain of a mark of its own."""
+    __tracebackhide__ = True
     if not _is_ours(item):
         if isinstance(item, pytest.Function):
             _refuse_to_be_ignored(item)
@@ -333,13 +334,18 @@ def _run(
         run(body(), clock="virtual" if virtual else "real", **options)
     else:
         from miniloop.testing.exploration import explore
+        from miniloop.testing.failure import Failure
 
         if not virtual:
             pytest.fail(
                 "schedules= needs virtual=True: time is a part of a schedule", pytrace=False
             )
         _refuse(options, {"start"}, "with schedules=")
-        explore(body, name=item.nodeid, **options)
+        try:
+            explore(body, name=item.nodeid, **options)
+        except Failure as failure:
+            failure.replayed_by = "pytest --miniloop-replay FILE"
+            raise
 
 
 def _replay(

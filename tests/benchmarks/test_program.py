@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from benchmarks import compare
 from benchmarks.catalogue import all_rows
 from benchmarks.job import Sample
-from benchmarks.program import command, load
+from benchmarks.program import child, command, load
 from benchmarks.results import RowResult, Run
+from website.pages import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -64,12 +66,17 @@ def test_a_program_that_chooses_its_loop_is_not_compared(
     program = write(
         tmp_path,
         """
-        import asyncio
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        import asyncio, importlib, sys
+        module, _, name = sys.argv[1].partition(":")
+        factory = getattr(importlib.import_module(module), name)
+        with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(asyncio.sleep(0))
         """,
     )
-    assert command.main(["--loops", "miniloop", "--rounds", "1", program]) == 1
+    arguments = ["--loops", "miniloop", "--rounds", "1", program]
+    assert command.main([*arguments, "{loop}"]) == 0, "what the message below advises is of use"
+    assert "| elapsed" in capsys.readouterr().out
+    assert command.main([*arguments, "asyncio:SelectorEventLoop"]) == 1
     streams = capsys.readouterr()
     assert "none that asyncio was asked for" in streams.err
     assert "choose its loop by itself" in streams.err
@@ -82,6 +89,26 @@ def test_a_program_that_fails_is_told_with_what_it_said(
     program = write(tmp_path, "raise SystemExit('nothing to do')")
     assert command.main(["--rounds", "1", program]) == 1
     assert "nothing to do" in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_start_is_told_with_what_it_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["--rounds", "1", "--server", "no-such-server {port}"]) == 1
+    assert "there is no 'no-such-server'" in capsys.readouterr().err
+
+
+def test_a_command_is_looked_for_beside_the_interpreter_and_its_peak_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert child._installed(Path(sys.executable).name) == sys.executable
+    filled = b"x" * (64 * 2**20)
+    code = "from benchmarks.program import child; print(child._peak())"
+    peak = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert 0 < int(peak.stdout) < len(filled)
 
 
 def test_a_loop_that_the_program_fails_on_is_left_out_with_the_reason(
@@ -101,7 +128,8 @@ def test_a_loop_that_the_program_fails_on_is_left_out_with_the_reason(
     assert command.main(["--loops", "miniloop", "--rounds", "1", program]) == 0
     streams = capsys.readouterr()
     assert "not here" in streams.err
-    assert "on miniloop: on miniloop the program ended with code 1" in streams.out
+    reason = "on miniloop: on miniloop the program ended with code 1"
+    assert streams.out.count(reason) == 1, "said once, and not of each row"
 
 
 SERVER = """

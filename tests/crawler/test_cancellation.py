@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -211,3 +212,27 @@ def test_an_attempt_that_connects_after_the_race_is_over_is_closed(
             assert not still_open(socks)
 
         run(main)
+
+
+def test_nothing_of_a_cancelled_request_is_sent_later(run: Run) -> None:
+    """The server sees a reset, and no orderly end behind all that was still to come."""
+    asked, ended = threading.Event(), list[str]()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        asked.set()
+        try:
+            ended.append("more" if peer.sock.recv(1) else "end")
+        except ConnectionResetError:
+            ended.append("reset")
+
+    async def main(url: str) -> None:
+        async with Client() as client:
+            fetching = asyncio.create_task(client.get(url))
+            await asyncio.to_thread(asked.wait)
+            fetching.cancel()
+            await asyncio.wait({fetching})
+
+    with serving(script) as server:
+        run(main, server.url)
+    assert ended == ["reset"]

@@ -155,14 +155,8 @@ def crawled(tmp_path: Path, engine: str, workers: int) -> None:
     assert not web.together
 
 
-def test_commands_find_what_one_crawl_does_and_each_host_is_asked_by_one_at_a_time(
-    tmp_path: Path, engine: Engine
-) -> None:
-    crawled(tmp_path, engine.url(), 2)
-
-
 @pytest.mark.timeout(120)
-def test_a_cluster_of_three_nodes_is_found_out_and_used(tmp_path: Path) -> None:
+def test_commands_share_a_cluster_and_each_host_is_asked_by_one_at_a_time(tmp_path: Path) -> None:
     with a_cluster() as nodes:
         crawled(tmp_path, nodes[1].url(), 2)
         keys = [int(node.cli("dbsize")) for node in nodes]
@@ -294,7 +288,8 @@ def test_failovers_of_a_cluster_with_replicas_lose_nothing(tmp_path: Path) -> No
     assert not web.too_soon(0.5)
 
 
-def test_a_password_is_used_and_shown_nowhere_and_the_report_is_of_all_workers(
+@pytest.mark.timeout(120)
+def test_a_password_goes_over_tls_and_is_shown_nowhere_and_the_report_is_of_all_workers(
     tmp_path: Path,
 ) -> None:
     def crawling(number: int) -> subprocess.Popen[str]:
@@ -305,10 +300,10 @@ def test_a_password_is_used_and_shown_nowhere_and_the_report_is_of_all_workers(
             *("--report", f"report{number}.html", "--summary", f"summary{number}.json"),
         )
 
-    with an_engine("--requirepass", "se:cret@1") as engine:
+    with an_engine("--requirepass", "se:cret@1", tls=True) as engine:
         web = Web(0.002)
         place = engine.url().removeprefix("redis://")
-        url = f"redis://:se%3Acret%401@{place}"
+        url = f"rediss://:se%3Acret%401@{place}?ca={engine.at / 'ca.pem'}"
         with serving(web.script, host="0.0.0.0") as server:
             web.port = server.port
             said = ""
@@ -317,11 +312,14 @@ def test_a_password_is_used_and_shown_nowhere_and_the_report_is_of_all_workers(
                 assert process.returncode == 0, said
         drawn = run_command("report", url, "-o", "all.html", cwd=tmp_path)
         assert drawn.returncode == 0, drawn.stderr
-        wrong = run_command("status", f"redis://:wr0ng@{place}", cwd=tmp_path)
+        wrong = run_command("status", url.replace("se%3Acret%401", "wr0ng"), cwd=tmp_path)
         assert wrong.returncode == 3
         assert "does not take this user and password" in wrong.stderr
+        strange = run_command("status", url.partition("?")[0], cwd=tmp_path)
+        assert strange.returncode == 3
+        assert "certificate verify failed" in strange.stderr
         right = run_command("status", url, cwd=tmp_path)
-        assert right.stdout.startswith(f"crawl      redis://{place}, over\n")
+        assert right.stdout.startswith(f"crawl      rediss://{place}, over\n")
     # Whoever ends first may not know of the last pages of the other.
     pages = {path.name: data_in(path.read_text())["pages"] for path in tmp_path.glob("*.html")}
     assert pages["all.html"] == HOSTS * PAGES
@@ -333,31 +331,3 @@ def test_a_password_is_used_and_shown_nowhere_and_the_report_is_of_all_workers(
     )
     for secret in ("se:cret", "se%3Acret", "wr0ng"):
         assert secret not in said
-
-
-def test_an_engine_is_asked_over_tls_and_its_certificate_is_looked_at(tmp_path: Path) -> None:
-    with an_engine(tls=True) as engine:
-        web = Web(0.0)
-        with serving(web.script, host="0.0.0.0") as server:
-            web.port = server.port
-            url = engine.url("").replace("redis://", "rediss://")
-            process = crawling(tmp_path, web, f"{url}?ca={engine.at / 'ca.pem'}")
-            _, said = process.communicate(timeout=60)
-            assert process.returncode == 0, said
-        strange = run_command("status", url, cwd=tmp_path)
-        assert strange.returncode == 3
-        assert "certificate verify failed" in strange.stderr
-
-
-def test_an_engine_that_may_lose_its_last_second_is_told(tmp_path: Path) -> None:
-    with an_engine("--appendfsync", "everysec", "--maxmemory", "100mb") as engine:
-        web = Web(0.0)
-        with serving(web.script, host="0.0.0.0") as server:
-            web.port = server.port
-            _, said = crawling(tmp_path, web, engine.url()).communicate(timeout=60)
-            assert "appendfsync is everysec" in said
-            engine.cli("config", "set", "maxmemory-policy", "allkeys-lru")
-            process = crawling(tmp_path, web, engine.url())
-            _, said = process.communicate(timeout=60)
-            assert process.returncode == 3
-            assert "maxmemory-policy is allkeys-lru" in said

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from crawler.frontier import Fenced, RedisStore, Rules
+from crawler.frontier.redis.scripts import CRAWL, SHARD
 from crawler.frontier.store import Done
 from tests.crawler.engines import a_replica, an_engine, needs_engine
 
@@ -86,6 +89,56 @@ def test_a_commit_waits_for_the_replicas_that_are_asked_for() -> None:
                 assert await store.parts() == {"one": 77}
 
         asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_step_is_known_when_it_is_made_again_and_refused_when_it_comes_too_late() -> None:
+    with an_engine() as engine:
+
+        async def main() -> None:
+            async with RedisStore(engine.url(), rules=RULES, shards=1) as store:
+                await store.add([(A, A), (B, B)])
+                one = await store.join()
+
+                def take(*name: object) -> Any:
+                    words = (" ".join(map(str, name)), one, 1, 9, 9, "request")
+                    return client.eval(SHARD.script("take").text, 1, key, *words)
+
+                client, key = store._engine._client, store._engine.shard_key(0)
+                first = await take("take", "me", 0, 1)
+                assert len(first) == 1
+                assert await take("take", "me", 0, 1) == first
+                assert await take("take", "me", 1, 2) != first
+                with pytest.raises(ResponseError, match="LATE"):
+                    await take("take", "me", 0, 1)
+                with pytest.raises(ResponseError, match="LOST"):
+                    await take("take", "me", 3, 4)
+
+        asyncio.run(main())
+
+
+def test_pages_are_reserved_and_given_back_once_however_often_that_is_said() -> None:
+    with an_engine() as engine:
+
+        async def main() -> None:
+            async with RedisStore(engine.url(), rules=RULES) as store:
+
+                def make(step: str, number: int, *words: int) -> Any:
+                    name = f"{step} me {number - 1} {number}"
+                    return client.eval(CRAWL.script(step).text, 1, key, name, *words)
+
+                client, key = store._engine._client, store._engine.crawl_key
+                assert [await make("reserve", 1, 10, 6) for _ in range(2)] == [6, 6]
+                for _ in range(2):
+                    await make("unused", 2, 2)
+                assert [await make("reserve", 3, 10, 9) for _ in range(2)] == [6, 6]
+                assert await make("reserve", 4, 10, 9) == 0
+                row = ("f", b"0123456789", A, "a", 1, 0, "", "")
+                words = ("add me 0 1", 5, -1, *row)
+                key = store._engine.shard_key(0)
+                for _ in range(2):
+                    assert await client.eval(SHARD.script("add").text, 1, key, *words) == 1
+
+        asyncio.run(main())
 
 
 def test_replicas_that_nobody_waits_for_are_told_of() -> None:

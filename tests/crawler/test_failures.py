@@ -210,7 +210,7 @@ def test_a_server_that_falls_silent_after(run: Run, prefix: str) -> None:
     with serving(script) as server:
         start = time.monotonic()
         error = failure(run, server.url, ReadTimeout, read=0.1)
-        assert 0.1 <= time.monotonic() - start < 2
+        assert 0.1 <= time.monotonic() - start < 10  # not the usual 20
         assert "silent for 0.1 seconds" in error.detail
         assert server.gone.wait(5)
 
@@ -225,8 +225,9 @@ def test_a_server_that_drips_is_not_silent_and_yet_too_slow(run: Run) -> None:
 
     with serving(script) as server:
         start = time.monotonic()
-        failure(run, server.url, TotalTimeout, read=0.5, total=0.6)
-        assert 0.6 <= time.monotonic() - start < 2
+        # On a busy machine a drop may be late, by less than the limit for silence.
+        failure(run, server.url, TotalTimeout, read=1.5, total=1.6)
+        assert 1.6 <= time.monotonic() - start < 15
 
 
 def test_the_total_limit_holds_over_redirects(run: Run) -> None:
@@ -375,7 +376,7 @@ def test_an_address_that_does_not_answer_is_not_waited_for(
                     lambda: fetch_by_name(monkeypatch, black_hole, ("127.0.0.1", server.port))
                 )
                 assert answer == b"hello"
-                assert 0.2 < time.monotonic() - start < 2
+                assert 0.2 < time.monotonic() - start < 8  # and not ten, for both
         finally:
             for filler in fillers:
                 filler.close()

@@ -19,12 +19,12 @@ from crawler.output import HEADER
 from crawler.threads import AbandonableThreads
 from tests.crawler.scripted import Server, polite, serving
 from tests.crawler.test_cli import (
-    FINISHING,
     LOOPS,
     ROOT,
     command,
     complaints,
     run_command,
+    wait_for_finishing,
     wait_until,
     write_list,
 )
@@ -148,8 +148,7 @@ def test_a_second_ctrl_c_ends_the_crawl_while_a_name_server_is_silent(tmp_path: 
     process = start("--loop", "deaf:Loop", cwd=tmp_path)
     wait_until((tmp_path / "asked").exists, process)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    assert process.stderr.readline() == FINISHING
+    wait_for_finishing(process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     assert (process.returncode, complaints(stderr)) == (130, "")

@@ -78,6 +78,7 @@ def test_a_malformed_line_is_reported_by_its_number_and_the_rest_goes_on(
         b"localhost:8080/x",
         b"http://" + "\u4e00".encode() * 300,
         b"http://b/",
+        b'"http://c/",',
     ]
     found, malformed = run(read_all, write(tmp_path, b"\n".join(lines)))
     assert found == ["http://a/", "http://b/"]
@@ -97,6 +98,7 @@ def test_a_malformed_line_is_reported_by_its_number_and_the_rest_goes_on(
             "not an absolute URL: did you mean http://localhost:8080/x or https://…?",
         ),
         (9, ("http://" + "\u4e00" * 300)[:200], "a host name of more than 253 characters"),
+        (11, '"http://c/",', "not an absolute URL: did you mean http://c/?"),
     ]
 
 

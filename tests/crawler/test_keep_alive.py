@@ -229,7 +229,7 @@ def test_what_is_left_of_the_total_time_bounds_the_wait_for_a_body_too(run: Run)
             started = time.monotonic()
             with pytest.raises(TotalTimeout):
                 await client.get(url)
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 5
 
     rest, close = UNWANTED["a length that lies, and silence"]
     with serving(unwanted("302 Found", rest, close)) as server:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -63,7 +64,7 @@ def test_a_worker_that_was_cut_off_is_fenced_and_nothing_is_there_twice(tmp_path
         assert IP is not None
         words = command(
             *(web.url(0, 0), "--depth", "99", "--state", url, "--resume", "-o", "found.tsv"),
-            *("--allow-private", "--per-host", "1", "--delay", "0.5", "--user-agent", name),
+            *("--allow-private", "--per-host", "1", "--delay", "1.0", "--user-agent", name),
         )
         return subprocess.Popen(
             [IP, "netns", "exec", name, *words],
@@ -105,12 +106,13 @@ def test_a_worker_that_was_cut_off_is_fenced_and_nothing_is_there_twice(tmp_path
         ip("link", "set", f"v{lost}", "up")
         _, stderr = workers[lost].communicate(timeout=60)
         assert workers[lost].returncode == 3, stderr
-        assert "was silent for its lease" in stderr
+        # It gave up by itself, unless a commit was under way, which the engine has refused.
+        assert re.search("was silent for its lease|was not heard of for 2 s", stderr), stderr
         _, stderr = workers[other].communicate(timeout=120)
         assert workers[other].returncode == 0, stderr
         assert Counter(merged(tmp_path, url.replace(NET, "127.0.0."))) == Counter(web.all_links())
     assert not [each for each in web.asked if each.by == lost and each.at > taken[0].at]
     assert not web.together
-    assert not web.too_soon(0.25)
+    assert not web.too_soon(0.5)
     # Only what it had in work, or had not yet told, is asked for again.
     assert len(web.asked) <= HOSTS * PAGES + 2 * len(held)

@@ -17,6 +17,7 @@ from crawler.frontier import RedisStore, Rules
 from crawler.frontier.redis import connection
 from crawler.frontier.store import Done
 from crawler.merging import merge
+from crawler.remote import BAD_FILE, remote
 from tests.crawler.scripted import serving
 from tests.crawler.test_cli import run_command
 from tests.crawler.test_crawl import links_in
@@ -36,6 +37,7 @@ def merged(tmp_path: Path, state: str) -> list[tuple[str, ...]]:
     return links_in(tmp_path / "all.tsv")
 
 
+@pytest.mark.timeout(120)
 def test_two_commands_crawl_one_site_together(
     tmp_path: Path, engine: str, site: Site, at: Addresses
 ) -> None:
@@ -50,6 +52,8 @@ def test_two_commands_crawl_one_site_together(
         _, stderr = process.communicate(timeout=60)
         assert process.returncode in (0, 1), stderr
         assert "Traceback" not in stderr
+        assert "warning: redis://127.0.0.1:" in stderr
+        assert "appendonly is off" in stderr
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
@@ -61,6 +65,16 @@ def test_two_commands_crawl_one_site_together(
     assert "workers    0\n" in status.stdout
 
 
+def test_parts_may_be_named_after_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "STARTS_WITHIN", 0.1)
+    # Nobody listens there: so far it comes only if the command is taken as it was typed.
+    nobody = "redis://127.0.0.1:1/crawl"
+    assert remote(["merge", nobody, "-o", str(tmp_path / "all.tsv"), "one", "two"]) == BAD_FILE
+
+
+@pytest.mark.timeout(120)
 def test_what_a_killed_machine_held_is_done_by_others_and_each_page_is_there_once(
     tmp_path: Path, engine: str
 ) -> None:
@@ -94,6 +108,7 @@ def now(state: str, tmp_path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(120)
 def test_a_crawl_is_paused_looked_at_gone_on_with_and_stopped_from_elsewhere(
     tmp_path: Path, engine: str
 ) -> None:
@@ -150,6 +165,8 @@ def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) ->
         for option, value, text in [
             ("appendfsync", "always", "appendonly is off"),
             ("appendonly", "yes", ""),
+            ("appendfsync", "everysec", "appendfsync is everysec"),
+            ("appendfsync", "always", ""),
             ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
             ("maxmemory-policy", "noeviction", ""),
             ("appendonly", "no", "appendonly is off"),
@@ -158,6 +175,12 @@ def test_an_engine_that_keeps_nothing_or_drops_keys_is_warned_of(engine: str) ->
             told = asyncio.run(warnings(f"warned-{option}-{value}"))
             assert text in "".join(told)
             assert len(told) == bool(text)
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(OSError, match="maxmemory-policy is allkeys-lru"):
+            asyncio.run(warnings("refused"))
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "0")
 
 
 def test_another_crawl_is_not_gone_on_with(tmp_path: Path, engine: str) -> None:
@@ -185,10 +208,10 @@ def test_a_commit_counts_from_its_decision_on_wherever_its_worker_dies(
     class Dying(RedisStore):
         commits = False
 
-        async def _shard(self, number: int, *words: Any, again: Any = None) -> Any:
+        async def _shard(self, number: int, *words: Any) -> Any:
             if self.commits and words[0] == step:
                 raise Killed
-            return await super()._shard(number, *words, again=again)
+            return await super()._shard(number, *words)
 
         async def _crawl(self, *words: Any, patience: float | None = None) -> Any:
             if self.commits and words[0] == step:

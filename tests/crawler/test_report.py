@@ -281,7 +281,7 @@ def test_a_crawl_that_was_gone_on_with_is_drawn_as_a_whole_if_it_can_be(
     [
         ("none.jsonl", None, "cannot read none.jsonl: No such file or directory"),
         ("bad.jsonl", '{"url": "http://h/"}\n', "line 1 is no record: 'depth'"),
-        ("bad.db", "no database at all" * 99, "file is not a database"),
+        ("bad.db", "no database at all" * 99, "it is no SQLite database"),
         ("links.tsv", "", "its name must end in .jsonl, .json, .db or .sqlite"),
     ],
 )
@@ -300,7 +300,7 @@ def test_a_report_that_cannot_be_written_is_3(tmp_path: Path) -> None:
     with serving(pages({"/": anchors("/a")})) as server:
         done = run_command(server.url, "-o", "x.jsonl", "--report", "/dev/full", cwd=tmp_path)
         assert done.returncode == 3
-        assert "cannot write the report: [Errno 28]" in done.stderr
+        assert "cannot write the report /dev/full: No space left on device" in done.stderr
         never = run_command(server.url, "--report", "no/such/file", cwd=tmp_path)
         assert never.returncode == 2
         assert "cannot write no/such/file" in never.stderr

@@ -21,7 +21,7 @@ import pytest
 from crawler.demo.site import Addresses, Site
 from crawler.workers import Reports, _obey
 from tests.crawler.scripted import Peer, anchors, asked, serving
-from tests.crawler.test_cli import FINISHING, ROOT, command, complaints, run_command
+from tests.crawler.test_cli import ROOT, command, complaints, run_command, wait_for_finishing
 from tests.crawler.test_crawl import links_in
 
 
@@ -197,8 +197,7 @@ def test_ctrl_c_finishes_what_is_in_work_and_leaves_the_rest_in_the_state(
             assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        assert process.stderr.readline() == FINISHING
+        wait_for_finishing(process)
         (tmp_path / "open").touch()
         _, stderr = process.communicate(timeout=20)
         assert process.returncode == 130, stderr
@@ -243,8 +242,7 @@ def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, nu
         workers = workers_of(process)
         if number == signal.SIGINT:
             process.send_signal(number)
-            assert process.stderr is not None
-            assert process.stderr.readline() == FINISHING
+            wait_for_finishing(process)
         sent = time.monotonic()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)

@@ -123,7 +123,7 @@ def whoever_asks_first_does_not_get_the_message(patch: Any) -> None:
     def wake_with_error(self: Task[Any], future: Future[Any]) -> None:
         wake(self, future)
         if self._throw is future:
-            self._throw = task._failure_of(future)
+            self._throw = future._failure()
 
     patch(Task, "_wake", wake_with_error)
 

@@ -24,6 +24,8 @@ _SINCE = re.compile(r"# Python 3\.(\d+) and newer\n")
 ELSEWHERE = {
     "python -m miniloop -m uvicorn app:app --port 8000",
     "python -m miniloop -m pytest",
+    # As tests/benchmarks/test_program.py does, with a server that needs nothing installed.
+    "python -m benchmarks program --server 'uvicorn app:app --port {port} --loop {loop}' --url /",
 }
 
 
@@ -112,10 +114,24 @@ def test_the_late_timer_of_the_page_is_told_from_its_recording(tmp_path: Path) -
     folder_with_files("learn", tmp_path)
     shell("python -m miniloop --record late.rec late.py", tmp_path)
     turns = shell("python -m miniloop.study turns late.rec", tmp_path).stdout
-    told = r"3: task main at late.py:17\n.*\n.* end of sleep was due, [\d.]+ ms ago: task tick"
+    told = r"3: task main at late.py:17\n.*\n.*\n.* end of sleep was due, [\d.]+ ms ago: task tick"
     assert re.search(told, turns), turns
     why = shell("python -m miniloop.study why late.rec 4", tmp_path)
     assert "late.py:7" in why.stdout, why.stdout + why.stderr
+    late = shell("python -m miniloop.study late late.rec", tmp_path).stdout
+    held = r"step 3 held the loop for [\d.]+ ms: task main, from late.py:17 to late.py:19"
+    assert re.search(rf"{held}\n  timer .* late; task tick had set it at late.py:7", late), late
+
+
+@pytest.mark.one_python
+def test_the_race_of_the_page_is_told_as_it_is_printed(tmp_path: Path) -> None:
+    folder_with_files("test", tmp_path)
+    told = shell("python -m pytest -q -p no:cacheprovider test_account.py", tmp_path).stdout
+    (printed,) = re.findall(
+        r"```text\n(It needs.*?)```", (ROOT / "docs/test.md").read_text("utf-8"), re.S
+    )
+    said = {line.strip() for line in told.splitlines()}
+    assert [line for line in printed.splitlines() if line.strip() not in said] == []
 
 
 @pytest.mark.one_python

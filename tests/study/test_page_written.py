@@ -36,6 +36,27 @@ def test_a_recording_may_contain_what_ends_a_script_element() -> None:
     assert "<title>&lt;b&gt;&amp;.py &lt;/script&gt;&lt;b&gt; ·" in text
 
 
+def luminance(colour: str) -> float:
+    """How light a colour is (WCAG 2.2, "relative luminance")."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_each_colour_of_code_can_be_read_on_each_mark() -> None:
+    style = (FILES / "page.css").read_text("utf-8")
+    themes = re.findall(r":root[^{]*\{([^}]*--runs[^}]*)\}", style)
+    assert len(themes) == 3  # light, dark by the system, dark by choice
+    for theme in themes:
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6})", theme))
+        for word in (name for name in colours if name.startswith("py-")):
+            for mark in ("panel", "runs", "stops", "queued"):
+                dark, light = sorted(luminance(colours[name]) for name in (word, mark))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (word, mark)
+
+
 def test_what_is_packed_is_all_there() -> None:
     model = kitchen().model() | {"program": "naïve\udc80.py"}
     unpacked = json.loads(zlib.decompress(base64.b64decode(packed(model))))

@@ -352,8 +352,8 @@ def test_what_was_recorded_can_be_looked_at_from_a_terminal(tmp_path: Path) -> N
 
     why = study(tmp_path, "why", "run", number).stdout.splitlines()
     assert why[0] == f"step {number}: task main ran at program.py:3"
-    assert why[-1].startswith("  because timer end of sleep was due")
-    assert why[-1].endswith("task main had set it at program.py:3")
+    due = next(line for line in why if line.startswith("  because timer end of sleep was due"))
+    assert due.endswith("task main had set it at program.py:3")
 
     assert "go from 1 to" in study(tmp_path, "why", "run", "9999").stderr
     assert study(tmp_path, "why", "none", "1").returncode == 2

@@ -405,7 +405,9 @@ def test_a_step_that_runs_is_shown_with_its_lines() -> None:
 
         waits = deep()
         assert waits.runs[-1].function.endswith("main.<locals>.deep")
-        assert waits.loop.startswith("EventLoop runs a step, and last came from the kernel 0.")
+        assert waits.loop.startswith(
+            "miniloop.EventLoop runs a step, and last came from the kernel 0."
+        )
 
     miniloop.run(main())
 
@@ -477,7 +479,7 @@ def test_dump_waits_prints_the_running_loop(capsys: pytest.CaptureFixture[str]) 
         dump_waits()
 
     miniloop.run(main())
-    assert "EventLoop runs a step" in capsys.readouterr().err
+    assert "miniloop.EventLoop runs a step" in capsys.readouterr().err
 
 
 def test_the_running_task_holds_its_locks_too(run: Run) -> None:

@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import CodeType, FrameType
@@ -330,10 +331,35 @@ def test_sentences_say_who_when_and_where() -> None:
         rest[-1],
     )
     told = recorded(sleeps)
-    last = told.why(told.first_step + told.steps.index(told.last_step_of("sleeps")))[-1]
-    assert re.fullmatch(
-        rf"timer end of sleep was due, \d+\.\d\d ms ago: task sleeps had set it at {here}", last
+    why = told.why(told.first_step + told.steps.index(told.last_step_of("sleeps")))
+    assert re.search(
+        rf"\ntimer end of sleep was due, \d+\.\d\d ms ago: task sleeps had set it at {here}(\n|$)",
+        "\n".join(why),
     )
+
+
+def test_a_late_timer_is_told_with_the_step_that_held_the_loop() -> None:
+    def delayed() -> None:
+        pass
+
+    async def holds() -> None:
+        asyncio.get_running_loop().call_later(0.01, delayed)
+        await asyncio.sleep(0)
+        time.sleep(0.12)
+        await asyncio.sleep(0.001)
+
+    told = recorded(holds)
+    (due,) = (event for event in told.events("timer due") if "delayed" in told.sentence(event))
+    cause = told.model["events"]["cause"]
+    (number,) = (told.number_of(begun) for begun in told.steps if cause[cause[begun]] == due)
+    held = r"step \d+ held the loop for \d+\.\d\d ms: task .*holds, from test_why\.py:\d+ to .*"
+    assert re.fullmatch(held, told.why(number)[-1])
+    assert re.search(
+        rf"^{held}\n  timer .*delayed was \d+\.\d\d ms late; task .*holds had set it at test_",
+        "\n".join(told.lateness.report()),
+        re.M,
+    )
+    assert any(re.search(r"held the loop for \d+", line) for line in told.turns())
 
 
 def test_a_pipe_whose_peer_hung_up_is_readable_to_who_reads_and_writable_to_who_writes() -> None:
@@ -350,7 +376,8 @@ def test_a_pipe_whose_peer_hung_up_is_readable_to_who_reads_and_writable_to_who_
 
     told = recorded(hang_up)
     roots = [told.sentence(event) for event in told.events("ready")]
-    assert [re.sub(r"\d+", "N", sentence) for sentence in roots] == [
+    # On a busy machine the kernel may be asked, and tell of it, again before it is watched no more.
+    assert list(dict.fromkeys(re.sub(r"\d+", "N", sentence) for sentence in roots)) == [
         "pipe N was readable",
         "pipe N was writable",
     ]
@@ -387,7 +414,7 @@ def test_the_first_step_at_which_two_recordings_part_is_found() -> None:
 
     one, other, again = (
         recorded(lambda delays=delays: race(*delays))  # type: ignore[misc]
-        for delays in ((0.001, 0.02), (0.02, 0.001), (0.001, 0.02))
+        for delays in ((0.001, 0.1), (0.1, 0.001), (0.001, 0.1))
     )
     assert difference(one.model, again.model) is None
     found = difference(one.model, other.model)

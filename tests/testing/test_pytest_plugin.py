@@ -242,7 +242,9 @@ def test_marked_tests_are_ours_and_others_are_not(tmp_path: Path, mode: str) -> 
     assert "does not know speed" in output
     assert "its scope must be 'function'" in output
     (file,) = (tmp_path / ".miniloop").glob("*.schedule.json")
-    assert f"Replay: .miniloop/{file.name}" in output
+    assert f"Replay: .miniloop/{file.name}  (pytest --miniloop-replay FILE)" in output
+    assert "in pytest_runtest_call" not in output  # the plugin's own lines tell nobody anything
+    assert "yield" not in output
     if mode == "strict":
         replayed = run_pytest(tmp_path, "--miniloop-replay", str(file))
         assert outcomes(replayed) == {"FAILED": {"test_lost_update"}}

@@ -6,7 +6,7 @@ anew or hands over to a replica, the step is simply made again, after a pause th
 An engine may also come back with less than it had acknowledged. A process that has lost something
 by that must not go on: it would wait for pages that the engine believes to be in its hands. So it
 numbers its writing steps at each key, one at a time, and the scripts look whether the last is
-there.
+there. By the number they also know a step that is made again, and refuse one that comes too late.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import random
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis.asyncio
@@ -223,22 +223,17 @@ class Engine:
         key: str,
         step: str,
         *arguments: Any,
-        again: Mapping[int, Any] | None = None,
         patience: float | None = None,
     ) -> Any:
-        """Make a step, as often as it takes; raises Fenced, and OSError when patience ends.
-
-        ``again`` has words, of which the step is number 0, that are others when it is not known
-        whether it was made before.
-        """
+        """Make a step, as often as it takes; raises Fenced, and OSError when patience ends."""
         script = steps.script(step)
         if step in READS:
             name = f"{step} {self._own_name} {self._acknowledged[key]}"
-            return await self._run(script, key, [name, *arguments], again, patience)
+            return await self._run(script, key, [name, *arguments], patience)
         async with self._turns[key]:
             self._begun[key] = number = self._begun[key] + 1
             name = f"{step} {self._own_name} {self._acknowledged[key]} {number}"
-            answer = await self._run(script, key, [name, *arguments], again, patience)
+            answer = await self._run(script, key, [name, *arguments], patience)
             self._acknowledged[key] = number
             return answer
 
@@ -247,7 +242,6 @@ class Engine:
         script: Script,
         key: str,
         words: list[Any],
-        again: Mapping[int, Any] | None,
         patience: float | None,
     ) -> Any:
         attempts = self._attempts(patience)
@@ -260,8 +254,6 @@ class Engine:
                         return await self._client.eval(script.text, 1, key, *words)
             except PASSING as error:
                 await attempts.failed(error)
-                for index, word in (again or {}).items():
-                    words[index] = word
             except OutOfMemoryError:
                 await self._wait_for_room()
                 attempts = self._attempts(patience)

@@ -11,7 +11,8 @@
 --   outputs    hash: output -> how much of it counts; written: the same by worker
 --   pages      hash: worker -> its pages
 --   obey       set: workers that know of the mode, if there is one
---   by:<process>  the last of its writing steps
+--   by:<process>  the last of its writing steps; forgotten after 30 days
+--   reserved:<process>  how many pages its last step "reserve" was given
 --   counts     hash: what all commits have counted
 local P = KEYS[1]
 local call = redis.call
@@ -21,11 +22,14 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 -- A process counts its writing steps, and says which was the last that was acknowledged. If that is
 -- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
 local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
+local repeated = false
 if by ~= '' then
-  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
-    return redis.error_reply('LOST')
-  end
-  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+  local here = tonumber(call('GET', P .. 'by:' .. by) or 0)
+  if tonumber(last) > here then return redis.error_reply('LOST') end
+  -- It lay in a dead connection, and has been made again since, or given up.
+  if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
+  repeated = tonumber(own) == here
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 2592000) end
 end
 
 local function fence(worker)
@@ -150,14 +154,20 @@ end
 
 -- most that may be asked for, how many more are wanted -> how many may be
 function steps.reserve()
+  if repeated then
+    local before = call('GET', P .. 'reserved:' .. by)
+    if before then return tonumber(before) end
+  end
   local asked = tonumber(call('HGET', P .. 'crawl', 'asked') or 0)
   local n = math.max(0, math.min(tonumber(ARGV[3]), tonumber(ARGV[2]) - asked))
   call('HSET', P .. 'crawl', 'asked', asked + n)
+  call('SET', P .. 'reserved:' .. by, n, 'EX', 2592000)
   return n
 end
 
 -- how many of them were not needed
 function steps.unused()
+  if repeated then return end
   call('HINCRBY', P .. 'crawl', 'asked', -tonumber(ARGV[2]))
 end
 

@@ -14,7 +14,8 @@
 --   kept:<depth>     hash: fingerprint -> packed links of a page that may turn out to be nearer
 --   relink           hash: the same of pages that did; each counts as open
 --   begun            set: places where the crawl belongs
---   by:<process>     the last of its writing steps
+--   by:<process>     the last of its writing steps; forgotten after 30 days
+--   used:<process>   of how much room its last step "add" made use, if that was limited
 --   gone             set: workers that are no more, whose late steps are refused
 --   stat             hash: hosts with open pages, known pages, waiting ones, claimed ones
 --
@@ -27,11 +28,14 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 -- A process counts its writing steps, and says which was the last that was acknowledged. If that is
 -- not here, the engine has lost it: by a failover, a power failure, or an old copy of its files.
 local step, by, last, own = string.match(ARGV[1], '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
+local repeated = false
 if by ~= '' then
-  if tonumber(last) > tonumber(call('GET', P .. 'by:' .. by) or 0) then
-    return redis.error_reply('LOST')
-  end
-  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 86400) end
+  local here = tonumber(call('GET', P .. 'by:' .. by) or 0)
+  if tonumber(last) > here then return redis.error_reply('LOST') end
+  -- It lay in a dead connection, and has been made again since, or given up.
+  if own ~= '' and tonumber(own) < here then return redis.error_reply('LATE') end
+  repeated = tonumber(own) == here
+  if own ~= '' then call('SET', P .. 'by:' .. by, own, 'EX', 2592000) end
 end
 
 local function seen(fp)
@@ -181,13 +185,13 @@ function steps.peek()
   }
 end
 
--- worker, most, new hosts, share of a host, request, whether it is repeated, full hosts...
+-- worker, most, new hosts, share of a host, request, full hosts...
 function steps.take()
   local worker, most, room, share = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
   local request = ARGV[6]
   if call('SISMEMBER', P .. 'gone', worker) == 1 then return redis.error_reply('FENCED') end
   local result, taken, full = {}, 0, {}
-  if ARGV[7] == '1' then
+  if repeated then
     for _, host in ipairs(call('SMEMBERS', P .. 'held:' .. worker)) do
       local named = call('HGET', P .. 'host:' .. host, 'm') or ''
       local claims = call('HGETALL', P .. 'c:' .. host)
@@ -198,10 +202,10 @@ function steps.take()
         end
       end
     end
-    if #result > 0 then return result end
+    return result
   end
-  for i = 8, #ARGV do full[ARGV[i]] = true end
-  for _, host in ipairs(call('ZRANGE', P .. 'work:' .. worker, 0, most + #ARGV - 8)) do
+  for i = 7, #ARGV do full[ARGV[i]] = true end
+  for _, host in ipairs(call('ZRANGE', P .. 'work:' .. worker, 0, most + #ARGV - 7)) do
     if taken >= most then break end
     if not full[host] then
       taken = taken + take(worker, host, math.min(share, most - taken), request, result)
@@ -224,6 +228,7 @@ end
 -- room, pages of a host at most (-1: no limit), then for each: kind, fingerprint, URL, host, depth,
 -- redirects, source, place. Kinds: l of the list, f found, m moved. -> how much of the room is used
 function steps.add()
+  if repeated then return tonumber(call('GET', P .. 'used:' .. by) or 0) end
   local room, per_host = tonumber(ARGV[2]), tonumber(ARGV[3])
   local used = 0
   for i = 4, #ARGV, 8 do
@@ -277,6 +282,8 @@ function steps.add()
       end
     end
   end
+  -- Only what is limited needs to be known again.
+  if room >= 0 and by ~= '' then call('SET', P .. 'used:' .. by, used, 'EX', 2592000) end
   return used
 end
 

@@ -32,6 +32,7 @@ from crawler.frontier.store import SHARE, Claimed, Done, Fenced, Page, Rules
 
 from .address import parse_engine
 from .checks import check_engine
+from .looks import Look
 from .scripts import CRAWL, SHARD
 from .status import LOOKED_AT, Status, numbers, status_of
 
@@ -49,27 +50,6 @@ _LIST = -1
 STOP, PAUSE, GO_ON = "stop", "pause", ""
 # What begins packed links: whether they are as deep as the page.
 _SAME_DEPTH, _DEEPER = b"0", b"1"
-
-
-class Look:
-    """What one look at all shards has shown."""
-
-    def __init__(self, shards: Sequence[Sequence[Any]]) -> None:
-        self.shards = shards
-        self.hosts = sum(shard[0] for shard in shards)
-        self.held = sum(shard[1] for shard in shards)
-        self.open: dict[int, int] = defaultdict(int)
-        self.ever: dict[int, int] = defaultdict(int)
-        for shard in shards:
-            pairs = shard[5]
-            for name, n in zip(pairs[::2], pairs[1::2], strict=True):
-                levels = self.open if name[:1] == b"o" else self.ever
-                levels[int(name[1:])] += int(n)
-        self.least = min((depth for depth, n in self.open.items() if n), default=None)
-
-    def ever_above(self, depth: int | None) -> dict[int, int]:
-        """How many pages ever came to be at each smaller depth."""
-        return {at: n for at, n in self.ever.items() if depth is None or at < depth}
 
 
 class RedisStore:
@@ -361,9 +341,8 @@ class RedisStore:
                 if left <= 0 or (room <= 0 if new else not shard[3]) or (new and not shard[2]):
                     continue
                 request = f"{os.getpid()}.{self._requests}.{int(new)}"
-                words = ["take", worker, left, room if new else 0, SHARE, request, 0]
-                step = self._shard(number, *words, *full, again={6: 1})
-                rows = await step
+                words = ["take", worker, left, room if new else 0, SHARE, request]
+                rows = await self._shard(number, *words, *full)
                 pages += [
                     Page(url.decode(), source.decode(), depth, int(redirects), named == b"1")
                     for url, source, depth, redirects, named in rows
@@ -491,8 +470,8 @@ class RedisStore:
         name = host if place is None else place(host)
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) % self._shards
 
-    async def _shard(self, number: int, *words: Any, again: Mapping[int, Any] | None = None) -> Any:
-        return await self._engine.run(SHARD, self._engine.shard_key(number), *words, again=again)
+    async def _shard(self, number: int, *words: Any) -> Any:
+        return await self._engine.run(SHARD, self._engine.shard_key(number), *words)
 
     async def _crawl(self, *words: Any, patience: float | None = None) -> Any:
         return await self._engine.run(CRAWL, self._engine.crawl_key, *words, patience=patience)
