@@ -366,7 +366,7 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
         @_log_destroy_pending.setter
         def _log_destroy_pending(self, value):
             self._may_vanish = not value
-            if not value:
+            if not value and self._last_words is not None:
                 self.have_no_last_words()
         """,
     ),
