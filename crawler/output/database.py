@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,9 @@ from crawler.http.trace import STEPS
 from .records import Block, Record
 
 T = TypeVar("T")
+
+# Seconds to wait for others who use the file.
+_PATIENCE = 5.0
 
 _TABLES = f"""
 create table if not exists pages (
@@ -101,17 +105,34 @@ class Database:
         if not append:
             self._remove_former()
         self._database = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=5
+            self.path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE
         )
         try:
-            execute = self._database.execute
-            execute("pragma journal_mode = wal")
-            execute("pragma synchronous = normal")
-            self._database.executescript(f"begin immediate;{_TABLES}commit;")
+            self._prepare()
             self.written = self._last_page()
         except BaseException:
             self._database.close()
             raise
+
+    def _prepare(self) -> None:
+        """Make the tables, unless there are any.
+
+        Workers open the file at one time. To change the way in which a file is written SQLite needs
+        it alone, and of two that want this one is refused at once, without the patience that it
+        has elsewhere.
+        """
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._database.execute("pragma journal_mode = wal")
+                self._database.execute("pragma synchronous = normal")
+                self._database.executescript(f"begin immediate;{_TABLES}commit;")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > give_up:
+                    raise
+            time.sleep(0.005)
 
     def _close(self) -> None:
         try:

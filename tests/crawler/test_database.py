@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 import sqlite3
@@ -202,6 +203,37 @@ def test_what_is_no_database_is_not_added_to(run: Run, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is no SQLite database"):
         run(main)
     assert (tmp_path / "text").read_text() == "no database" * 99
+
+
+def test_workers_may_open_it_at_one_time(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = 0
+
+    class Contended(sqlite3.Connection):
+        """Of two that want the file for themselves SQLite refuses one at once: here the first."""
+
+        def execute(self, sql: str, /, *arguments: Any) -> sqlite3.Cursor:
+            nonlocal refusals
+            if sql == "pragma journal_mode = wal" and not refusals:
+                refusals += 1
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(sql, *arguments)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Contended))
+    path = tmp_path / "found.db"
+
+    async def main() -> None:
+        targets = [SQLITE.target(path) for _ in range(4)]
+        await asyncio.gather(*(target.open(append=True) for target in targets))
+        for target in targets:
+            await target.close()
+
+    run(main)
+    assert refusals == 1
+    assert rows(path, "select count(*) from pages") == [(0,)]
 
 
 @pytest.mark.parametrize("output", ["-", "/dev/null"])
