@@ -65,7 +65,7 @@ miniloop.run(wait_for_nobody([]))
         if "PermissionError" in asked.stderr:
             pytest.skip("this system does not let one process look into another")
         assert asked.returncode == 0, asked.stderr
-        assert child.stderr.readline().startswith("EventLoop ")
+        assert child.stderr.readline().startswith("miniloop.EventLoop ")
     finally:
         child.send_signal(signal.SIGKILL)
         child.communicate(timeout=PATIENCE)
