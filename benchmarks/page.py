@@ -28,6 +28,7 @@ TITLES = {
     "crawl": "The crawl",
     "growth": "How cost grows",
     "memory": "Memory",
+    "lateness": "Lateness and fairness",
     "ablation": "What each trick buys",
 }
 
