@@ -102,7 +102,7 @@ def test_table_shows_cost_and_ratio() -> None:
     text = table.render(example())
     assert "1 µs/call" in text
     assert "2.00 (2.00-2.00)" in text
-    assert "miniloop: geometric mean 2.00 over 1 row, " in text
+    assert "miniloop: geometric mean 2.00 over 1 row," in text
 
 
 def test_control_that_strays_is_told() -> None:

@@ -21,6 +21,11 @@ WRONG = ("AttributeError", "TypeError", "KeyError", "InvalidStateError")
 
 MARKS = ("pause_writing", "resume_writing")
 
+# A reader with less room than this pauses after the first read; a Unix socket does not hold as many
+# bytes as MUCH.
+LITTLE = 64 * 1024
+MUCH = 200_000
+
 # What the hooks of a protocol note.
 ACTS = ("close", "abort", "pause_reading", "resume_reading", "writes", "write_eof")
 
@@ -59,6 +64,12 @@ class Case:
         hooks = self.program.options.get("hooks", {})
         paused = self.does("pause") or any("pause_reading" in acts for acts in hooks.values())
         return ("data",) if paused else ()
+
+    def pauses_at_once(self) -> bool:
+        """A reader with little room stops what comes, and then the peer hangs up."""
+        options, steps = self.program.options, self.program.steps
+        little = self.program.kind == "reading" and options["limit"] < LITTLE
+        return little and ("peer", "hang_up") in steps
 
     def total(self, call: str) -> tuple[int, int]:
         """How often this one noted that in all, on asyncio and on miniloop."""
@@ -163,7 +174,19 @@ def tls_ending(case: Case) -> bool:
         )
         or (case.who == "peer" and "told the end" in repr(case.found))
         or (case.who == "peer" and bool(case.late_data()))
+        or (case.pauses_at_once() and (told_earlier(case) or told_broken(case)))
     )
+
+
+def told_earlier(case: Case) -> bool:
+    """Who waits for the end is told of it in an earlier step, and of no other."""
+    before, after = case.total("ended")
+    return case.who.startswith("task wait_closed") and before == after == 1
+
+
+def told_broken(case: Case) -> bool:
+    """Who reads is told that the connection broke, as it does without TLS."""
+    return case.who.startswith("task read") and case.found == [["ended", "BrokenPipeError"]]
 
 
 def errors_of_asyncio(case: Case) -> bool:
@@ -197,6 +220,10 @@ def tls_does_not_read(case: Case) -> bool:
 
 def before_an_end(case: Case) -> bool:
     """How much a protocol was given before it put an end to it depends on how it was cut up."""
+    if case.pauses_at_once():
+        # asyncio takes 256 KiB at once, so that the peer comes to its end and hangs up sooner.
+        sent = [step[2] for step in case.program.steps if step[:2] == ("peer", "send")]
+        return case.who.startswith(("peer", "task drain")) and max(sent, default=0) > MUCH
     return "data_received" in case.program.options.get("hooks", {}) and (
         case.without("data", *ACTS) or case.who == "peer"
     )
