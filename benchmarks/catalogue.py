@@ -20,7 +20,9 @@ Body = Callable[[Job], Awaitable[int]]
 
 # The four layers of the result page, then the studies that are run when they are asked for.
 LAYERS = ("callbacks", "sockets", "http", "crawl")
-STUDIES = ("growth", "memory")
+STUDIES = ("growth", "memory", "lateness", "fairness")
+# Where a loop and its far end keep to a processor each, if they can.
+APART = ("sockets", "fairness")
 
 _MODULES = (
     "benchmarks.layers.callbacks",
@@ -33,6 +35,8 @@ _MODULES = (
     "benchmarks.studies.frontier",
     "benchmarks.studies.growth",
     "benchmarks.studies.memory",
+    "benchmarks.studies.lateness",
+    "benchmarks.studies.fairness",
 )
 
 _rows: dict[str, Row] = {}
@@ -61,7 +65,7 @@ class Row:
     counts: str  # what one operation is: "yield", "message", "page"
     shape: Shape
     step: int  # `n` is a multiple of this
-    unit: str  # "s" for time, "B" for memory
+    unit: str  # "s" for time, "B" for memory, `LATE` for a delay
     far_end: bool  # whether it needs the process at the far end
     fresh: bool  # whether each sample needs a process of its own
     slow: bool  # whether a sample takes so long that there can only be few
@@ -77,7 +81,7 @@ class Row:
     @property
     def apart(self) -> bool:
         """Whether the loop and its far end each keep to a processor: see `processors`."""
-        return self.far_end and self.layer == "sockets"
+        return self.far_end and self.layer in APART
 
     def program(self, name: str) -> Program:
         """The program of that name. Raises `UnknownRowError` where there is none."""

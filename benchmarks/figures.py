@@ -29,6 +29,7 @@ PARTS: dict[str, list[str]] = {
     # A hundred thousand pages take half a minute a round: on the loops in question only.
     "growth": ["--only", "growth/*", "--loops", "miniloop,uvloop"],
     "memory": ["--only", "memory/*"],
+    "lateness": ["--only", "lateness/*", "--only", "fairness/*"],
     "ablation": ["--ablation"],
 }
 

@@ -15,11 +15,20 @@ compared with what was asked: a loop that skips work gets an error in the table,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["Job", "Sample", "Shape", "WorkNotDoneError"]
+from benchmarks.statistics import percentile
+
+__all__ = ["LATE", "Job", "Sample", "Shape", "WorkNotDoneError"]
+
+
+# The unit of a row that tells how late things were: seconds, too, but not those that the work took.
+LATE = "s late"
+# The least delay that counts. Some loops round to milliseconds, and strike a little early: that is
+# no delay, and a ratio needs a cost that is not zero.
+GRAIN = 1e-6  # seconds
 
 
 class WorkNotDoneError(Exception):
@@ -33,6 +42,7 @@ class Shape:
     size: int = 0  # bytes in one message
     connections: int = 0  # sockets that are open at once
     count: int = 0  # whatever else is counted: timers, tasks, pages
+    percentile: int = 0  # of the delays inside of a sample, which is its figure; 100: the worst
 
     def label(self) -> str:
         """The part of a row's name that tells this shape from its neighbours; may be empty."""
@@ -43,6 +53,9 @@ class Shape:
             parts.append(f"x{self.connections}")
         if self.count:
             parts.append(str(self.count))
+        if self.percentile:
+            names = {50: "median", 100: "worst"}
+            parts.append(names.get(self.percentile, f"p{self.percentile}"))
         return "-".join(parts)
 
 
@@ -51,7 +64,8 @@ class Sample:
     """What one turn of one contestant gave: totals for `n` operations."""
 
     n: int
-    value: float  # seconds, or bytes where the benchmark weighs memory
+    # Seconds, or bytes where the benchmark weighs memory. For delays, `n` times the figure.
+    value: float
     cpu: float  # seconds of processor time that the process with the loop in it took
     far_end_cpu: float = 0.0  # the same of the process at the far end, where there is one
 
@@ -107,6 +121,12 @@ class Job:
         self._value = value
         self._cpu = cpu
         self._far_end_cpu = far_end_cpu
+
+    def record_delays(self, delays: Sequence[float]) -> None:
+        """Note how late each operation was, in seconds: the figure is the shape's percentile."""
+        counted = [max(GRAIN, delay) for delay in delays]
+        # Of a sample everybody takes the n-th part.
+        self.record(percentile(counted, self.shape.percentile) * self.n)
 
     def note_far_end(self, cpu: float) -> None:
         """Note the processor time of a far end that was the server, and so did not keep time."""

@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.job import LATE
 from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
@@ -123,7 +124,7 @@ def _loops(layer: str, rows: Sequence[RowResult]) -> Panel:
     for row in rows:
         found = {label: ratio for label in labels if (ratio := row.ratio(label)) is not None}
         groups.append((row.name.split("/", 1)[1], found))
-    less = " of memory" if rows[0].unit == "B" else ""
+    less = {"B": " of memory", LATE: ", half as late being 2"}.get(rows[0].unit, "")
     return _bars(
         f"{layer}: times as good as {rows[0].reference}{less} (more is better)", groups, labels
     )

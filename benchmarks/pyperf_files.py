@@ -28,7 +28,7 @@ def write(run: Run, directory: Path) -> list[Path]:
             metadata = {
                 "name": row.name,
                 "description": row.about,
-                "unit": "second" if row.unit == "s" else "byte",
+                "unit": "byte" if row.unit == "B" else "second",
                 "loops": row.n,
                 "date": run.machine["date"].removesuffix("+00:00").replace("T", " "),
                 "cpu_model_name": run.machine["processor"],

@@ -21,8 +21,8 @@ What makes one loop look faster than another when it is not, and what is done ab
   collector then stays *on*, as in real programs: who makes more objects pays for more collections.
 - **The far end** is one process for all (``benchmarks.peers``), without an event loop in it.
 - **Work not done** is an error, not a record: every benchmark counts what it did (``job.py``).
-- **Places.** In the rows of the sockets layer that have a far end, the loop and the far end keep to
-  a processor each (``processors.py``); where they are is worth more than which loop it is.
+- **Places.** In the rows of sockets and of fairness that have a far end, the loop and the far end
+  keep to a processor each (``processors.py``); where they are is worth more than which loop it is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from benchmarks.catalogue import Program, Row
-from benchmarks.job import Sample
+from benchmarks.job import LATE, Sample
 from benchmarks.loops import Loop, control_of
 from benchmarks.results import ON, RowResult
 
@@ -199,7 +199,8 @@ def run_row(
 def _calibrate(row: Row, worker: Worker, plan: Plan) -> int:
     """The number of operations, a multiple of the row's step, that takes about `plan.seconds`."""
     n = row.step
-    if row.fresh or row.slow:
+    # How late things were says nothing about how long the sample took.
+    if row.fresh or row.slow or row.unit == LATE:
         return n
     try:
         while True:

@@ -12,6 +12,8 @@ far too slow. So nothing here takes a mean of rounds or assumes a distribution.
 - A **ratio** is taken round by round, each round against the reference in that same round, a few
   tenths of a second apart, and only then the median is taken. What slows the whole machine for a
   second slows both, and cancels out.
+- A **percentile** of the delays inside of one round is the smallest of them that at least so many
+  per cent do not exceed: always a delay that really occurred, never one between two.
 - Ratios are put together by their **geometric mean**: of 2 and 1/2 it gives 1, as it should.
 """
 
@@ -22,7 +24,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["FEWEST_ROUNDS", "Figure", "figure", "geometric_mean", "ratio"]
+__all__ = ["FEWEST_ROUNDS", "Figure", "figure", "geometric_mean", "percentile", "ratio"]
 
 CONFIDENCE = 0.95
 # With fewer, no interval that the rounds can give has that confidence.
@@ -60,6 +62,18 @@ def ratio(reference: Sequence[float], values: Sequence[float]) -> Figure:
     if len(reference) != len(values):
         raise ValueError(f"{len(values)} rounds against {len(reference)} of the reference")
     return figure([base / value for base, value in zip(reference, values, strict=True)])
+
+
+def percentile(values: Sequence[float], part: int) -> float:
+    """The smallest of `values` that `part` per cent of them do not exceed; 100: the largest.
+
+    Raises `ValueError` for no values, or where `part` is not 1 to 100.
+    """
+    if not values:
+        raise ValueError("a percentile needs at least one value")
+    if not 1 <= part <= 100:
+        raise ValueError(f"a percentile is 1 to 100, got {part}")
+    return sorted(values)[math.ceil(len(values) * part / 100) - 1]
 
 
 def geometric_mean(values: Iterable[float]) -> float:

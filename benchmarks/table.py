@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.catalogue import APART
+from benchmarks.job import LATE
 from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
@@ -38,7 +40,9 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
         yield from _table(rows)
         yield ""
-        if layer == "sockets" and "places" in machine:
+        if rows[0].unit == LATE:
+            yield "- a ratio of 2: half as late. What strikes early counts as on time."
+        if layer in APART and "places" in machine:
             yield f"- {machine['places']}"
         if layer == "program":  # no mean of such different things
             yield from _failures(rows)
@@ -97,7 +101,8 @@ def _markdown(lines: list[list[str]]) -> Iterator[str]:
 def _cost(row: RowResult) -> str:
     if row.reference not in row.values:
         return "failed"
-    return f"{amount(row.cost(row.reference).median, row.unit)}/{row.counts}"
+    cost = amount(row.cost(row.reference).median, row.unit)
+    return f"{cost} late" if row.unit == LATE else f"{cost}/{row.counts}"
 
 
 def _ablation(rows: Sequence[RowResult]) -> Iterator[str]:
@@ -130,7 +135,9 @@ def _cell(row: RowResult, label: str) -> str:
     if ratio is None:
         return ""
     busy = "*" if row.far_end_busy(label) > BUSY else ""
-    return ratio_text(ratio) + busy
+    # A delay is felt as such, so it stands beside its ratio.
+    late = f"{amount(row.cost(label).median, row.unit)}, " if row.unit == LATE else ""
+    return late + ratio_text(ratio) + busy
 
 
 def ratio_text(ratio: Figure) -> str:
@@ -151,6 +158,7 @@ def summary(rows: Sequence[RowResult]) -> Iterator[str]:
     """The layer in a few lines: geometric means, who is behind whom, what strayed, what failed."""
     single = [row for row in rows if not row.programs]
     labels = list(dict.fromkeys(label for row in single for label in (*row.labels, row.control)))
+    worse = "later" if rows[0].unit == LATE else "slower"
     for label in labels:
         ratios = ratios_of(rows, label)
         if not ratios or label == single[0].reference:
@@ -160,7 +168,7 @@ def summary(rows: Sequence[RowResult]) -> Iterator[str]:
         yield (
             f"- {label}: geometric mean {mean:.2f} over {len(ratios)} "
             f"row{'' if len(ratios) == 1 else 's'}, "
-            f"slower than {single[0].reference} beyond the spread on {behind}"
+            f"{worse} than {single[0].reference} beyond the spread on {behind}"
         )
     strayed = [row.name for row in rows if row.strayed]
     if strayed:

@@ -83,6 +83,9 @@ def test_programs_of_one_name_share_a_row(shelf: dict[str, Row]) -> None:
         (Shape(size=100), "100B"),
         (Shape(size=10 * 1024, connections=10), "10KiB-x10"),
         (Shape(count=1000), "1000"),
+        (Shape(percentile=50), "median"),
+        (Shape(percentile=99), "p99"),
+        (Shape(percentile=100), "worst"),
     ],
 )
 def test_shape_has_a_label(shape: Shape, label: str) -> None:

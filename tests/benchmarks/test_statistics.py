@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.statistics import FEWEST_ROUNDS, Figure, figure, geometric_mean, ratio
+from benchmarks.statistics import FEWEST_ROUNDS, Figure, figure, geometric_mean, percentile, ratio
 
 costs = st.floats(min_value=1e-9, max_value=1e3)
 rounds = st.lists(costs, min_size=1, max_size=40)
@@ -100,6 +100,29 @@ def test_ratio_to_itself_is_one(values: list[float]) -> None:
 def test_ratio_grows_with_the_cost_of_the_reference(values: list[float], times: float) -> None:
     slower = [times * value for value in values]
     assert ratio(slower, values).median == pytest.approx(times)
+
+
+@pytest.mark.parametrize(("part", "delay"), [(1, 2), (50, 100), (99, 198), (100, 200)])
+def test_percentile_of_two_hundred_known_delays(part: int, delay: int) -> None:
+    assert percentile(list(range(200, 0, -1)), part) == delay
+
+
+@given(rounds, st.integers(1, 100))
+def test_percentile_is_one_of_the_delays_and_so_many_do_not_exceed_it(
+    delays: list[float], part: int
+) -> None:
+    found = percentile(delays, part)
+    assert found in delays
+    assert sum(delay <= found for delay in delays) * 100 >= part * len(delays)
+    assert sum(delay < found for delay in delays) * 100 < part * len(delays)
+
+
+@pytest.mark.parametrize(("delays", "part"), [([], 50), ([1.0], 0), ([1.0], 101)])
+def test_percentile_of_nothing_or_beyond_the_worst_is_an_error(
+    delays: list[float], part: int
+) -> None:
+    with pytest.raises(ValueError, match="a percentile"):
+        percentile(delays, part)
 
 
 def test_geometric_mean_of_a_number_and_its_inverse_is_one() -> None:
