@@ -8,6 +8,7 @@ import errno
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +43,23 @@ def test_a_call_from_a_thread_wakes_a_sleeping_loop(loop: asyncio.AbstractEventL
     loop.run_forever()  # for ever, if nobody wakes it
     thread.join()
     assert seen == [threading.get_ident()]
+
+
+def test_a_thread_has_its_turns_beside_a_loop_that_is_always_busy(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    def take_turns() -> int:
+        for _ in range(20):
+            time.sleep(0)  # lets go of the interpreter, and wants it back
+        return threading.get_ident()
+
+    async def main() -> int:
+        thread = loop.run_in_executor(None, take_turns)
+        while not thread.done():
+            await asyncio.sleep(0)
+        return await thread
+
+    assert loop.run_until_complete(main()) != threading.get_ident()
 
 
 def test_many_calls_cost_one_wake_up(mini: miniloop.EventLoop, turn: Turn) -> None:
