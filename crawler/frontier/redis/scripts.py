@@ -4,6 +4,10 @@ import hashlib
 from importlib import resources
 
 
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
 class Script:
     """A script of this package; ``grows`` says whether it may be refused by an engine that is full.
 
@@ -11,7 +15,7 @@ class Script:
     """
 
     def __init__(self, name: str, *, grows: bool) -> None:
-        text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+        text = _read("step.lua") + _read(name)
         self.text = text if grows else f"#!lua flags=allow-oom\n{text}"
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
