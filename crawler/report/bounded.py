@@ -5,7 +5,7 @@ what weighs most, unless it was seen seldom until now; ``forgotten`` says whethe
 """
 
 from collections.abc import Callable, Iterable
-from heapq import nlargest
+from heapq import nsmallest
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -32,8 +32,10 @@ class Heaviest(Generic[T]):
         return thing
 
     def heaviest(self, number: int) -> list[tuple[str, T]]:
-        """So many of them, the heaviest first."""
-        return nlargest(number, self.known.items(), key=lambda item: self._weigh(item[1]))
+        """So many of them, the heaviest first, equal ones by name."""
+        return nsmallest(
+            number, self.known.items(), key=lambda item: (-self._weigh(item[1]), item[0])
+        )
 
 
 class Links:
@@ -61,8 +63,8 @@ class Links:
             self._on = {link: self._on[link] for link, _ in kept}
 
     def most_linked(self, number: int) -> list[tuple[str, int]]:
-        """So many of them, and how many pages link there, the most linked first."""
-        return nlargest(number, self._pages.items(), key=lambda item: item[1])
+        """So many of them, and how many pages link there: the most linked first, then by URL."""
+        return nsmallest(number, self._pages.items(), key=lambda item: (-item[1], item[0]))
 
     def page_with(self, link: str) -> str:
         """A page that links there; empty if none is remembered."""

@@ -190,7 +190,7 @@ class Tally:
             "failures": [
                 self._failure(reason, failure)
                 for reason, failure in sorted(
-                    self._failures.items(), key=lambda item: -item[1].number
+                    self._failures.items(), key=lambda item: (-item[1].number, item[0])
                 )
             ],
             "linked": [
