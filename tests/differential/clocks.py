@@ -148,13 +148,17 @@ class VirtualSelectorLoop(asyncio.SelectorEventLoop):
     def run_forever(self) -> None:
         """As ever; but what an interrupted run leaves behind must not end the next one.
 
-        Here ours differs: see `test_a_run_that_ctrl_c_ends_does_not_end_the_next_one`.
+        Here ours differs: see `test_a_run_that_ctrl_c_ends_does_not_end_the_next_one`. What a run
+        left that was told to stop in its last turn does end the next one, on both.
         """
+        # (Not `list(ready)`, which asks for its length and so would count a turn.)
+        of_earlier_runs = {id(entry): entry for entry in self._ready}
         try:
             super().run_forever()
         except BaseException:
             for entry in self._ready:
-                if entry._callback is asyncio.base_events._run_until_complete_cb:
+                of_this_run = id(entry) not in of_earlier_runs
+                if of_this_run and entry._callback is asyncio.base_events._run_until_complete_cb:
                     entry._callback = _do_nothing
             raise
 
