@@ -95,6 +95,16 @@ class DescriptorTransport(asyncio.BaseTransport):
         """The file, by the name under which programs look for it in asyncio's transports."""
         return self._file
 
+    @property
+    def _sock_fd(self) -> int:
+        """Its descriptor, likewise."""
+        return self._fd
+
+    @property
+    def _conn_lost(self) -> bool:
+        """Whether nothing can be written any more, likewise."""
+        return self._lost
+
     # Beginning.
 
     def _begin(self, waiter: Any) -> None:
