@@ -1,8 +1,8 @@
 """Asynchronous generators that were left half-way.
 
 A plain generator that is dropped is closed on the spot: its `finally` runs when it is collected.
-An asynchronous one cannot be, for its `finally` may await. So the interpreter tells the loop, by
-two hooks (PEP 525), when a generator is first iterated and when it is about to be collected; the
+An asynchronous one cannot be, because its `finally` may await. So the interpreter tells the loop,
+by two hooks (PEP 525), when a generator is first iterated and when it is about to be collected; the
 loop closes the dropped ones in a task, and the remaining ones before it ends.
 
 Invariant: between `install` and `uninstall` the hooks of the thread are ours; afterwards they are

@@ -42,7 +42,7 @@ class _LastWords:
         self._twin: ReportedFuture | None = future._twin()
 
     def disarm(self) -> None:
-        """Have nothing to say any more."""
+        """Report nothing any more."""
         self._twin = None
 
     def _context(self, twin: ReportedFuture) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class _LastWords:
         twin._loop.call_exception_handler(context)
 
     def __del__(self) -> None:
-        if gc.is_finalized(self) and not sys.is_finalizing():  # at exit it may say no more
+        if gc.is_finalized(self) and not sys.is_finalizing():  # at exit it tells nobody of its end
             _hear_after_collection(self)
         else:
             self.say()

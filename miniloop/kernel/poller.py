@@ -19,9 +19,9 @@ Invariants:
 1. `watches[fd]` exists if and only if we believe the descriptor to be registered with the kernel,
    with the events of `watch.mask`.
 2. `drained` and `full` are only ever set where the kernel will report the next change: in edge
-   mode, after a call came back short or empty-handed. A peer that hangs up, or sends urgent data,
-   may have done so in the very event that we have just used up; from then on (`unsure`) the only
-   way to know is to try.
+   mode, after a call that did less than it was asked for, or nothing. A peer that hangs up, or
+   sends urgent data, may have done so in the very event that we have just used up. From then on
+   (`unsure`) the only way to know is to try.
 
 The trap: descriptors are small numbers that are used again. When a socket is closed behind the
 loop's back, the kernel silently forgets it, and the next socket may get its number. So an edge
@@ -102,11 +102,11 @@ class Watch:
         self.unsure = False  # a hang-up, an error or urgent data has been reported
 
     def note_drained(self) -> None:
-        """A read came back short or empty-handed: wait for the next event before reading again."""
+        """A read has emptied the buffer, or found it empty: wait for an event before the next."""
         self.drained = bool(self.mask & EDGE) and not self.unsure
 
     def note_full(self) -> None:
-        """A write came back short or empty-handed."""
+        """A write has filled the buffer, or found it full: likewise."""
         self.full = bool(self.mask & EDGE) and not self.unsure
 
     def socket_is_open(self) -> bool:

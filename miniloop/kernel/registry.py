@@ -54,7 +54,7 @@ else:
 
         __setitem__ = staticmethod(_swap)
         __delitem__ = staticmethod(functools.partial(_swap, functools.Placeholder, None))
-        pop = staticmethod(_swap)  # what is current then is the default, None
+        pop = staticmethod(_swap)  # after `pop(loop, None)` the current task is None
         get = staticmethod(asyncio.current_task)
 
     current_tasks = _CurrentTasks()

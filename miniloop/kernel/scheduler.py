@@ -94,8 +94,8 @@ POLL_INTERVAL = 50e-6
 # see docs/decisions/hot_paths.py.
 MANY = 8
 
-# `epoll_wait` takes milliseconds in a C int; a day is well within it, and a loop that wakes up
-# once a day for nothing is idle enough.
+# Seconds. `epoll_wait` takes milliseconds in a C int, which has room for 24 days. A loop that is to
+# sleep longer than this wakes up once a day, and goes on sleeping.
 LONGEST_WAIT = 24 * 3600.0
 
 

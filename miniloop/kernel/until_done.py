@@ -3,7 +3,8 @@
 The future's last callback stops the loop. Its result, or its failure, is the result of the run.
 
 Invariant: a run that an exception ends leaves nothing that would end the next one. The callback may
-be in the ready queue by then, where the next run would find it; so its loop is taken from it.
+be in the ready queue by then, where the next run would find it. So it forgets its loop, and then
+does nothing.
 
 The trap: whoever started the run gets the failure, so it has to be looked at in all cases, or it
 would be reported a second time as one that nobody has retrieved.

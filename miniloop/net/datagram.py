@@ -54,7 +54,7 @@ LONGEST_DATAGRAM = 256 * 1024
 # callbacks wait for at most sixteen small ones.
 LONGEST_BURST = 16
 
-# How many bursts must come back full before a longer one is tried. A single client that waits for
+# How many bursts in a row must be full before a longer one is tried. A single client that waits for
 # each answer sends one datagram at a time. Then a failed try costs a fifth of what a datagram does,
 # which is small if it happens once in 64.
 PATIENCE = 64

@@ -4,10 +4,10 @@
                                 └──abort, error───────────────────▶ closed
                                                    each ends in connection_lost, once
 
-Whatever the protocol is told by its transport it is told in one context (`contextvars`, PEP 567), a
-copy of that in which the transport was made. So what `connection_made` sets is there later on, and
-what is set by a task that resumes reading, writes or closes is not. asyncio does so from CPython
-3.15 on. Only `pause_writing`, a part of `write`, is called in the context of whoever writes.
+A transport calls its protocol in one context (`contextvars`, PEP 567), a copy of that in which the
+transport was made. So what `connection_made` sets is there in later calls, and what a task has set
+that resumes reading, writes or closes is not. asyncio does so from CPython 3.15 on. Only
+`pause_writing`, a part of `write`, is called in the context of whoever writes.
 
 Invariants:
 
@@ -94,6 +94,16 @@ class DescriptorTransport(asyncio.BaseTransport):
     def _sock(self) -> Any:
         """The file, by the name under which programs look for it in asyncio's transports."""
         return self._file
+
+    @property
+    def _sock_fd(self) -> int:
+        """Its descriptor, likewise."""
+        return self._fd
+
+    @property
+    def _conn_lost(self) -> bool:
+        """Whether nothing can be written any more, likewise."""
+        return self._lost
 
     # Beginning.
 
@@ -206,7 +216,7 @@ class DescriptorTransport(asyncio.BaseTransport):
             self._lost = True
             self._release()  # there is no next turn in which to tell anybody
             return
-        # Queued first: should Ctrl-C strike here, the end comes twice rather than never.
+        # Queued first: if Ctrl-C strikes here, `_finish` is called twice, and not never.
         self._loop.call_soon(self._finish, exc, context=self._context)
         self._lost = True
         self._loop.unwatch(self._fd)

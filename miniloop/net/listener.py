@@ -35,7 +35,7 @@ __all__ = ["Listener"]
 # Seconds until listening is tried again after the system has run out of something.
 ACCEPT_RETRY_DELAY = 1.0
 
-# How many bursts must come back full before a longer one is tried. If clients come one at a time,
+# How many bursts in a row must be full before a longer one is tried. If clients come one at a time,
 # one `accept` in nine fails; if a hundred come at once, all are accepted within thirty turns.
 PATIENCE = 8
 

@@ -109,7 +109,21 @@ def _take_over(loop: CompleteLoop, pipe: Any) -> None:
     os.set_blocking(pipe.fileno(), False)
 
 
-class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
+class PipeTransport(DescriptorTransport):
+    """What both ends have: the names under which programs look for the pipe in asyncio's."""
+
+    __slots__ = ()
+
+    @property
+    def _pipe(self) -> Any:
+        return self._file
+
+    @property
+    def _fileno(self) -> int:
+        return self._fd
+
+
+class ReadPipeTransport(ReadableTransport, PipeTransport, asyncio.ReadTransport):
     """The reading end of a pipe."""
 
     def __init__(self, loop: CompleteLoop, pipe: Any, protocol: Any, waiter: Any = None) -> None:
@@ -154,7 +168,7 @@ class ReadPipeTransport(ReadableTransport, asyncio.ReadTransport):
             self._lose(None)
 
 
-class WritePipeTransport(WritableTransport, asyncio.Transport):
+class WritePipeTransport(WritableTransport, PipeTransport, asyncio.Transport):
     """The writing end of a pipe.
 
     As asyncio's it is an `asyncio.Transport`, although there is nothing to read: `pause_reading`,

@@ -263,7 +263,7 @@ class _Source:
             return 0 if self._left else int(self._file.readinto(block))
 
     def leave_at(self, position: int) -> None:
-        """Read no more; the next byte that is read, by whomever, is that at `position`."""
+        """Read no more, and leave the file where the next byte to read is that at `position`."""
         if self._can_seek:
             with self._lock:
                 self._left = True

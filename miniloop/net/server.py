@@ -188,7 +188,7 @@ class Server(asyncio.AbstractServer):
     async def wait_closed(self) -> None:
         """Wait until the server is closed and its connections have ended.
 
-        On CPython 3.11 a server that is closed is not waited for, as there.
+        On CPython 3.11 a server that is closed is not waited for: asyncio does not wait there.
         """
         if self._closed_waiters is None:
             return

@@ -195,9 +195,9 @@ class Sockets:
                 await asyncio.sleep(FULL_QUEUE_RETRY)
             else:
                 return
-        # A peer on this machine may have answered before `connect` returned. It is waited for none
-        # the less: if it is a server of this very loop, it is told in the same turn, and has
-        # accepted by the time that we go on.
+        # A peer on this machine may have answered before `connect` returned. We wait all the same:
+        # if it is a server of this very loop, it is told in the same turn, and has accepted us
+        # before we go on.
         await self._writable(self._watch(sock))
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:

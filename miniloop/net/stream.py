@@ -178,7 +178,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             except BaseException as exc:
                 self._fail(exc, "Fatal error: protocol.eof_received() call failed.")
                 return
-        # If it is kept open: the poller would say on every turn that there is the end to read.
+        # If it is kept open, stop watching: the poller would report the end on every turn.
         act = self._unwatch_reader if keep_open else self.close
         try:
             act()

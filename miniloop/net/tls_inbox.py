@@ -119,7 +119,7 @@ class Inbox:
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
-            self.ended = True  # so is it said when we have ended before
+            self.ended = True  # OpenSSL says it in this way when we have ended before
         except Exception as exc:
             self.failure = exc
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# The ssl module encodes the name of a server by it, and would import it for the first connection:
+# see `attach` for why that may be too late.
+import encodings.idna  # noqa: F401
 import ssl
 
 __all__ = ["HANDSHAKE_TIMEOUT", "SHUTDOWN_TIMEOUT", "context_from", "seconds"]

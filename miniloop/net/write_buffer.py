@@ -3,8 +3,8 @@
 The pieces are kept as they came, and sent as many at once as the kernel takes (`sendmsg`,
 `writev`): joining them would copy each byte once more.
 
-The trap: whoever writes may go on to change what he has written. Bytes cannot be changed, so a view
-of them is enough; of everything else a copy is kept.
+The trap: whoever writes a bytearray may change it afterwards. Bytes cannot be changed, so a view of
+them is enough; of everything else a copy is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a file descriptor is, in words."""
+"""What a file descriptor is, in words, and what it is ready for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import socket
 from typing import Any
 
+from miniloop.kernel.poller import READ, WRITE
 from miniloop.loop import EventLoop
 
-__all__ = ["describe_descriptor"]
+__all__ = ["describe_descriptor", "ready_for"]
 
 # Our own, as a program may have put something else into the module.
 _Socket = socket.socket
@@ -50,3 +51,13 @@ def _describe_file(fd: int) -> str:
     if target.startswith("pipe:"):
         return f"pipe {fd}"
     return f"file {fd} {target}" if target.startswith("/") else f"descriptor {fd} ({target})"
+
+
+def ready_for(fd: int, bits: int, loop: EventLoop) -> int:
+    """1 for reading, 2 for writing. A hang-up or an error concerns whoever watches."""
+    ready = (1 if bits & READ else 0) | (2 if bits & WRITE else 0)
+    watch = loop.poller.watches.get(fd)
+    if watch is not None and bits & ~(READ | WRITE):
+        ready |= 1 if watch.reader is not None or watch.read_waiters else 0
+        ready |= 2 if watch.writer is not None or watch.write_waiters else 0
+    return ready or 3

@@ -17,6 +17,7 @@ from miniloop.kernel.probes import Probe, place_probes, remove_probes
 from miniloop.kernel.report import ExceptionReporter
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
+from miniloop.study.eager_steps import begins_eagerly, ends_eagerly
 from miniloop.study.numbering import is_task
 from miniloop.study.recorder import Recorder
 from miniloop.study.records import BY_CANCEL, BY_EXCEPTION, BY_RESULT
@@ -105,7 +106,7 @@ def _run_eagerly(arguments: Arguments) -> None:
     task = arguments["self"]
     vars(_eager).setdefault("tasks", []).append(task)
     for recorder in _recorders_of(task):
-        recorder.begin_eagerly(task)
+        begins_eagerly(recorder, task._coro, task)
 
 
 def _ran_eagerly() -> None:
@@ -113,7 +114,7 @@ def _ran_eagerly() -> None:
     if tasks:
         task = tasks.pop()
         for recorder in _recorders_of(task):
-            recorder.end_eagerly(task)
+            ends_eagerly(recorder, task)
 
 
 def _report(arguments: Arguments) -> None:

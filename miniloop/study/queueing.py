@@ -62,6 +62,9 @@ class Noting(Protocol):
     def close_step(self) -> None:
         """Note how the step that was begun last has ended."""
 
+    def count_step(self) -> None:
+        """Count an eager step: those of the queue are counted as their turn begins."""
+
 
 def note_why_queued(recorder: Noting, entry: Any, frame: FrameType) -> None:
     """Note that `entry` is queued, by the function that `frame` runs."""

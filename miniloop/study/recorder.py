@@ -29,10 +29,11 @@ from typing import Any
 
 from miniloop.kernel.contract import Joints
 from miniloop.kernel.future import PENDING
-from miniloop.kernel.poller import READ, WRITE
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 from miniloop.loop import EventLoop
+from miniloop.study.descriptors import ready_for
+from miniloop.study.eager_steps import make_eagerly
 from miniloop.study.ends import note_end_of_step
 from miniloop.study.existing import note_what_is_there
 from miniloop.study.log import BLOCK, Log, Write
@@ -41,17 +42,14 @@ from miniloop.study.places import SLEEP, Places
 from miniloop.study.queueing import note_handed_over, note_why_queued
 from miniloop.study.records import (
     BEGUN,
-    BY_RESULT,
     CLOCK,
     CURRENT,
-    EAGER,
     GAVE_WAY,
     LOOKED,
     READY,
     REST,
     RETURNED,
     SWEPT,
-    TASK_ENDED,
     TIMER,
     TURN,
     WAIT,
@@ -271,50 +269,13 @@ class Recorder:
         """Whether the step that was begun last is one of this task."""
         return self._entry is task
 
-    # Eager steps.
+    def count_step(self) -> None:
+        """Count an eager step: those of the queue are counted as their turn begins."""
+        self._log.steps += 1
 
     def make_eager_task(self, *args: Any) -> Any:
         """A task that takes its first step inside of the step of whoever makes it."""
-        coro = args[1]
-        if type(coro) is not CoroutineType or self.loop._thread_id is None:
-            return self._make_eager_task(*args)  # which makes it as its class does
-        self._begin_eagerly(coro, None)
-        try:
-            task = self._make_eager_task(*args)
-        except BaseException:
-            self.end_eagerly(None)
-            raise
-        self.end_eagerly(task)
-        return task
-
-    def begin_eagerly(self, task: Any) -> None:
-        """The same for a task that its class begins: see `probing`."""
-        self._begin_eagerly(task._coro, task)
-
-    def _begin_eagerly(self, coro: Any, task: Any) -> None:
-        if self._partial:
-            self._check_current()
-        number = self.numbers.new()
-        if task is not None:
-            self._by_address[id(task)] = number
-        what, place = self.numbers.what(coro), self.places.of_caller(_getframe(1))
-        self.numbers.eager.append((number, task))
-        self._log.steps += 1
-        now = perf_counter_ns()
-        self.put((EAGER, number, what, place, now - self._last))
-        self._last = now
-
-    def end_eagerly(self, task: Any) -> None:
-        """A first step is over, of this task, or of the one that was begun last."""
-        if not self.numbers.eager:
-            return
-        number, begun = self.numbers.eager.pop()
-        task = begun if task is None else task
-        if is_task(task):
-            self._by_address[id(task)] = number
-            note_end_of_step(self, task)
-        else:
-            self.put((TASK_ENDED, BY_RESULT, -1, 0))
+        return make_eagerly(self, self._make_eager_task, *args)
 
     # The queue.
 
@@ -366,18 +327,9 @@ class Recorder:
         """Note which descriptors are ready; what each of them brings about comes right after it."""
         for event in events:
             fd, bits = event
-            self.put((READY, self.numbers.of_descriptor(fd), self._for_what(fd, bits)))
+            self.put((READY, self.numbers.of_descriptor(fd), ready_for(fd, bits, self.loop)))
             self._deliver((event,), enqueue)
         return None
-
-    def _for_what(self, fd: int, bits: int) -> int:
-        """1 for reading, 2 for writing. A hang-up or an error concerns whoever watches."""
-        ready = (1 if bits & READ else 0) | (2 if bits & WRITE else 0)
-        watch = self.loop.poller.watches.get(fd)
-        if watch is not None and bits & ~(READ | WRITE):
-            ready |= 1 if watch.reader is not None or watch.read_waiters else 0
-            ready |= 2 if watch.writer is not None or watch.write_waiters else 0
-        return ready or 3
 
     def begin_turn(self, ready: deque[Any]) -> int:
         """A turn begins: its first step will tell."""

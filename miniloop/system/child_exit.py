@@ -1,4 +1,4 @@
-"""How the loop learns that a child process has ended, and how.
+"""How the loop learns that a child process has ended, and with which exit status.
 
 A child that has ended stays behind as a *zombie* until its parent asks for its exit status; that is
 called reaping it. From then on its process id is free, and may soon be somebody else's.

@@ -328,6 +328,11 @@ class _Pipe(asyncio.BaseProtocol):
         self.transport: Any = None
         self.lost = False
 
+    @property
+    def pipe(self) -> Any:
+        """The transport, by the name under which programs look for it in asyncio's."""
+        return self.transport
+
     @repeatable
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport

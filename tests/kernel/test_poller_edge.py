@@ -12,6 +12,7 @@ import pytest
 
 import miniloop
 from miniloop.kernel.poller import EDGE, EpollPoller, Watch
+from tests.builds import pure_only
 from tests.kernel.test_poller import Waiter, empty, fill, ready
 
 
@@ -241,6 +242,7 @@ def test_a_collected_socket_does_not_take_its_successor_from_the_table(
         assert poller.known(successor) is watch
 
 
+@pure_only  # the kernel in C does not look up an attribute of a watch by its name
 @pytest.mark.parametrize("look", [list_entries, look_for_a_closed_file])
 def test_a_socket_may_be_collected_while_somebody_goes_through_the_table(
     mini: miniloop.EventLoop, look: Callable[[miniloop.EventLoop], object]

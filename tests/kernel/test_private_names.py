@@ -148,6 +148,35 @@ def test_names_can_be_read_of_a_closed_loop(loop: Any) -> None:
     assert loop._executor_shutdown_called is True
 
 
+def test_a_transport_shows_its_descriptor_and_whether_it_is_lost(loop: Any) -> None:
+    left, right = socket.socketpair()
+    with right:
+        transport, _ = loop.run_until_complete(
+            loop.create_unix_connection(asyncio.Protocol, sock=left)
+        )
+        assert transport._sock_fd == left.fileno()
+        assert transport._sock is left
+        assert not transport._conn_lost
+        transport.abort()
+        assert transport._conn_lost
+        loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_a_child_shows_its_pipes(run: Callable[..., Any]) -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+        transport: Any = child._transport  # type: ignore[attr-defined]
+        assert transport._proc.pid == child.pid
+        stdin, stdout = (transport._pipes[fd].pipe for fd in (0, 1))
+        assert stdin is child.stdin.transport  # type: ignore[union-attr]
+        for pipe in (stdin, stdout):
+            assert pipe._fileno == pipe._pipe.fileno() == pipe.get_extra_info("pipe").fileno()
+        await child.communicate(b"")
+        assert stdout.is_closing()
+
+    run(main)
+
+
 def test_a_server_is_asyncios_server(loop: asyncio.AbstractEventLoop) -> None:
     async def main() -> None:
         server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)

@@ -42,6 +42,37 @@ loop.run_until_complete(main())
 loop.close()
 """
 
+CLIENT = """
+import asyncio, socket, sys, threading
+import miniloop
+from tests.net import certificates
+
+def serve():
+    with certificates.server_context().wrap_socket(listener, server_side=True) as secured:
+        connection, _ = secured.accept()
+        with connection:
+            connection.sendall(b"hello")
+
+async def main():
+    client = certificates.client_context()
+    address, name = listener.getsockname(), "localhost"
+    thread = threading.Thread(target=serve)  # which takes the listener over
+    thread.start()
+    def note(event, args):
+        if event == "import" and threading.current_thread() is threading.main_thread():
+            late.append(args[0])
+    sys.addaudithook(note)
+    reader, writer = await asyncio.open_connection(*address, ssl=client, server_hostname=name)
+    assert await reader.readexactly(5) == b"hello"
+    writer.close()
+    assert not late, late
+    thread.join()
+
+late = []
+listener = socket.create_server(("127.0.0.1", 0))
+miniloop.run(main())
+"""
+
 WITHOUT_SSL = """
 import sys
 sys.modules["ssl"] = sys.modules["_ssl"] = None
@@ -89,6 +120,10 @@ def execute(program: str) -> None:
 @ON_BOTH
 def test_nothing_is_imported_when_the_first_tls_connection_comes(module: str) -> None:
     execute(PROGRAM.format(module=module))
+
+
+def test_nothing_is_imported_for_the_first_connection_to_a_tls_server() -> None:
+    execute(CLIENT)
 
 
 @ON_BOTH
