@@ -343,7 +343,8 @@ class SharedFrontier:
                     told[link] = depth
         self._noted = +self._noted
         self._committed = True
-        self._wanted.set()
+        if self._leaving or self._order.waiting < MOST // 2:
+            self._wanted.set()
 
     # ---- asking the store ------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class Crawled:
     @property
     def rate(self) -> float:
         """Pages a second."""
-        return self.pages / float(self.seconds)
+        return self.pages / self.seconds
 
 
 def free_port() -> int:
@@ -157,7 +157,8 @@ def tell(workers: int, crawls: Sequence[Crawled], start: Crawled) -> None:
     pages = sum(each.pages for each in crawls)
 
     def a_page(name: str, beside: float = 0.0) -> float:
-        return sum(getattr(each, name) - beside for each in crawls) / pages * 1e6
+        seconds: float = sum(getattr(each, name) - beside for each in crawls)
+        return seconds / pages * 1e6
 
     own, engine, site = a_page("workers", start.workers), a_page("engine"), a_page("site")
     print(
