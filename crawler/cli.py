@@ -45,7 +45,6 @@ from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
-from .merging import can_be_merged
 from .options import (
     is_redis,
     make_client,
@@ -98,8 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
             state_file = options.state if isinstance(options.state, Path) else None
             files = check_files(
-                urls_of(options), options.output, options.summary, options.report, state_file
-            )
+                urls_of(options), options.output, options.summary, options.report, state_file,
+                apart=isinstance(options.state, str),
+            )  # fmt: skip
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             goes_on = options.append or options.state is not None or options.workers > 1
@@ -156,7 +156,7 @@ def _state(
     if isinstance(path, str):
         if options.report is not None:
             form = format_for(files.output, options.format)
-            if not (can_be_drawn(form) and can_be_merged(form)):
+            if not can_be_drawn(form):
                 raise OSError("--report with a state in Redis needs records, as -o pages.jsonl")
         terms, rules = terms_of(options, files.output), rules_of(options)
         return RedisStore(

@@ -3,8 +3,8 @@
 Pages hand over what there is to write without waiting for the disk. One task gives what has
 gathered to the *target* (a file, an archive, a database), whole pages each time. So at any moment
 the target holds whole pages: if the process is killed, what is missing is what had not been handed
-to the kernel, at most a tenth of a second's worth. Ctrl-C and SIGTERM are not kills: they end the
-crawl, and all that was found is written.
+to the kernel, at most a tenth of a second's worth, or a quarter with a journal. Ctrl-C and SIGTERM
+are not kills: they end the crawl, and all that was found is written.
 
 When pages come faster than the disk takes them, handing over waits: memory is bounded.
 

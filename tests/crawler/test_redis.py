@@ -54,6 +54,9 @@ def test_two_commands_crawl_one_site_together(
         assert "Traceback" not in stderr
         assert "warning: redis://127.0.0.1:" in stderr
         assert "appendonly is off" in stderr
+    # Each worker has a file of its own, and there is none that nobody writes to.
+    assert len([*tmp_path.glob("found.tsv.*")]) == 3
+    assert not (tmp_path / "found.tsv").exists()
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
