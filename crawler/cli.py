@@ -29,6 +29,7 @@ from .drawing import can_be_drawn, draw, report
 from .drawing import make_parser as make_report_parser
 from .fetch import fetch
 from .fetch import make_parser as make_fetch_parser
+from .fetching import Departures
 from .files import Files, check_files
 from .frontier import (
     Fenced,
@@ -353,7 +354,10 @@ async def _crawl(
             joined=joined,
         )
     timings = any(watcher.records for watcher in watchers)
-    async with make_client(options, task.tls, guard, form, timings=timings) as client:
+    departures = Departures() if manners.delay else None
+    async with make_client(
+        options, task.tls, guard, form, timings=timings, departures=departures
+    ) as client:
         await crawl(
             files.urls,
             found,
@@ -370,6 +374,7 @@ async def _crawl(
             drain=drain,
             summary=summary,
             watchers=watchers,
+            departures=departures,
         )
 
 
