@@ -3,7 +3,7 @@
     python docs/decisions/shared_speed.py redis [pages] [--rounds N]
     python docs/decisions/shared_speed.py sqlite [pages] [--rounds N]
 
-nginx serves files, each page with 20 links, as so many hosts. One worker crawls them, and two do,
+nginx serves files, each page with 60 links, as so many hosts. One worker crawls them, and two do,
 by turns, in as many rounds as one asks for, each with a state that is new. In Redis each worker is
 a command of its own, as on machines of their own; in SQLite the two are those of ``--workers 2``.
 
@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LINKS = 20
+LINKS = 60
 SETTINGS = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error;
 events {{ worker_connections 4096; }}
