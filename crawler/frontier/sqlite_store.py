@@ -43,11 +43,11 @@ PAGE = 2048
 # A step of so many rows takes a few milliseconds.
 SHORT = 5_000
 # How many rows a process changes until it moves what was written ahead into its place. A place that
-# is written to often is moved once: more would save little, and have more to be read after a kill.
-CHECKPOINT_ROWS = 100_000
+# is written to often is moved once; but what is ahead has to be moved when the crawl ends, too.
+CHECKPOINT_ROWS = 50_000
 # Who writes meanwhile keeps that from coming to an end, and the file beside this one grows. When it
 # has so many pages, writing waits for the end.
-MOST_AHEAD = 65_536
+MOST_AHEAD = 32_768
 _OTHERS = "{} is a database of something else, no state"
 
 
