@@ -295,11 +295,12 @@ class Tables:
             text = "insert or ignore into begun values (?)"
             self._database.execute(text, (self._rules.place(host),))
         self._know_hosts([host])
+        mark = mark_of(url)
         self._database.execute(
             """insert into pages (mark, url, host, source, depth, redirects, state)
-               select ?1, ?2, id, '', ?3, 0, 2 from hosts where name = ?4
-               and not exists (select 1 from pages where mark = ?1 and url = ?2)""",
-            (mark_of(url), url, depth, host),
+               select ?, ?, id, '', ?, 0, 2 from hosts where name = ?
+               and not exists (select 1 from pages where mark = ? and url = ?)""",
+            (mark, url, depth, host, mark, url),
         )
 
     def _reach(self, reached: list[tuple[str, int, int]]) -> None:
