@@ -29,6 +29,7 @@ from .drawing import can_be_drawn, draw, report
 from .drawing import make_parser as make_report_parser
 from .fetch import fetch
 from .fetch import make_parser as make_fetch_parser
+from .fetching import Departures
 from .files import Files, check_files
 from .frontier import (
     Fenced,
@@ -45,7 +46,6 @@ from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
-from .merging import can_be_merged
 from .options import (
     is_redis,
     make_client,
@@ -98,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Proxies(options.proxy, environment=True)  # says now what is wrong with one
             state_file = options.state if isinstance(options.state, Path) else None
             files = check_files(
-                urls_of(options), options.output, options.summary, options.report, state_file
-            )
+                urls_of(options), options.output, options.summary, options.report, state_file,
+                apart=isinstance(options.state, str),
+            )  # fmt: skip
             _allow_sockets(options.concurrency)
             form = format_for(files.output, options.format)
             goes_on = options.append or options.state is not None or options.workers > 1
@@ -156,7 +157,7 @@ def _state(
     if isinstance(path, str):
         if options.report is not None:
             form = format_for(files.output, options.format)
-            if not (can_be_drawn(form) and can_be_merged(form)):
+            if not can_be_drawn(form):
                 raise OSError("--report with a state in Redis needs records, as -o pages.jsonl")
         terms, rules = terms_of(options, files.output), rules_of(options)
         return RedisStore(
@@ -353,7 +354,10 @@ async def _crawl(
             joined=joined,
         )
     timings = any(watcher.records for watcher in watchers)
-    async with make_client(options, task.tls, guard, form, timings=timings) as client:
+    departures = Departures() if manners.delay else None
+    async with make_client(
+        options, task.tls, guard, form, timings=timings, departures=departures
+    ) as client:
         await crawl(
             files.urls,
             found,
@@ -370,6 +374,7 @@ async def _crawl(
             drain=drain,
             summary=summary,
             watchers=watchers,
+            departures=departures,
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
-from .fetching import Fetcher, Moved, UnexpectedError, Visit
+from .fetching import Departures, Fetcher, Moved, UnexpectedError, Visit
 from .frontier import (
     PER_HOST,
     Disallowed,
@@ -113,6 +113,7 @@ async def crawl(
     drain: asyncio.Event | None = None,
     summary: Summary | None = None,
     watchers: Sequence[Watcher] = (),
+    departures: Departures | None = None,
 ) -> Summary:
     """Fetch every URL that ``urls`` lists and write the links found to the file ``found``.
 
@@ -122,7 +123,8 @@ async def crawl(
     (:data:`crawler.page.KINDS`), ``scope`` which links are followed (none, by default). ``guard``
     is told the hosts that the user named; its ``permit`` is the client's. ``shared`` is this
     worker's part of a crawl that is kept in a store; ``urls``, ``scope``, ``manners`` and ``guard``
-    are its business then. The ``watchers`` are told of each URL that is done with.
+    are its business then. The ``watchers`` are told of each URL that is done with. ``departures``
+    are the client's, if delays are to count from when requests are sent.
 
     To stop early, set ``drain``: the pages in work are finished, no more is begun, and then the
     call is cancelled. Or cancel it yourself: the pages in work are given up. Either way all that
@@ -221,6 +223,8 @@ async def crawl(
         repeats=manners.repeats,
         on_named=None if guard is None else lambda url: guard.trust(url.server_name),
     )
+    if departures is not None:
+        departures.tell = own.sent
     draining: asyncio.Task[None] | None = None
     if drain is not None:
         crawling = asyncio.current_task()

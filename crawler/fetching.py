@@ -2,7 +2,7 @@
 
 import contextvars
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from .frontier import Job
@@ -20,7 +20,7 @@ from .http import (
 from .http.charset import utf8_steps
 from .http.mime import content_type, is_html, is_xhtml, may_be_html
 from .http.redirects import MAX_REDIRECTS, STATUSES, destination
-from .http.trace import STEPS
+from .http.trace import STEPS, Trace
 from .http.url import reference_in
 from .output import Exchange, Record
 from .page import PageLinks, Turns, link_steps
@@ -223,6 +223,24 @@ def keep_timings(event: str, info: Mapping[str, Any]) -> None:
     name = _ENDS.get(event)
     if name is not None and (visit := _visit.get()) is not None:
         visit.timings[name] = visit.timings.get(name, 0.0) + info["seconds"]
+
+
+class Departures:
+    """A trace for the client that tells when requests are sent, and all to another one.
+
+    A request may be sent long after the job was handed out, as a connection has to be opened first.
+    """
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str], None] = lambda url: None
+        self.trace: Trace | None = None
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Tell at the beginning and at the end: it is sent in between."""
+        if event.startswith("send_request."):
+            self.tell(info["url"])
+        if self.trace is not None:
+            self.trace(event, info)
 
 
 def current_exchanges() -> list[Exchange] | None:

@@ -91,8 +91,13 @@ def check_files(
     summary: Path | None,
     report: Path | None = None,
     state: Path | None = None,
+    *,
+    apart: bool = False,
 ) -> Files:
-    """Raise OSError, in words, for a list that cannot be read or an output that makes no sense."""
+    """Raise OSError, in words, for a list that cannot be read or an output that makes no sense.
+
+    ``apart`` says that nothing is written to the output itself, but to files beside it.
+    """
     _check_different(
         {"output": output or DEFAULT_OUTPUT, "summary": summary, "report": report, "state": state}
     )
@@ -129,7 +134,10 @@ def check_files(
         elif _same(written, listed):
             raise OSError(f"the {name} {shown} is the list of URLs itself")
         try:
-            _check_writable(target, written)
+            if apart and target is found and isinstance(target, Path):
+                _check_room_beside(target)
+            else:
+                _check_writable(target, written)
         except OSError as error:
             raise OSError(f"cannot write {shown}: {error.strerror}") from error
     return Files(urls, output, found, summed, drawn)
@@ -157,6 +165,14 @@ def _check_readable(path: Path) -> os.stat_result:
     elif not os.access(path, os.R_OK):
         raise PermissionError(0, "Permission denied")
     return status
+
+
+def _check_room_beside(target: Path) -> None:
+    folder = target.absolute().parent
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(0, "Not a directory")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(0, "Permission denied")
 
 
 def _check_writable(target: Path | int, status: os.stat_result | None) -> None:

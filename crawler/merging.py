@@ -11,25 +11,28 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .output import Format
-
 
 def merge(parts: Sequence[tuple[Path, int]], output: Path, form: str) -> int:
     """Write ``output`` from files and how much of each is whole; returns how many pages it has.
 
-    Raises OSError if a part is missing or shorter than that, or cannot be merged in that format.
+    Raises OSError if a part is missing or shorter than that, or is of another format. Of an archive
+    or a text counts so much in bytes, of a database so many pages.
     """
-    if form not in _READERS:
-        raise OSError(f"{form} files cannot be merged: those that can are {', '.join(_READERS)}")
+    for path, length in parts:
+        if length and output.exists() and output.samefile(path):
+            raise OSError(f"{output} is itself one of the parts")
+        if length and form != "sqlite" and path.stat().st_size < length:
+            raise OSError(f"{path} is shorter than the {length:,} bytes that the state says")
+    parts = [(path, length) for path, length in sorted(parts) if length]
+    if form in ("warc", "sqlite"):
+        from .joining import join_archives, join_databases  # of use to few crawls
+
+        return join_archives(parts, output) if form == "warc" else join_databases(parts, output)
     read, has_header = _READERS[form]
     header = b""
     seen: set[str] = set()
     with output.open("wb") as file:
-        for path, length in sorted(parts):
-            if not length:
-                continue
-            if path.stat().st_size < length:
-                raise OSError(f"{path} is shorter than the {length:,} bytes that the state says")
+        for path, length in parts:
             with path.open("rb") as part:
                 first = part.readline() if has_header else b""
                 if not header:
@@ -44,11 +47,6 @@ def merge(parts: Sequence[tuple[Path, int]], output: Path, form: str) -> int:
                         here.add(page)
                         file.write(text)
     return len(seen)
-
-
-def can_be_merged(form: Format) -> bool:
-    """Whether files of this format can be put together."""
-    return form.name in _READERS
 
 
 def _whole(file: io.BufferedReader, left: int) -> Iterator[bytes]:

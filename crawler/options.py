@@ -9,11 +9,12 @@ from pathlib import Path
 
 from .arguments import Collect, Parser, Switch
 from .crawl import Manners
-from .fetching import keep_timings
+from .fetching import Departures, keep_timings
 from .files import DEFAULT_OUTPUT
 from .frontier import PER_HOST, Guard, Rules, Scope
 from .frontier.hosts import site_of
 from .http import Client, Limits, Retry, tls_context
+from .http.trace import Trace
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
 from .taping import Taped, keep_exchanges
@@ -46,17 +47,23 @@ def make_client(
     form: Format,
     *,
     timings: bool = False,
+    departures: Departures | None = None,
 ) -> Client:
-    """The client that fetches the pages; ``timings`` has it keep those whatever is written."""
+    """The client that fetches the pages; ``timings`` has it keep those whatever is written.
+
+    The ``departures`` are told of the requests that it sends.
+    """
     retry = None
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
         retry = Retry(times=options.retries, statuses=frozenset({502, 504}))
-    trace = None
+    trace: Trace | None = None
     if form.exchanges:
         trace = keep_exchanges
     elif form.records or timings:
         trace = keep_timings
+    if departures is not None:
+        departures.trace, trace = trace, departures
     return Client(
         limits=_limits(options),
         tls=tls,

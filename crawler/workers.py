@@ -12,6 +12,7 @@ The rules:
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ from typing import Any
 from .crawl import Queue
 from .fetching import Visit
 from .frontier import Fenced, Job, Malformed, RedisStore, SQLiteStore, feed
-from .frontier.reasons import reason
+from .frontier.reasons import NO_SPACE, reason
 from .http import URL, HTTPError, InvalidURL, Response
 from .loops import LoopFactory
 from .progress import PlainProgress, say, visit_text
@@ -37,8 +38,9 @@ DRAIN, STOP = b"d", b"s"
 STOPS_WITHIN = 0.7
 # Seconds between two reports of a worker.
 REPORTS_EVERY = 0.1
-# What a worker ends with if the crawl cannot go on; it has said why.
-FAILED = 3
+# What a worker ends with if the crawl cannot go on, in the second case as a disk is full; it has
+# said why.
+FAILED, NO_ROOM = 3, 4
 
 
 class Reports:
@@ -191,7 +193,8 @@ def _run_worker(
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         say(f"crawler: the crawl cannot go on: {reason(first)}", sys.stderr)
-        code = FAILED
+        full = isinstance(first, OSError) and first.errno in NO_SPACE
+        code = NO_ROOM if full else FAILED
     return code
 
 
@@ -227,6 +230,7 @@ class Crew:
         self._store = store
         self._observer = observer
         self._failed = False
+        self._no_room = False
         self._finished = False
 
     def drain(self) -> None:
@@ -258,6 +262,8 @@ class Crew:
             after = await self._store.counted()
             summary.add({name: n - before.get(name, 0) for name, n in after.items()})
             summary.stop_clock()
+        if self._no_room:
+            raise OSError(errno.ENOSPC, "a worker had no room to write to")
         if self._failed:
             raise OSError("a worker could not go on")
         if not draining.is_set() and not self._finished:
@@ -295,8 +301,8 @@ class Crew:
         if code == 0:
             self._finished = True
             return
-        if code == FAILED:
-            self._failed = True
+        self._failed |= code == FAILED
+        self._no_room |= code == NO_ROOM
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         self._observer.say(f"worker {worker.number} (process {worker.pid}) {how}")
         if worker.name is not None:

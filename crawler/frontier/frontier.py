@@ -217,6 +217,10 @@ class Frontier:
         """
         self._order.space_out(url.host, delay)
 
+    def sent(self, url: str) -> None:
+        """Note that a request for ``url`` is being sent, which may be some time after its turn."""
+        self._order.sent(host_of(url))
+
     # ---- how it is done --------------------------------------------------------------------------
 
     def _end(self, job: Job) -> None:

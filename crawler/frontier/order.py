@@ -186,6 +186,12 @@ class Order(Generic[T]):
         if host.delay:
             host.ready_at = max(host.ready_at, self._loop.time() + host.delay)
 
+    def sent(self, name: str) -> None:
+        """Note that a request to this host is being sent: its delay counts from here."""
+        host = self._hosts.get(name)
+        if host is not None and host.delay:
+            host.ready_at = max(host.ready_at, self._loop.time() + host.delay)
+
     def rest(self, name: str) -> float:
         """For how many seconds a host is still to be left alone."""
         host = self._hosts.get(name)

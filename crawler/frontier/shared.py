@@ -261,6 +261,10 @@ class SharedFrontier:
         """
         self._order.space_out(url.host, delay)
 
+    def sent(self, url: str) -> None:
+        """Note that a request for ``url`` is being sent, which may be some time after its turn."""
+        self._order.sent(host_of(url))
+
     def _note(self, job: Job, links: list[str], step: int = 1, redirects: int = 0) -> None:
         moved = ""
         if self._moved is not None:
@@ -343,7 +347,8 @@ class SharedFrontier:
                     told[link] = depth
         self._noted = +self._noted
         self._committed = True
-        self._wanted.set()
+        if self._leaving or self._order.waiting < MOST // 2:
+            self._wanted.set()
 
     # ---- asking the store ------------------------------------------------------------------------
 

@@ -5,6 +5,12 @@ comes, takes nothing back. The end of the machine may take the last transactions
 one (``synchronous=NORMAL``); the output may then be shorter than the state says, which is told.
 
 What is in the file, and what each step does to it, is in `sqlite_tables`.
+
+A step takes some milliseconds at most, and is made on the loop. In a thread it would take several
+times as long, for that has to have the interpreter back after each statement, while other processes
+wait for the file. What is long is made in a thread: a step of many rows, and moving what was
+written ahead into its place in the file, which waits for the disk. Nothing waits for a lock on the
+loop: who finds the file in use tries again, a millisecond later.
 """
 
 import asyncio
@@ -12,6 +18,7 @@ import contextlib
 import math
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +33,21 @@ T = TypeVar("T")
 
 # Seconds to wait for another process's transaction; each takes milliseconds.
 _PATIENCE = 20.0
-# What each process keeps of the file in memory; SQLite's own 2 MiB are little for a million URLs.
-CACHE_KIB = 16 * 1024
+# Seconds between two attempts to begin one.
+_AGAIN = 0.001
+# What a process keeps of the file in memory, at most. The indices of a million URLs have 40 MB.
+CACHE_KIB = 64 * 1024
+# Bytes of a page of the file. What a crawl changes lies scattered, and each change is written as a
+# whole page: SQLite's own 4,096 make it a quarter more.
+PAGE = 2048
+# A step of so many rows takes a few milliseconds.
+SHORT = 5_000
+# How many rows a process changes until it moves what was written ahead into its place. A place that
+# is written to often is moved once; but what is ahead has to be moved when the crawl ends, too.
+CHECKPOINT_ROWS = 50_000
+# Who writes meanwhile keeps that from coming to an end, and the file beside this one grows. When it
+# has so many pages, writing waits for the end.
+MOST_AHEAD = 32_768
 _OTHERS = "{} is a database of something else, no state"
 
 
@@ -58,6 +78,10 @@ class SQLiteStore:
         self._lease = lease
         self._database: sqlite3.Connection
         self._reader: sqlite3.Connection
+        self._mover: sqlite3.Connection
+        self._moving = threading.Lock()
+        self._moved_at = 0
+        self._checkpoint: asyncio.Future[bool] | None = None
         self._tables: Tables
         self._guard: int | None = None
         self._turn: asyncio.Lock | None = None
@@ -106,15 +130,21 @@ class SQLiteStore:
     def reopen(self) -> None:
         """Have connections of this process; those from before must be closed, or not used."""
         self._reader = self._connect()
-        # Transactions run in a thread of the executor, one at a time.
+        # Long transactions run in a thread, one at a time, and so does what moves.
         self._database = self._connect(check_same_thread=False)
+        self._database.execute("pragma wal_autocheckpoint = 0")
+        self._database.execute("pragma busy_timeout = 0")
+        self._mover = self._connect(check_same_thread=False)
+        self._moved_at = 0
+        self._checkpoint = None
         self._tables = Tables(self._database, self._rules, self._lease)
 
     def shut(self) -> None:
         """Close the connections before a fork; SQLite's may not be carried into another process."""
-        for name in ("_database", "_reader"):
-            with contextlib.suppress(AttributeError):
-                getattr(self, name).close()
+        with self._moving:  # a thread may be at it
+            for name in ("_database", "_reader", "_mover"):
+                with contextlib.suppress(AttributeError):
+                    getattr(self, name).close()
 
     def _connect(self, *, check_same_thread: bool = True) -> sqlite3.Connection:
         database = sqlite3.connect(
@@ -124,6 +154,7 @@ class SQLiteStore:
             timeout=_PATIENCE,
         )
         try:
+            database.execute(f"pragma page_size = {PAGE}")
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = normal")
             database.execute("pragma temp_store = memory")
@@ -183,7 +214,7 @@ class SQLiteStore:
 
     async def add(self, listed: Sequence[tuple[str, str]]) -> None:
         """Take URLs of the list, each with its line."""
-        await self._run(self._tables.add, listed)
+        await self._run_rows(len(listed), self._tables.add, listed)
 
     async def end_list(self) -> None:
         """Note that there are no more of them."""
@@ -203,7 +234,8 @@ class SQLiteStore:
         self, worker: int, done: Sequence[Done], written: int, counts: Mapping[str, int]
     ) -> None:
         """Make all of this so, or nothing."""
-        await self._run(self._tables.commit, worker, done, written, counts)
+        rows = sum(1 + len(page.links) for page in done)
+        await self._run_rows(rows, self._tables.commit, worker, done, written, counts)
 
     async def release(self, worker: int, hosts: Mapping[str, float]) -> None:
         """Give hosts back."""
@@ -225,28 +257,82 @@ class SQLiteStore:
         return dict(self._reader.execute("select name, n from counts"))
 
     async def _run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make one transaction, in a thread."""
+        """Make one transaction."""
+        return await self._run_rows(0, step, *args, **kwargs)
+
+    async def _run_rows(
+        self, rows: int, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Make one transaction, of about so many rows."""
 
         def transact() -> T:
-            try:
-                with self._transaction():
-                    return step(*args, **kwargs)
-            except sqlite3.Error as error:
-                raise retold(f"cannot use the state {self._path}", error) from error
+            with self._whole():
+                return step(*args, **kwargs)
 
         async def in_turn() -> T:
             if self._turn is None:
                 self._turn = asyncio.Lock()
-            async with self._turn:
-                return await asyncio.get_running_loop().run_in_executor(None, transact)
+            try:
+                async with self._turn:
+                    await self._move_if_due()
+                    await self._begin_in_turn()
+                    if rows <= SHORT:
+                        result = transact()
+                    else:
+                        loop = asyncio.get_running_loop()
+                        result = await loop.run_in_executor(None, transact)
+            except sqlite3.Error as error:
+                raise retold(f"cannot use the state {self._path}", error) from error
+            return result
 
         # Shielded: what has been written to the output is to be in the state, whoever gives up.
         return await asyncio.shield(in_turn())
 
+    async def _begin_in_turn(self) -> None:
+        """Begin a transaction when no other process is at one."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _PATIENCE
+        while True:
+            try:
+                self._database.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or loop.time() > give_up:
+                    raise
+            await asyncio.sleep(_AGAIN)
+
+    async def _move_if_due(self) -> None:
+        """Have a thread move what was written ahead; raises what the last time came to."""
+        loop, moving = asyncio.get_running_loop(), self._checkpoint
+        changes = self._database.total_changes
+        if moving is not None and moving.done():
+            self._checkpoint = None
+            if moving.result():
+                await loop.run_in_executor(None, self._move, "restart")
+        elif moving is None and changes - self._moved_at >= CHECKPOINT_ROWS:
+            self._moved_at = changes
+            self._checkpoint = loop.run_in_executor(None, self._move, "passive")
+
+    def _move(self, how: str) -> bool:
+        """Returns whether much is left to be moved."""
+        with self._moving:
+            try:
+                row = self._mover.execute(f"pragma wal_checkpoint({how})").fetchone()
+            except sqlite3.ProgrammingError:
+                return False  # it has been closed: whoever does that last moves all that is left
+        return bool(row[1] > MOST_AHEAD)
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._database.execute("begin immediate")
+        with self._whole():
+            yield
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """The rest of a transaction that has begun: all of it, or nothing."""
         execute = self._database.execute
-        execute("begin immediate")
         try:
             yield
         except BaseException:

@@ -7,20 +7,26 @@ The trap: SQLite lets Python's other threads run in each step of a statement, an
 works on a transaction then waits for its turn while others wait for the file. So what comes in many
 rows goes in as one JSON text, and each transaction is a dozen statements, however many links there
 are.
+
+A page is found by its *mark*, a number that is made of its URL. An index of numbers is a fifth of
+one of URLs: with a million of them it stays in memory, and a new URL changes one small page of it.
+As two URLs may have one mark, it is always the two together that are looked for.
 """
 
+import hashlib
 import json
 import sqlite3
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from .hosts import host_of
 from .store import SHARE, Claimed, Done, Fenced, Page, Rules
 
 # Raised when the tables change.
-VERSION = 2
+VERSION = 3
 # Of how many hosts the share of a worker is reckoned; it needs no more to be busy.
 _COUNTED_HOSTS = 1_000
 _WAITING, _CLAIMED, _DONE = range(3)
@@ -38,22 +44,25 @@ create table crawl (
     least integer not null     -- the least depth of a page that is not done, as it was last
 );
 create table pages (
-    url text primary key,
+    id integer primary key,
+    mark integer not null,
+    url text not null,
     host integer not null,
     source text not null,      -- the line of the list, or ''
     depth integer not null,
     redirects integer not null,
     state integer not null     -- 0 waiting, 1 claimed, 2 done
-) without rowid;
+);
+create index marked_pages on pages (mark);
 -- SQLite uses these for queries that say the same in as many words, and for no others.
 create index waiting_pages on pages (host, depth) where state = 0;
 create index claimed_pages on pages (host) where state = 1;
 create table kept (            -- the links of pages that are done and may turn out to be nearer
     depth integer not null,
-    url text not null,
+    page integer not null,
     step integer not null,
     links blob not null,
-    primary key (depth, url)
+    primary key (depth, page)
 ) without rowid;
 create table levels (depth integer primary key, open integer not null);
 create table hosts (
@@ -68,6 +77,7 @@ create table hosts (
 );
 create index free_hosts on hosts (ready_at) where owner is null and waiting > 0;
 create index held_hosts on hosts (owner) where owner is not null;
+create index held_hosts_with_work on hosts (owner) where owner is not null and waiting > 0;
 create index open_hosts on hosts (id) where open > 0;
 create table begun (place text primary key) without rowid;
 create table workers (
@@ -79,9 +89,12 @@ create table counts (name text primary key, n integer not null) without rowid;
 """
 _FOUND = """
 create temp table found (
-    url text primary key, host text, depth integer, redirects integer, place text
+    mark integer, url text, host text, depth integer, redirects integer, source text, place text,
+    primary key (mark, url)
 ) without rowid
 """
+# A row of it.
+_Found = tuple[int, str, str, int, int, str, str]
 
 
 class Tables:
@@ -149,8 +162,9 @@ class Tables:
         execute, now = self._database.execute, time.time()
         self._hear(worker, now)
         pages: list[Page] = []
-        query = "select id, name, named from hosts where owner = ? and waiting > 0"
-        for host in execute(query, (worker,)).fetchall():
+        # Of each there is at least one, so there is no need to look at more of them.
+        query = "select id, name, named from hosts where owner = ? and waiting > 0 limit ?"
+        for host in execute(query, (worker, max(0, most) + len(full))).fetchall():
             if host[1] not in full and len(pages) < most:
                 pages += self._take(host, most - len(pages))
         room = self._room(worker)
@@ -185,16 +199,17 @@ class Tables:
 
     def _take(self, host: tuple[int, str, int], most: int) -> list[Page]:
         execute = self._database.execute
-        query = """select url, source, depth, redirects, ? from pages
+        query = """select id, url, source, depth, redirects from pages
                    where host = ? and state = 0 order by depth limit ?"""
         number, _, named = host
-        pages = list(map(Page._make, execute(query, (named, number, min(most, SHARE)))))
-        execute(
-            "update pages set state = 1 where url in (select value from json_each(?))",
-            (json.dumps([page.url for page in pages]),),
-        )
-        execute("update hosts set waiting = waiting - ? where id = ?", (len(pages), number))
-        return pages
+        rows = execute(query, (number, min(most, SHARE))).fetchall()
+        self._set_state(_CLAIMED, [row[0] for row in rows])
+        execute("update hosts set waiting = waiting - ? where id = ?", (len(rows), number))
+        return [Page._make((*row[1:], named)) for row in rows]
+
+    def _set_state(self, state: int, pages: Iterable[int]) -> None:
+        text = "update pages set state = ? where id in (select value from json_each(?))"
+        self._database.execute(text, (state, json.dumps(list(pages))))
 
     def _least(self) -> tuple[int, int]:
         """The least depth of a page that is not done, and how many are not."""
@@ -216,26 +231,32 @@ class Tables:
         """
         execute, now = self._database.execute, time.time()
         self._hear(worker, now)
-        query = """select p.url, p.depth, h.id, h.owner = ? and p.state = 1
-                   from json_each(?) j join pages p on p.url = j.value join hosts h on h.id = p.host
-                   """
-        urls = [page.url for page in done if page.url]
-        rows = execute(query, (worker, json.dumps(urls))).fetchall()
-        found = {url: (depth, host) for url, depth, host, ours in rows if ours}
+        query = """select p.url, p.id, p.depth, p.host
+                   from json_each(?) j
+                   cross join pages p on p.mark = json_extract(j.value, '$[0]')
+                       and p.url = json_extract(j.value, '$[1]')
+                   cross join hosts h on h.id = p.host
+                   where p.state = 1 and h.owner = ?"""
+        urls = [(mark_of(page.url), page.url) for page in done if page.url]
+        rows = execute(query, (json.dumps(urls), worker)).fetchall()
+        found = {url: _Claim(*row) for url, *row in rows}
         if len(found) != len(urls):
             raise Fenced(f"worker {worker} no longer holds what it has fetched")
         self._close(done, found)
         reached: list[tuple[str, int, int]] = []
         for page in done:
-            depth = found[page.url][0] if page.url else 0
+            depth = found[page.url].depth if page.url else 0
             reached += [(link, depth + page.step, page.redirects) for link in page.links]
             if page.moved:
                 self._move(page.moved, depth)
             if page.rest:
-                self._rest(found[page.url][1], now + page.rest)
+                self._rest(found[page.url].host, now + page.rest)
         self._reach(reached)
-        ended = "update hosts set owner = null where owner = ? and open = 0"
-        execute(ended, (worker,))
+        execute(
+            """update hosts set owner = null
+               where id in (select value from json_each(?)) and open = 0""",
+            (json.dumps(list({claim.host for claim in found.values()})),),
+        )
         self._forget()
         execute("update crawl set written = ?", (written,))
         self._database.executemany(
@@ -243,22 +264,20 @@ class Tables:
             counts.items(),
         )
 
-    def _close(self, done: Sequence[Done], found: Mapping[str, tuple[int, int]]) -> None:
+    def _close(self, done: Sequence[Done], found: Mapping[str, "_Claim"]) -> None:
         """Note pages as done, and keep the links of those that may turn out to be nearer."""
         execute = self._database.execute
         least, _ = self._least()
         kept = []
         for page in done:
-            if page.url and (depth := found[page.url][0]) > least:
+            if page.url and (claim := found[page.url]).depth > least:
                 links = zlib.compress("\n".join(page.links).encode(), 1)
-                kept.append((depth, page.url, page.step, links))
+                kept.append((claim.depth, claim.page, page.step, links))
         self._database.executemany("insert or replace into kept values (?, ?, ?, ?)", kept)
-        execute(
-            "update pages set state = 2 where url in (select value from json_each(?))",
-            (json.dumps(list(found)),),
-        )
-        self._count_levels({depth: -n for depth, n in _counted(d for d, _ in found.values())})
-        for host, n in _counted(host for _, host in found.values()):
+        claims = found.values()
+        self._set_state(_DONE, [claim.page for claim in claims])
+        self._count_levels({depth: -n for depth, n in _counted(each.depth for each in claims)})
+        for host, n in _counted(each.host for each in claims):
             execute("update hosts set open = open - ? where id = ?", (n, host))
 
     def _forget(self) -> None:
@@ -276,67 +295,73 @@ class Tables:
             text = "insert or ignore into begun values (?)"
             self._database.execute(text, (self._rules.place(host),))
         self._know_hosts([host])
+        mark = mark_of(url)
         self._database.execute(
-            """insert or ignore into pages
-               select ?, id, '', ?, 0, 2 from hosts where name = ?""",
-            (url, depth, host),
+            """insert into pages (mark, url, host, source, depth, redirects, state)
+               select ?, ?, id, '', ?, 0, 2 from hosts where name = ?
+               and not exists (select 1 from pages where mark = ? and url = ?)""",
+            (mark, url, depth, host, mark, url),
         )
 
     def _reach(self, reached: list[tuple[str, int, int]]) -> None:
         """Add what is new, and lower what is nearer than was thought, with all that follows."""
         execute, place = self._database.execute, self._rules.place
         while reached:
-            rows = [
-                (url, host := host_of(url), depth, redirects, "" if place is None else place(host))
+            self._put(
+                _found(url, depth, redirects, place=place)
                 for url, depth, redirects in reached
                 if depth <= self._rules.depth
-            ]
-            self._put(rows)
+            )
             if place is not None:
                 execute("delete from found where place not in (select place from begun)")
             execute(
                 """delete from found where exists
-                   (select 1 from pages p where p.url = found.url and p.depth <= found.depth)"""
+                   (select 1 from pages p where p.mark = found.mark and p.url = found.url
+                    and p.depth <= found.depth)"""
             )
             reached = self._lower()
-            self._add_found("")
+            self._add_found()
 
-    def _put(self, rows: list[tuple[str, str, int, int, str]]) -> None:
-        """Put URLs on the table of what was found, each by its shortest way."""
+    def _put(self, found: Iterable[_Found]) -> None:
+        """Put URLs on the table of what was found, each by its shortest way.
+
+        Of several that are as short, the first counts.
+        """
         execute = self._database.execute
         execute("delete from found")
         execute(
             """insert into found
                select json_extract(value, '$[0]'), json_extract(value, '$[1]'),
                       json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-                      json_extract(value, '$[4]')
+                      json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+                      json_extract(value, '$[6]')
                from json_each(?) where true
-               on conflict (url) do update
+               on conflict (mark, url) do update
                set depth = excluded.depth, redirects = excluded.redirects
                where excluded.depth < depth""",
-            (json.dumps(rows),),
+            (json.dumps(list(found)),),
         )
 
     def _lower(self) -> list[tuple[str, int, int]]:
         """Lower the known ones; returns what they lead to, if they are done."""
         execute = self._database.execute
-        query = """select f.url, f.depth, p.depth, p.state
-                   from found f join pages p on p.url = f.url"""
+        query = """select f.mark, f.url, f.depth, p.id, p.depth, p.state
+                   from found f cross join pages p on p.mark = f.mark and p.url = f.url"""
         reached: list[tuple[str, int, int]] = []
         levels: Counter[int] = Counter()
-        for url, depth, before, state in execute(query).fetchall():
-            execute("delete from found where url = ?", (url,))
-            execute("update pages set depth = ? where url = ?", (depth, url))
+        for mark, url, depth, page, before, state in execute(query).fetchall():
+            execute("delete from found where mark = ? and url = ?", (mark, url))
+            execute("update pages set depth = ? where id = ?", (depth, page))
             if state != _DONE:
                 levels[before] -= 1
                 levels[depth] += 1
                 continue
-            key = (before, url)
-            query = "select step, links from kept where depth = ? and url = ?"
+            key = (before, page)
+            query = "select step, links from kept where depth = ? and page = ?"
             kept = execute(query, key).fetchone()
             if kept is not None:
                 step, links = kept
-                execute("update kept set depth = ? where depth = ? and url = ?", (depth, *key))
+                execute("update kept set depth = ? where depth = ? and page = ?", (depth, *key))
                 text = zlib.decompress(links).decode()
                 reached += [(link, depth + step, 0) for link in text.split("\n") if link]
         self._count_levels(levels)
@@ -345,8 +370,8 @@ class Tables:
     def add(self, listed: Sequence[tuple[str, str]]) -> None:
         """Take URLs of the list, each with its line."""
         execute, place = self._database.execute, self._rules.place
-        rows = [(url, host_of(url), 0, 0, "") for url, _ in listed]
-        hosts = list({row[1] for row in rows})
+        rows = [_found(url, 0, 0, source) for url, source in listed]
+        hosts = list({row[2] for row in rows})
         self._know_hosts(hosts)
         names = json.dumps(hosts)
         execute(
@@ -358,14 +383,14 @@ class Tables:
         self._put(rows)
         execute(
             """delete from found where exists
-               (select 1 from pages p where p.url = found.url and p.depth = 0)"""
+               (select 1 from pages p where p.mark = found.mark and p.url = found.url
+                and p.depth = 0)"""
         )
         reached = self._lower()
-        # The first of two lines that name one page is its source.
-        self._add_found(json.dumps(dict(reversed(listed))))
+        self._add_found()
         self._reach(reached)
 
-    def _add_found(self, sources: str) -> None:
+    def _add_found(self) -> None:
         """Add what is left on the table, which is new."""
         execute = self._database.execute
         self._bound()
@@ -374,18 +399,11 @@ class Tables:
         if not new:
             return
         self._know_hosts({host for host, _, _ in new})
-        source = "''"
-        if sources:
-            execute("create temp table lines (url text primary key, line text) without rowid")
-            execute("insert into lines select key, value from json_each(?)", (sources,))
-            source = "(select line from lines where lines.url = f.url)"
         execute(
-            f"""insert into pages
-                select f.url, h.id, {source}, f.depth, f.redirects, 0
-                from found f join hosts h on h.name = f.host"""
+            """insert into pages (mark, url, host, source, depth, redirects, state)
+               select f.mark, f.url, h.id, f.source, f.depth, f.redirects, 0
+               from found f join hosts h on h.name = f.host"""
         )
-        if sources:
-            execute("drop table lines")
         by_host: Counter[str] = Counter()
         levels: Counter[int] = Counter()
         for host, depth, n in new:
@@ -406,14 +424,15 @@ class Tables:
             return
         (pages,) = execute("select pages from crawl").fetchone()
         counts: dict[str, int] = {}
-        for url, host in execute("select url, host from found order by depth").fetchall():
+        query = "select mark, url, host from found order by depth"
+        for mark, url, host in execute(query).fetchall():
             if host not in counts:
                 row = execute("select pages from hosts where name = ?", (host,)).fetchone()
                 counts[host] = 0 if row is None else row[0]
             if (rules.max_pages is not None and pages >= rules.max_pages) or (
                 rules.max_per_host is not None and counts[host] >= rules.max_per_host
             ):
-                execute("delete from found where url = ?", (url,))
+                execute("delete from found where mark = ? and url = ?", (mark, url))
                 continue
             counts[host] += 1
             pages += 1
@@ -428,6 +447,31 @@ class Tables:
                on conflict (depth) do update set open = open + excluded.open""",
             changes.items(),
         )
+
+
+class _Claim(NamedTuple):
+    """A page that a worker is done with, as the tables have it."""
+
+    page: int
+    depth: int
+    host: int
+
+
+def mark_of(url: str) -> int:
+    """The number by which a URL is found: 64 bits of its hash, with a sign."""
+    return int.from_bytes(hashlib.blake2b(url.encode(), digest_size=8).digest(), signed=True)
+
+
+def _found(
+    url: str,
+    depth: int,
+    redirects: int,
+    source: str = "",
+    place: Callable[[str], str] | None = None,
+) -> _Found:
+    host = host_of(url)
+    where = "" if place is None else place(host)
+    return mark_of(url), url, host, depth, redirects, source, where
 
 
 def _counted(values: Iterable[int]) -> list[tuple[int, int]]:

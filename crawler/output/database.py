@@ -30,7 +30,7 @@ T = TypeVar("T")
 # Seconds to wait for others who use the file.
 _PATIENCE = 5.0
 
-_TABLES = f"""
+TABLES = f"""
 create table if not exists pages (
     id integer primary key,
     url text not null,
@@ -126,7 +126,7 @@ class Database:
             try:
                 self._database.execute("pragma journal_mode = wal")
                 self._database.execute("pragma synchronous = normal")
-                self._database.executescript(f"begin immediate;{_TABLES}commit;")
+                self._database.executescript(f"begin immediate;{TABLES}commit;")
                 return
             except sqlite3.OperationalError as error:
                 busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -3,8 +3,8 @@
 Pages hand over what there is to write without waiting for the disk. One task gives what has
 gathered to the *target* (a file, an archive, a database), whole pages each time. So at any moment
 the target holds whole pages: if the process is killed, what is missing is what had not been handed
-to the kernel, at most a tenth of a second's worth. Ctrl-C and SIGTERM are not kills: they end the
-crawl, and all that was found is written.
+to the kernel, at most a tenth of a second's worth, or a quarter with a journal. Ctrl-C and SIGTERM
+are not kills: they end the crawl, and all that was found is written.
 
 When pages come faster than the disk takes them, handing over waits: memory is bounded.
 
@@ -25,8 +25,9 @@ from .formats import FORMATS, Format
 # gather until there are this many bytes or this many seconds have passed.
 GATHER_BYTES = 64 * 1024
 GATHER_SECONDS = 0.1
-# With a journal each write is a commit as well, which is worth more pages.
+# With a journal each write is a commit as well, which is worth more pages and more time.
 GATHER_BYTES_TO_COMMIT = 256 * 1024
+GATHER_SECONDS_TO_COMMIT = 0.25
 # The most that may be waiting for the disk before those who produce it have to wait as well.
 HIGH_WATER = 1024 * 1024
 # Seconds that a pipe gets to take the rest, once the crawl has been told to end.
@@ -52,6 +53,7 @@ class Output:
         self.path = path
         self._journal = journal
         self._enough = GATHER_BYTES if journal is None else GATHER_BYTES_TO_COMMIT
+        self._lingers = GATHER_SECONDS if journal is None else GATHER_SECONDS_TO_COMMIT
         self._append = append
         self._target = form.target(path)
         self._gathered: list[Sized] = []
@@ -120,7 +122,7 @@ class Output:
             self._wanted.set()
         elif self._linger is None:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(GATHER_SECONDS, self._wanted.set)
+            self._linger = loop.call_later(self._lingers, self._wanted.set)
         self._raise_if_ended()  # before waiting, for nobody would ever make room
         if self._size >= HIGH_WATER:
             self._room.clear()

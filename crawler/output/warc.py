@@ -116,7 +116,6 @@ class _Records:
     def __init__(self, *, compressed: bool) -> None:
         self._compressed = compressed
         self._made = io.BytesIO()
-        # The writer's own compression is at its slowest, for a few percent of the size.
         self._writer = _Writer(self._made, gzip=False, warc_version="1.1")
 
     def about(self, name: str) -> bytes:
@@ -173,5 +172,11 @@ class _Records:
         data = self._made.getvalue()
         if not self._compressed:
             return data
-        member = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS + 16)
-        return member.compress(data) + member.flush()
+        return member(data)
+
+
+def member(record: bytes) -> bytes:
+    """A record as a gzip member of its own."""
+    # The writer's own compression is at its slowest, for a few percent of the size.
+    packing = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS + 16)
+    return packing.compress(record) + packing.flush()

@@ -16,9 +16,9 @@ import pytest
 
 from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
-from crawler.fetching import keep_timings
+from crawler.fetching import Departures, keep_timings
 from crawler.frontier import Guard, Scope
-from crawler.http import Client, Limits
+from crawler.http import URL, Client, Limits
 from crawler.output import FORMATS
 from crawler.summary import Summary
 from tests.crawler.scripted import Peer, anchors, asked, pages, serving
@@ -390,3 +390,22 @@ def test_records_as_a_table_are_what_a_spreadsheet_reads(run: Run, tmp_path: Pat
     assert rows[server.url]["links"].split() == [f"{server.url}/a,b", f"{server.url}/%22c"]
     assert rows[f"{server.url}/a,b"]["status"] == "200"
     assert rows[f"{server.url}/%22c"]["error"] == "status"
+
+
+def test_the_frontier_is_told_when_each_request_is_sent(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("crawler.frontier.order.Order.sent", lambda order, host: told.append(host))
+
+    async def main(url: str) -> None:
+        departures, steps = Departures(), []
+        departures.trace = lambda event, info: steps.append(event)
+        client = Client(trace=departures, limits=Limits(total=5))
+        await follow(tmp_path, f"{url}/a", f"{url}/b", client=client, departures=departures)
+        assert steps.count("send_request.complete") == 2
+
+    with serving(pages({"/a": b"", "/b": b""})) as server:
+        run(main, server.url)
+    # At the beginning and at the end of each.
+    assert told == [URL(server.url).host] * 4

@@ -62,6 +62,25 @@ def test_a_host_with_nothing_to_do_is_forgotten(run: Run) -> None:
     run(main)
 
 
+def test_the_delay_counts_from_when_a_request_is_sent_however_late_after_its_turn(run: Run) -> None:
+    async def main() -> None:
+        with clock() as now:
+            order: Order[str] = Order(8, 5.0)
+            for item in ("a1", "a2"):
+                order.add(item[0], item)
+            assert taken(order) == ["a1"]
+            now[0] += 3  # as long as it took to connect
+            order.sent("a")
+            order.sent("nobody")
+            now[0] += 4.9
+            assert taken(order) == []
+            now[0] += 0.2
+            assert taken(order) == ["a2"]
+            order.close()
+
+    run(main)
+
+
 def test_between_two_starts_at_a_host_there_is_the_delay_and_others_go_on(run: Run) -> None:
     async def main() -> None:
         with clock() as now:

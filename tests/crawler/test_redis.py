@@ -54,6 +54,9 @@ def test_two_commands_crawl_one_site_together(
         assert "Traceback" not in stderr
         assert "warning: redis://127.0.0.1:" in stderr
         assert "appendonly is off" in stderr
+    # Each worker has a file of its own, and there is none that nobody writes to.
+    assert len([*tmp_path.glob("found.tsv.*")]) == 3
+    assert not (tmp_path / "found.tsv").exists()
     links = merged(tmp_path, state)
     assert len(links) == len(set(links))
     assert set(links) == expected.links
@@ -268,3 +271,34 @@ def test_parts_are_merged_with_each_page_once_and_without_what_is_not_whole(
     assert (tmp_path / "all").read_bytes().decode() == whole
     with pytest.raises(OSError, match="is shorter than"):
         merge([(one, 1000)], tmp_path / "all", form)
+
+
+def test_what_is_asked_of_all_shards_goes_in_one_message(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[int] = []
+    send = connection.Engine._send
+
+    async def sent(self: connection.Engine) -> None:
+        messages.append(len(self._asked))
+        await send(self)
+
+    monkeypatch.setattr(connection.Engine, "_send", sent)
+
+    async def main() -> None:
+        async with RedisStore(f"{engine}/messages", rules=Rules(depth=5), shards=8) as store:
+            worker = await store.join()
+            messages.clear()
+            await store.claim(worker, 9)
+            assert messages[:2] == [1, 8]  # heard of, and a look at each shard
+            # Nobody waits for an answer any more: its connection is dropped, and others go on.
+            asking = asyncio.create_task(store.claim(worker, 9))
+            while len(messages) < 4:
+                await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await store.add([("http://a/", "a")])
+            assert [page.url for page in (await store.claim(worker, 9)).pages] == ["http://a/"]
+
+    asyncio.run(main())

@@ -89,7 +89,7 @@ def test_the_end_at_any_commit_loses_nothing_and_writes_nothing_twice(
     after: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("crawler.output.gathering.GATHER_BYTES_TO_COMMIT", 5_000)
+    monkeypatch.setattr("crawler.output.gathering.GATHER_BYTES_TO_COMMIT", 1_000)
     expected = site.within(at, 3)
     urls = [f"{at.http}/page/0"]
     found = tmp_path / "found.txt"

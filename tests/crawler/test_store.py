@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import re
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.frontier import Fenced, MemoryStore, Rules, SQLiteStore, Store
+from crawler.frontier import Fenced, MemoryStore, Rules, SQLiteStore, Store, sqlite_store
 from crawler.frontier.redis.store import RedisStore
+from crawler.frontier.sqlite_tables import Tables
 from crawler.frontier.store import SHARE, Done, Page
 from tests.crawler.test_known import NAMES, Graph, breadth_first
 from tests.ecosystem import daemons
@@ -379,3 +384,83 @@ def test_no_step_of_the_file_looks_through_all_pages_or_hosts(tmp_path: Path) ->
 
     asyncio.run(main())
     assert len(set(statements)) > 30
+
+
+def test_what_was_written_ahead_is_moved_and_a_failure_of_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "CHECKPOINT_ROWS", 10)
+    monkeypatch.setattr(sqlite_store, "MOST_AHEAD", 0)
+    how: list[str] = []
+    move = SQLiteStore._move
+
+    def moving(self: SQLiteStore, what: str) -> bool:
+        how.append(what)
+        if len(how) > 4:
+            raise sqlite3.OperationalError("disk I/O error")
+        return move(self, what)
+
+    monkeypatch.setattr(SQLiteStore, "_move", moving)
+
+    async def main() -> None:
+        path = tmp_path / "store.db"
+        with SQLiteStore(path, path, resume=True) as store:
+            size = path.stat().st_size
+            numbers = itertools.count()
+
+            async def add_until(moves: int) -> None:
+                while len(how) < moves:
+                    number = next(numbers)
+                    await store.add([(f"http://{number}/{page}", "") for page in range(20)])
+                    await asyncio.sleep(0.001)
+
+            await add_until(4)
+            # Nothing was closed, and it is in its place all the same.
+            assert path.stat().st_size > size
+            with pytest.raises(OSError, match="disk I/O error"):
+                await add_until(7)
+
+    asyncio.run(main())
+    assert how[:4] == ["passive", "restart"] * 2
+
+
+@pytest.mark.parametrize("links", [1, sqlite_store.SHORT + 1])
+def test_a_short_step_is_made_on_the_loop_and_a_long_one_in_a_thread(
+    tmp_path: Path, links: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    commit = Tables.commit
+
+    def committing(self: Tables, *arguments: Any) -> None:
+        threads.append(threading.get_ident())
+        commit(self, *arguments)
+
+    monkeypatch.setattr(Tables, "commit", committing)
+
+    async def main() -> None:
+        path = tmp_path / "store.db"
+        with SQLiteStore(path, path, resume=True, rules=Rules(depth=3)) as store:
+            worker = await listing(store, A)
+            (page,) = (await store.claim(worker, 9)).pages
+            found = Done(page.url, [f"http://a/{number}" for number in range(links)])
+            await store.commit(worker, [found], 0, {})
+            assert len((await store.claim(worker, 2 * SHARE)).pages) == min(links, SHARE)
+
+    asyncio.run(main())
+    assert (threads == [threading.get_ident()]) is (links == 1)
+
+
+def test_who_finds_the_file_in_use_waits_without_holding_the_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "store.db"
+        with SQLiteStore(path, path, resume=True) as store:
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("begin immediate")
+                joining = asyncio.create_task(store.join())
+                for _ in range(20):
+                    await asyncio.sleep(0.001)
+                assert not joining.done()
+                other.execute("commit")
+            assert await joining == 1
+
+    asyncio.run(main())

@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,34 @@ def test_sigterm_and_a_second_ctrl_c_stop_the_workers_at_once(tmp_path: Path, nu
         assert "pages      1\n" in stderr
         assert len(workers) == 2
         assert ended(workers)
+
+
+FULL = """
+import errno, os, sys
+from crawler.cli import main
+from crawler.output.file import File
+
+async def write(self, blocks):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+File.write = write
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_worker_whose_disk_is_full_has_the_command_say_what_to_do(tmp_path: Path) -> None:
+    with serving(slowly) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL, server.url, "--workers", "2", "-o", "found.tsv"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 3
+    assert "crawler: make room, and begin again\n" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_goes_not_together_with_workers_is_told(tmp_path: Path) -> None:

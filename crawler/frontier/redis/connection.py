@@ -7,6 +7,10 @@ An engine may also come back with less than it had acknowledged. A process that 
 by that must not go on: it would wait for pages that the engine believes to be in its hands. So it
 numbers its writing steps at each key, one at a time, and the scripts look whether the last is
 there. By the number they also know a step that is made again, and refuse one that comes too late.
+
+What is asked of several shards in one turn of the loop goes to the engine in one message, and its
+answers come back in one: a message costs both sides more than most steps do. In a cluster each step
+is a message of its own.
 """
 
 import asyncio
@@ -16,7 +20,7 @@ import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.asyncio
 from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
@@ -104,6 +108,8 @@ class Engine:
         self._begun: dict[str, int] = defaultdict(int)
         self._acknowledged: dict[str, int] = defaultdict(int)
         self._direct: dict[tuple[str, int], Any] = {}
+        self._asked: list[_Asked] = []
+        self._messages: set[asyncio.Task[None]] = set()
 
     def shard_key(self, number: int) -> str:
         """What the names of a shard's keys begin with."""
@@ -212,6 +218,11 @@ class Engine:
 
     async def close(self) -> None:
         """Close the connections; they are opened again when needed."""
+        # At once, with their connections: nothing that lies in one may be sent later.
+        messages = [*self._messages]
+        for message in messages:
+            message.cancel()
+        await asyncio.gather(*messages, return_exceptions=True)
         client, self._client = self._client, None
         direct, self._direct = self._direct, {}
         for each in [*direct.values(), *([] if client is None else [client])]:
@@ -247,10 +258,13 @@ class Engine:
         attempts = self._attempts(patience)
         while True:
             try:
-                async with self._room:
-                    try:
+                try:
+                    if not self._is_cluster:
+                        return await self._ask(script.sha, key, words)
+                    async with self._room:
                         return await self._client.evalsha(script.sha, 1, key, *words)
-                    except NoScriptError:  # it has been started anew, or never saw it
+                except NoScriptError:  # it has been started anew, or never saw it
+                    async with self._room:
                         return await self._client.eval(script.text, 1, key, *words)
             except PASSING as error:
                 await attempts.failed(error)
@@ -265,6 +279,51 @@ class Engine:
                 raise OSError(self.explain(error)) from None
             except RedisError as error:
                 raise OSError(self.explain(error)) from None
+
+    async def _ask(self, sha: str, key: str, words: list[Any]) -> Any:
+        """Ask for a step, together with others that are asked for in this turn of the loop."""
+        answer = asyncio.get_running_loop().create_future()
+        self._asked.append(_Asked(sha, key, words, answer))
+        if len(self._asked) == 1:
+            message = asyncio.create_task(self._send())
+            self._messages.add(message)
+            message.add_done_callback(self._messages.discard)
+        return await answer
+
+    async def _send(self) -> None:
+        """Send what has been asked for, and hand out the answers."""
+        asked, self._asked = self._asked, []
+        message = asyncio.current_task()
+        assert message is not None
+        waiting = len(asked)
+
+        def answered(answer: asyncio.Future[Any]) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting and answer.cancelled():
+                message.cancel()  # nobody waits for it any more; this drops its connection
+
+        for each in asked:
+            each.answer.add_done_callback(answered)
+        try:
+            async with self._room:
+                pipeline = self._client.pipeline(transaction=False)
+                for each in asked:
+                    pipeline.evalsha(each.sha, 1, each.key, *each.words)
+                answers = await pipeline.execute(raise_on_error=False)
+        except asyncio.CancelledError:
+            for each in asked:
+                each.answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  (it is that of all who have asked)
+            answers = [error] * len(asked)
+        for each, found in zip(asked, answers, strict=True):
+            if each.answer.done():
+                continue
+            if isinstance(found, Exception):
+                each.answer.set_exception(found)
+            else:
+                each.answer.set_result(found)
 
     async def _wait_for_room(self) -> None:
         """Wait for a while: whoever knows the engine may give it more memory.
@@ -319,6 +378,15 @@ class Engine:
                 await attempts.failed(error)
             except RedisError as error:
                 raise OSError(self.explain(error)) from None
+
+
+class _Asked(NamedTuple):
+    """A step that is asked for, and the future of its answer."""
+
+    sha: str
+    key: str
+    words: list[Any]
+    answer: asyncio.Future[Any]
 
 
 class _Attempts:

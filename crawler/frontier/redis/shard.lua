@@ -34,13 +34,13 @@ local function set_depth(fp, depth)
   call('HSET', seen(fp), string.sub(fp, 2), depth)
 end
 
-local function opens(depth)
-  call('HINCRBY', P .. 'levels', 'o' .. depth, 1)
-  call('HINCRBY', P .. 'levels', 'a' .. depth, 1)
+local function opens(depth, n)
+  call('HINCRBY', P .. 'levels', 'o' .. depth, n)
+  call('HINCRBY', P .. 'levels', 'a' .. depth, n)
 end
 
-local function closes(depth)
-  if call('HINCRBY', P .. 'levels', 'o' .. depth, -1) == 0 then
+local function closes(depth, n)
+  if call('HINCRBY', P .. 'levels', 'o' .. depth, -n) == 0 then
     call('HDEL', P .. 'levels', 'o' .. depth)
   end
 end
@@ -89,24 +89,36 @@ end
 
 local function relink(fp, depth, links)
   call('HSET', P .. 'relink', fp, links)
-  opens(depth)
+  opens(depth, 1)
 end
 
--- A page is over with. What it led to is in the shards.
-local function end_page(host, fp, made, least)
-  local depth = depth_of(fp)
-  call('HDEL', P .. 'c:' .. host, fp)
-  call('HDEL', P .. 'urls', fp)
-  count('claimed', -1)
-  if depth < made[2] then
-    relink(fp, depth, made[4])
-  elseif depth > least then
-    call('HSET', P .. 'kept:' .. depth, fp, made[4])
+-- Pages are over with: for each its host, fingerprint, and what was made ready of it. What they led
+-- to is in the shards. What is counted is counted once for all of them.
+local function end_pages(pages, least)
+  local by_host, levels = {}, {}
+  for _, page in ipairs(pages) do
+    local host, fp, made = unpack(page)
+    local depth = depth_of(fp)
+    if depth < made[2] then
+      relink(fp, depth, made[4])
+    elseif depth > least then
+      call('HSET', P .. 'kept:' .. depth, fp, made[4])
+    end
+    levels[depth] = (levels[depth] or 0) + 1
+    by_host[host] = by_host[host] or {}
+    table.insert(by_host[host], fp)
+    if made[3] > 0 then
+      rest(host, made[3])
+      call('HSET', P .. 'host:' .. host, 'd', made[3])
+    end
   end
-  closes(depth)
-  rest(host, made[3])
-  if made[3] > 0 then call('HSET', P .. 'host:' .. host, 'd', made[3]) end
-  if call('HINCRBY', P .. 'host:' .. host, 'o', -1) == 0 then let_go(host) end
+  for depth, n in pairs(levels) do closes(depth, n) end
+  for host, fps in pairs(by_host) do
+    call('HDEL', P .. 'c:' .. host, unpack(fps))
+    call('HDEL', P .. 'urls', unpack(fps))
+    if call('HINCRBY', P .. 'host:' .. host, 'o', -#fps) == 0 then let_go(host) end
+  end
+  if #pages > 0 then count('claimed', -#pages) end
 end
 
 -- What was made ready of a claim, or nil.
@@ -130,14 +142,19 @@ local function free(host, pause)
 end
 
 local function take(worker, host, most, request, result)
-  local fps = call('ZRANGE', P .. 'q:' .. host, 0, most - 1)
+  local found = call('ZRANGE', P .. 'q:' .. host, 0, most - 1, 'WITHSCORES')
   local named = call('HGET', P .. 'host:' .. host, 'm') or ''
-  for _, fp in ipairs(fps) do
-    local page = cmsgpack.unpack(call('HGET', P .. 'urls', fp))
-    result[#result + 1] = { page[1], page[2], depth_of(fp), page[3], named }
-    call('HSET', P .. 'c:' .. host, fp, request)
+  local fps, claims = {}, {}
+  for i = 1, #found, 2 do
+    fps[#fps + 1] = found[i]
+    claims[i], claims[i + 1] = found[i], request
   end
   if #fps > 0 then
+    for i, packed in ipairs(call('HMGET', P .. 'urls', unpack(fps))) do
+      local page = cmsgpack.unpack(packed)
+      result[#result + 1] = { page[1], page[2], tonumber(found[2 * i]), page[3], named }
+    end
+    call('HSET', P .. 'c:' .. host, unpack(claims))
     call('ZREM', P .. 'q:' .. host, unpack(fps))
     count('claimed', #fps)
     count('waiting', -#fps)
@@ -213,7 +230,7 @@ end
 function steps.add()
   if repeated then return tonumber(call('GET', P .. 'used:' .. by) or 0) end
   local room, per_host = tonumber(ARGV[2]), tonumber(ARGV[3])
-  local used = 0
+  local used, levels, hosts = 0, {}, {}
   for i = 4, #ARGV, 8 do
     local kind, fp, url, host = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
     local depth, place = tonumber(ARGV[i + 4]), ARGV[i + 7]
@@ -228,8 +245,8 @@ function steps.add()
       if depth < known and kind ~= 'm' then
         set_depth(fp, depth)
         if call('HEXISTS', P .. 'urls', fp) == 1 then
-          closes(known)
-          opens(depth)
+          closes(known, 1)
+          opens(depth, 1)
           call('ZADD', P .. 'q:' .. host, 'XX', depth, fp)
         else
           local links = call('HGET', P .. 'kept:' .. known, fp)
@@ -237,8 +254,8 @@ function steps.add()
             call('HDEL', P .. 'kept:' .. known, fp)
             relink(fp, depth, links)
           elseif call('HEXISTS', P .. 'relink', fp) == 1 then
-            closes(known)
-            opens(depth)
+            closes(known, 1)
+            opens(depth, 1)
           end
         end
       end
@@ -253,17 +270,23 @@ function steps.add()
         set_depth(fp, depth)
         call('HSET', P .. 'urls', fp, cmsgpack.pack({ url, ARGV[i + 6], ARGV[i + 5] }))
         call('ZADD', P .. 'q:' .. host, depth, fp)
-        opens(depth)
-        count('known', 1)
-        count('waiting', 1)
+        levels[depth] = (levels[depth] or 0) + 1
+        hosts[host] = (hosts[host] or 0) + 1
         if per_host >= 0 then call('HINCRBY', key, 'n', 1) end
-        if call('HINCRBY', key, 'o', 1) == 1 then
-          count('hosts', 1)
-          call('PERSIST', key)
-        end
-        offer(host)
       end
     end
+  end
+  for depth, n in pairs(levels) do opens(depth, n) end
+  for host, n in pairs(hosts) do
+    if call('HINCRBY', P .. 'host:' .. host, 'o', n) == n then
+      count('hosts', 1)
+      call('PERSIST', P .. 'host:' .. host)
+    end
+    offer(host)
+  end
+  if used > 0 then
+    count('known', used)
+    count('waiting', used)
   end
   -- Only what is limited needs to be known again.
   if room >= 0 and by ~= '' then call('SET', P .. 'used:' .. by, used, 'EX', 2592000) end
@@ -273,20 +296,21 @@ end
 -- worker, batch, then for each page: fingerprint, host, rest, packed links -> their depths.
 -- All of the pages are the worker's, or nothing is done.
 function steps.prepare()
-  local worker, batch, depths = ARGV[2], tonumber(ARGV[3]), {}
+  local worker, batch, depths, by_host = ARGV[2], tonumber(ARGV[3]), {}, {}
   if call('SISMEMBER', P .. 'gone', worker) == 1 then return redis.error_reply('FENCED') end
   for i = 4, #ARGV, 4 do
     local fp, host = ARGV[i], ARGV[i + 1]
-    if call('HGET', P .. 'host:' .. host, 'w') ~= worker
-      or call('HEXISTS', P .. 'c:' .. host, fp) == 0 then
+    by_host[host] = by_host[host] or { owner = call('HGET', P .. 'host:' .. host, 'w') }
+    if by_host[host].owner ~= worker or call('HEXISTS', P .. 'c:' .. host, fp) == 0 then
       return redis.error_reply('FENCED')
     end
-    depths[#depths + 1] = depth_of(fp)
+    local depth = depth_of(fp)
+    depths[#depths + 1] = depth
+    local made = { batch, depth, tonumber(ARGV[i + 2]), ARGV[i + 3] }
+    table.insert(by_host[host], fp)
+    table.insert(by_host[host], 'P' .. cmsgpack.pack(made))
   end
-  for i = 4, #ARGV, 4 do
-    local made = { batch, depths[i / 4], tonumber(ARGV[i + 2]), ARGV[i + 3] }
-    call('HSET', P .. 'c:' .. ARGV[i + 1], ARGV[i], 'P' .. cmsgpack.pack(made))
-  end
+  for host, words in pairs(by_host) do call('HSET', P .. 'c:' .. host, unpack(words)) end
   return depths
 end
 
@@ -294,14 +318,15 @@ end
 function steps.finish()
   local worker, batch = ARGV[2], tonumber(ARGV[3])
   local least = math.max(tonumber(ARGV[4]), tonumber(call('HGET', P .. 'stat', 'least') or -1))
+  local pages, owners = {}, {}
   for i = 5, #ARGV, 2 do
     local fp, host = ARGV[i], ARGV[i + 1]
-    local value = call('HGET', P .. 'c:' .. host, fp)
+    owners[host] = owners[host] or call('HGET', P .. 'host:' .. host, 'w') or ''
+    local value = owners[host] == worker and call('HGET', P .. 'c:' .. host, fp)
     local made = value and made_ready(value)
-    if made and made[1] == batch and call('HGET', P .. 'host:' .. host, 'w') == worker then
-      end_page(host, fp, made, least)
-    end
+    if made and made[1] == batch then pages[#pages + 1] = { host, fp, made } end
   end
+  end_pages(pages, least)
 end
 
 -- worker, then for each host: its name, seconds that it is to be left alone
@@ -321,11 +346,12 @@ function steps.bury()
   call('SADD', P .. 'gone', worker)
   local hosts = call('SRANDMEMBER', P .. 'held:' .. worker, most)
   for _, host in ipairs(hosts) do
-    local claims = call('HGETALL', P .. 'c:' .. host)
+    local claims, pages = call('HGETALL', P .. 'c:' .. host), {}
     for i = 1, #claims, 2 do
       local made = made_ready(claims[i + 1])
-      if made and made[1] == batch then end_page(host, claims[i], made, -1) end
+      if made and made[1] == batch then pages[#pages + 1] = { host, claims[i], made } end
     end
+    end_pages(pages, -1)
     if call('HGET', P .. 'host:' .. host, 'w') == worker then
       free(host, math.max(delay, tonumber(call('HGET', P .. 'host:' .. host, 'd') or 0)))
     end
@@ -351,7 +377,7 @@ function steps.relinked()
     if links and depth_of(fp) == depth then
       call('HDEL', P .. 'relink', fp)
       if depth > tonumber(ARGV[2]) then call('HSET', P .. 'kept:' .. depth, fp, links) end
-      closes(depth)
+      closes(depth, 1)
     end
   end
 end

@@ -282,7 +282,7 @@ class RedisStore:
     async def _hear(self, worker: int) -> Any:
         loop = asyncio.get_running_loop()
         # Whoever has not been heard of for so long has lost what it held, and must not go on.
-        left = self._heard.get(worker, loop.time()) + self._url.lease - loop.time()
+        left = self._url.lease - self._silent(worker)
         began = loop.time()
         try:
             heard = await self._crawl(
@@ -294,6 +294,11 @@ class RedisStore:
             raise Fenced(f"worker {worker} was not heard of for {self._url.lease:g} s") from None
         self._heard[worker] = began
         return heard
+
+    def _silent(self, worker: int) -> float:
+        """For how many seconds a worker was not heard of; 0 if it has not spoken yet."""
+        now = asyncio.get_running_loop().time()
+        return now - self._heard.get(worker, now)
 
     async def _bury(self, worker: int, batch: int) -> None:
         for number in range(self._shards):
@@ -358,7 +363,9 @@ class RedisStore:
     ) -> None:
         async with self._committing[worker]:
             batch = self._batches[worker] = self._batches.get(worker, 0) + 1
-            await self._hear(worker)
+            # Else the step that decides is soon enough to be heard of.
+            if self._silent(worker) > self._url.lease / 8:
+                await self._hear(worker)
             depths = await self._prepare(worker, batch, [page for page in done if page.url])
             found: list[tuple[str, str, int, int, str]] = []
             for page in done:
