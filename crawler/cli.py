@@ -120,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(Task(options, files, tls, store), factory)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
+        except UnknownLoop as error:
+            say(f"{parser.prog}: error: {error}", sys.stderr)
+            return BAD_USAGE
 
 
 def _print_completion(shell: str) -> int:

@@ -17,8 +17,8 @@ import pytest
 from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
 from crawler.fetching import keep_timings
-from crawler.frontier import Guard, Scope
-from crawler.http import Client, Limits
+from crawler.frontier import Guard, Robots, Scope
+from crawler.http import URL, Client, Limits
 from crawler.output import FORMATS
 from crawler.summary import Summary
 from tests.crawler.scripted import Peer, anchors, asked, pages, serving
@@ -124,7 +124,14 @@ def _text(body: bytes, status: str = "200 OK") -> bytes:
         pytest.param(_text(b"", "429 Slowly"), False, id="not now"),
         pytest.param(_text(b"\xef\xbb\xbfUser-agent: *\nDisallow: /"), False, id="with a mark"),
         pytest.param(_text(b"user-agent: CRAWLER\ndisallow: /\n"), False, id="by name"),
+        pytest.param(_text(b"User-agent: Crawler/2.0 x\nDisallow: /"), False, id="by a version"),
         pytest.param(_text(b"User-agent: other\nDisallow: /"), True, id="for somebody else"),
+        pytest.param(_text(b"User-agent: craw\nDisallow: /"), True, id="for a part of the name"),
+        pytest.param(_text(b"User-agent: x\nDisallow: /"), True, id="for a part of the address"),
+        pytest.param(_text(b"", "302 Found\r\nLocation: /robots.txt"), True, id="a circle"),
+        pytest.param(
+            _text("User-agent: *\nDisallow: /\u2028b\nDisallow: /\x0cb".encode()), True, id="lines"
+        ),
         pytest.param(
             _text(b"User-agent: *\nDisallow: /\n\nUser-agent: crawler\nAllow: /"), True, id="better"
         ),
@@ -151,6 +158,23 @@ def test_robots_txt_is_read_as_the_rfc_says(
         run(lambda: follow(tmp_path, server.url, manners=Manners(robots="crawler/1.0 (+http://x)")))
         assert ("/" + "a" * 900 in asked(server)) == fetched
         assert asked(server).count("/robots.txt") == 1
+
+
+def test_looking_for_many_patterns_in_a_long_url_does_not_hold_the_loop(run: Run) -> None:
+    async def check(url: str) -> int:
+        async with Client() as client:
+            rules = await Robots(client, "crawler").rules(URL(url))
+            checked = asyncio.create_task(rules.check(URL(f"{url}/{'a' * 30_000}")))
+            turns = 0
+            while not checked.done():
+                await asyncio.sleep(0)
+                turns += 1
+            await checked
+            return turns
+
+    patterns = b"".join(b"Allow: *%dx$\n" % number for number in range(9999))
+    with serving(pages({"/robots.txt": _text(b"User-agent: *\n" + patterns)})) as server:
+        assert run(lambda: check(server.url)) > 1
 
 
 def test_a_server_without_robots_txt_because_there_is_no_server_is_a_failure(
