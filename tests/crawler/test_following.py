@@ -302,19 +302,20 @@ def test_pages_are_bounded_in_all_and_by_host(run: Run, tmp_path: Path) -> None:
 
 def test_a_redirect_of_a_link_is_a_way_to_a_page_of_its_own(run: Run, tmp_path: Path) -> None:
     answers = {
-        "/": anchors("/old", "/old2", "/out"),
+        "/": anchors("/old", "/old2", "/out", "/lost"),
         "/old": _moved("/new"),
         "/old2": _moved("/new"),
         "/out": _moved("http://example.invalid/"),
+        "/lost": _moved("mailto:a@b"),
         "/new": anchors("/x"),
     }
     with serving(pages(answers)) as server:
         scope = replace(NEAR, depth=1)
         summary = run(lambda: follow(tmp_path, server.url, scope=scope, form=FORMATS["jsonl"]))
-        assert sorted(asked(server)) == ["/", "/new", "/old", "/old2", "/out"]
+        assert sorted(asked(server)) == ["/", "/lost", "/new", "/old", "/old2", "/out"]
         records = _records(tmp_path / "found.txt")
     assert summary.redirected == 3
-    assert records[f"{server.url}/old"]["status"] == 302
+    assert records[f"{server.url}/old"]["status"] == records[f"{server.url}/lost"]["status"] == 302
     assert records[f"{server.url}/old"]["final_url"] == f"{server.url}/new"
     assert records[f"{server.url}/new"]["depth"] == 1
     assert records[f"{server.url}/new"]["links"] == [f"{server.url}/x"]
