@@ -159,7 +159,7 @@ class Robots:
 # What `str.splitlines` takes for the end of a line, and the standard does not.
 _NO_LINE_ENDS = {ord(each): quote(each) for each in "\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
 _AGENT = re.compile(
-    r"((?:^|[\r\n])[ \t]*+user[- ]?agent[ \t]*+[: \t][ \t]*+)([a-z0-9_-]++)([^\r\n]*+)",
+    r"((?:^|[\r\n])[ \t]*+user[- ]?agent(?:[ \t]*+:|[ \t])[ \t]*+)([a-z0-9_-]++)([^\r\n]*+)",
     re.IGNORECASE,
 )
 # Our own tokens are the words of the User-Agent, but for its versions and addresses.
