@@ -3,6 +3,8 @@
 An option is a flag on the command line and a key in ``crawler.toml`` (:mod:`.configuration`). What
 the file says becomes the option's default, so the flag wins; for that each switch can be turned off
 as well, and an option that may be given several times begins anew on the command line.
+
+What several commands ask of a value stands here too.
 """
 
 import argparse
@@ -90,3 +92,21 @@ class Collect(argparse.Action):
         """Add one; the first takes the place of what is there by default."""
         before = getattr(namespace, self.dest)
         setattr(namespace, self.dest, [values] if before is self.default else [*before, values])
+
+
+def field_value(text: str) -> str:
+    """A text that can stand in a header field, for an option's ``type``."""
+    if not text.isascii() or not text.isprintable() or not text.strip():
+        raise argparse.ArgumentTypeError(f"must be printable ASCII, got {text!r}")
+    return text.strip()
+
+
+def seconds(text: str) -> float:
+    """A time above none and short of for ever, for an option's ``type``."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
+    return number

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .configuration import parse
+from .configuration import parse, placed
 from .crawl import Observer, Watcher, crawl
 from .drawing import can_be_drawn, draw, report
 from .drawing import make_parser as make_report_parser
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if own_name and (kept := files.keep_former_output()) is not None:
                 say(f"{parser.prog}: the former {files.output} is {kept} now", sys.stderr)
         except (UnknownLoop, OSError, HTTPError) as error:
-            say(f"{parser.prog}: error: {reason(error)}", sys.stderr)
+            say(f"{parser.prog}: error: {placed(reason(error), options)}", sys.stderr)
             return BAD_USAGE
         if options.insecure:
             say(f"{parser.prog}: warning: certificates are not verified (--insecure)", sys.stderr)
@@ -121,6 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(Task(options, files, tls, store), factory)
         except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
             return _SIGNAL_BASE + signal.SIGINT
+        except UnknownLoop as error:
+            say(f"{parser.prog}: error: {placed(str(error), options)}", sys.stderr)
+            return BAD_USAGE
 
 
 def _print_completion(shell: str) -> int:

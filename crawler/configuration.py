@@ -24,7 +24,8 @@ from .arguments import Collect, Parser, Switch
 USUAL = Path("crawler.toml")
 # What makes no sense in a file: one says these to the command, now.
 _NOT_IN_FILES = {"help", "config", "no-config", "print-completion"}
-_WHERE = re.compile(r"(?s)(.*) \(at line (\d+), column (\d+)\)")
+_WHERE = re.compile(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
+_KEY = re.compile(r"""\s*(["']?)([\w-]+)\1\s*=""")
 
 
 class BadConfiguration(Exception):
@@ -34,22 +35,48 @@ class BadConfiguration(Exception):
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """The options of the command line and of the file; exits as argparse does."""
     options = parser.parse_args(arguments)
+    options.written = {}
     path: Path | None = options.config
     if path is None and not options.no_config and USUAL.exists():
         path = USUAL
     if path is None or options.no_config:
         return options
+    written: dict[str, str] = {}
     try:
-        parser.set_defaults(**read(path, parser))
+        values = read(path, parser, written)
     except BadConfiguration as error:
         parser.error(str(error))
+    parser.set_defaults(**values)
     options = parser.parse_args(arguments)
     options.config = path
+    options.written = {
+        where: (name, values[name])
+        for name, where in written.items()
+        if getattr(options, name) == values[name]
+    }
     return options
 
 
-def read(path: Path, parser: Parser) -> dict[str, Any]:
-    """What a file sets, by the names that the parser's results have; raises BadConfiguration."""
+def placed(message: str, options: argparse.Namespace) -> str:
+    """An error that was found later, with the line of the file that it is about, if there is one.
+
+    It is about an option that it names, or whose value it names.
+    """
+    for where, (name, value) in options.written.items():
+        told = [f"--{name.replace('_', '-')}"]
+        told += map(str, value if isinstance(value, list) else [value])
+        if isinstance(value, int | float):
+            del told[1:]  # a number may stand there for other reasons
+        if any(re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", message) for text in told):
+            return f"{where}: {message}"
+    return message
+
+
+def read(path: Path, parser: Parser, written: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a file sets, by the names that the parser's results have; raises BadConfiguration.
+
+    ``written`` gets where each of them stands: file, line and key.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
         keys = tomllib.loads(text)
@@ -58,27 +85,40 @@ def read(path: Path, parser: Parser) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadConfiguration(f"{path} is not UTF-8: {error.reason}") from error
     except tomllib.TOMLDecodeError as error:
-        found = _WHERE.fullmatch(str(error))
-        text = f"{path}:{found[2]}: {found[1]}, column {found[3]}" if found else f"{path}: {error}"
-        raise BadConfiguration(text) from error
+        raise BadConfiguration(f"{path}{_syntax(str(error), text)}") from error
     actions = {_key(action): action for action in parser.actions}
     actions = {key: action for key, action in actions.items() if key not in _NOT_IN_FILES}
     values: dict[str, Any] = {}
     complaints = []
     for key, value in keys.items():
+        where = f"{path}:{_line(text, key)}: {key}"
         action = actions.get(key)
         if action is None:
             complaint = _unknown(key, value, actions)
         else:
             try:
                 values[action.dest] = _value(action, value)
+                if written is not None:
+                    written[action.dest] = where
                 continue
             except argparse.ArgumentTypeError as error:
                 complaint = str(error)
-        complaints.append(f"{path}:{_line(text, key)}: {key}: {complaint}")
+        complaints.append(f"{where}: {complaint}")
     if complaints:
         raise BadConfiguration("\n".join(complaints))
     return values
+
+
+def _syntax(error: str, text: str) -> str:
+    """What tomllib says: with the line, and the key that stands there or before."""
+    found = _WHERE.fullmatch(error)
+    if found is None:
+        return f": {error}"
+    what, line, column = found.groups()
+    lines = text.splitlines()[: None if line is None else int(line)]
+    keys = [key[2] for each in lines if (key := _KEY.match(each))]
+    said = [f":{line or max(1, len(lines))}", *keys[-1:], what]
+    return ": ".join(said) + (f", column {column}" if column else "")
 
 
 def _key(action: argparse.Action) -> str:
@@ -140,10 +180,14 @@ def _shown(value: object) -> str:
     return "a table" if isinstance(value, dict) else repr(value)
 
 
+_LONG_STRING = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'', re.DOTALL)
+
+
 def _line(text: str, key: str) -> int:
     """The number of the line that has a key."""
+    text = _LONG_STRING.sub(lambda string: "\n" * string[0].count("\n"), text)
     quoted = re.escape(key)
-    pattern = re.compile(rf"""\s*(?:\[+\s*)?["']?{quoted}["']?\s*[.=\]]""")
+    pattern = re.compile(rf"""\s*(?:\[+\s*(["']?){quoted}\1\s*[.\]]|(["']?){quoted}\2\s*[.=])""")
     for number, line in enumerate(text.splitlines(), 1):
         if pattern.match(line):
             return number

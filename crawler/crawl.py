@@ -158,7 +158,7 @@ async def crawl(
                     continue
                 if obeys and not job.named:
                     rules = await robots.rules(job.url)
-                    rules.check(job.url)
+                    await rules.check(job.url)
                     # Asking robots.txt took its time, which is none between two pages.
                     frontier.space_out(job.url, rules.delay)
                 began = perf_counter()

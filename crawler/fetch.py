@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .arguments import Parser
+from .arguments import Parser, field_value, seconds
 from .frontier.parsing import advice
 from .http import URL, Client, HTTPError, InvalidURL, Limits, tls_context
+from .http.proxy import Proxies
 from .loops import UnknownLoop, loop_factory
 from .progress import say, silence
 
@@ -26,17 +27,21 @@ def fetch(arguments: Sequence[str]) -> int:
     try:
         factory = loop_factory(options.loop)
         tls = tls_context(ca_file=options.ca_file, verify=not options.insecure)
+        Proxies(None, environment=True)  # says now what is wrong with one
+    except (UnknownLoop, OSError, InvalidURL) as error:
+        say(f"{parser.prog}: error: {error}", sys.stderr)
+        return BAD_USAGE
+    try:
         url = URL(options.url)
     except InvalidURL as error:
         text = advice(options.url) or error.detail
         say(f"{parser.prog}: error: {options.url!r} is no URL: {text}", sys.stderr)
         return BAD_USAGE
-    except (UnknownLoop, OSError) as error:
-        say(f"{parser.prog}: error: {error}", sys.stderr)
-        return BAD_USAGE
     if sys.stdout is None:
         say(f"{parser.prog}: cannot write the page: standard output is closed", sys.stderr)
         return NOT_WRITTEN
+    if options.insecure:
+        say(f"{parser.prog}: warning: the certificate is not verified (--insecure)", sys.stderr)
     steps: list[tuple[str, float]] = []
 
     def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -66,6 +71,9 @@ def fetch(arguments: Sequence[str]) -> int:
     except HTTPError as error:
         say(f"{parser.prog}: {error}", sys.stderr)
         code = NOT_FETCHED
+    except UnknownLoop as error:
+        say(f"{parser.prog}: error: {error}", sys.stderr)
+        return BAD_USAGE
     except OSError as error:
         silence(sys.stdout)
         if not isinstance(error, BrokenPipeError):
@@ -98,8 +106,10 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--timings", action="store_true", help="say how long each step took, on standard error"
     )
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds in all")
-    parser.add_argument("--user-agent", default="crawler", metavar="TEXT", help="who we are")
+    parser.add_argument("--timeout", type=seconds, default=30.0, metavar="S", help="seconds in all")
+    parser.add_argument(
+        "--user-agent", type=field_value, default="crawler", metavar="TEXT", help="who we are"
+    )
     parser.add_argument("--ca-file", metavar="FILE", help="PEM file of certificates to trust")
     parser.add_argument("-k", "--insecure", action="store_true", help="take any certificate")
     parser.add_argument(

@@ -91,7 +91,7 @@ class Visit:
         record.detail = error.detail
         if error.urls:
             *record.redirects, record.final_url = error.urls
-        if isinstance(error, RedirectError):
+        if isinstance(error, RedirectError) and error.status is not None:
             record.status = error.status
 
     def _add_reply(self, record: Record, reply: Reply) -> None:

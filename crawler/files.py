@@ -14,9 +14,10 @@ from pathlib import Path
 from .output import FORMATS, Format
 
 _STANDARD_INPUT = Path("/dev/stdin")
-# Names of standard output. To open one anew would start at the beginning of a file that the shell
-# has opened for appending, so the descriptor itself is used.
-_STANDARD_OUTPUT = frozenset(map(Path, ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+# Names of what is open already. To open it anew would start at the beginning of a file that the
+# shell has opened for appending, so the descriptor itself is used.
+_OPEN = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
 # What looks more like a host, perhaps with a path, than like the name of a list.
 _HOST = re.compile(
     r"(?!.*\.(?:txt|list|lst|csv|tsv)\Z)[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:/.*)?|localhost.*"
@@ -113,9 +114,9 @@ def check_files(
             if isinstance(error, FileNotFoundError) and _HOST.fullmatch(str(urls)):
                 text += f"; if it is a page, write https://{urls}"
             raise OSError(text) from error
-    found: Path | int = 1 if output in _STANDARD_OUTPUT else output
-    summed: Path | int | None = 1 if summary in _STANDARD_OUTPUT else summary
-    drawn: Path | int | None = 1 if report in _STANDARD_OUTPUT else report
+    found = _opened(output)
+    summed = None if summary is None else _opened(summary)
+    drawn = None if report is None else _opened(report)
     for name, shown, target in (
         ("output", output, found),
         ("summary", summary, summed),
@@ -147,11 +148,17 @@ def _check_different(files: dict[str, Path | None]) -> None:
     """No two of them are one file: each would destroy what the other says."""
     names: dict[Path, str] = {}
     for name, path in files.items():
-        if path is None or path in _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
+        if path is None or _opened(path) != path or (path.exists() and not path.is_file()):
             continue
         other = names.setdefault(path.resolve(), name)
         if other != name:
             raise OSError(f"the {other} and the {name} are the same file, {path}")
+
+
+def _opened(path: Path) -> Path | int:
+    """The path, or the descriptor that it is a name of."""
+    match = _DESCRIPTOR.fullmatch(str(path))
+    return int(match[1]) if match else _OPEN.get(str(path), path)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -38,4 +38,19 @@ def loop_factory(name: str) -> LoopFactory:
     if not callable(factory):
         raise UnknownLoop(f"{module_name}:{factory_name} is not a function that makes a loop")
     made: LoopFactory = factory
-    return made
+    return made if name in _NAMED else _checked(made, name)
+
+
+def _checked(factory: LoopFactory, name: str) -> LoopFactory:
+    """The same, but for an error in words if it makes no loop."""
+
+    def make() -> asyncio.AbstractEventLoop:
+        try:
+            loop = factory()
+        except Exception as error:
+            raise UnknownLoop(f"{name} made no loop: {type(error).__name__}: {error}") from error
+        if not isinstance(loop, asyncio.AbstractEventLoop):
+            raise UnknownLoop(f"{name} must make an event loop, and made {loop!r}")
+        return loop
+
+    return make

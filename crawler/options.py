@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .arguments import Collect, Parser, Switch
+from .arguments import Collect, Parser, Switch, field_value, seconds
 from .crawl import Manners
 from .fetching import Departures, keep_timings
 from .files import DEFAULT_OUTPUT
@@ -82,6 +82,8 @@ def make_client(
 
 def tls_of(options: argparse.Namespace) -> ssl.SSLContext:
     """The TLS context; raises OSError for files that are none."""
+    if options.key is not None and options.cert is None:
+        raise OSError("--key needs the --cert that it is the key of")
     return tls_context(
         ca_file=options.ca_file,
         certificate=options.cert,
@@ -309,7 +311,7 @@ def _add_manners(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--user-agent",
-        type=_field_value,
+        type=field_value,
         default="crawler",
         metavar="TEXT",
         help="who to say that we are (default: %(default)s)",
@@ -342,7 +344,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=30.0,
         metavar="S",
         help="seconds that one page may take, redirects included (default: %(default)g)",
@@ -446,28 +448,12 @@ def _count(text: str) -> int:
     return 0 if text == "0" else _whole_number(text)
 
 
-def _field_value(text: str) -> str:
-    if not text.isascii() or not text.isprintable() or not text.strip():
-        raise argparse.ArgumentTypeError(f"must be printable ASCII, got {text!r}")
-    return text.strip()
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
-    return seconds
-
-
 def _pause(text: str) -> float:
-    return 0.0 if text == "0" else _seconds(text)
+    return 0.0 if text == "0" else seconds(text)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"no regular expression: {text!r}: {error}") from None

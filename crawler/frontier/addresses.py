@@ -13,6 +13,15 @@ import ipaddress
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+_TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")
+# Networks of IANA's registries that the tables of older Pythons lack in whole or in part.
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("192.0.0.0/24", "192.88.99.0/24"),  # for protocols
+        *("2001::/23", "100:0:0:1::/64", "3fff::/20", "5f00::/16"),  # the last: segment routing
+    )
+]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -26,12 +35,14 @@ def is_public(address: str) -> bool:
         if parsed in _LOCAL_NAT64:
             return False
         inner = parsed.ipv4_mapped or parsed.sixtofour
-        if inner is None and (parsed in _NAT64 or parsed in _COMPATIBLE):
+        if inner is None and (parsed in _NAT64 or parsed in _COMPATIBLE or parsed in _TRANSLATED):
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
         if parsed.teredo is not None or parsed.is_site_local:
             return False
+    if any(parsed in network for network in _SPECIAL):
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 

@@ -30,17 +30,18 @@ def decoded(url: URL, inflate: Inflater, data: bytes | bytearray) -> bytes:
         raise _undecodable(url, error) from error
 
 
-def finish(url: URL, inflate: Inflater, reply: Reply) -> None:
+def finish(url: URL, inflate: Inflater, reply: Reply | None = None) -> None:
     """Say that the body is over; a stream that is not is an error.
 
-    What the decoder forgave the server becomes a flag of the reply.
+    What the decoder forgave the server becomes a flag of the reply, if there is one to be told.
     """
     try:
         inflate.finish()
     except zlib.error as error:
         raise _undecodable(url, error) from error
-    for flag in sorted(inflate.flags):
-        reply.flag(flag)
+    if reply is not None:
+        for flag in sorted(inflate.flags):
+            reply.flag(flag)
 
 
 def decoded_whole(url: URL, inflate: Inflater, data: bytes, reply: Reply) -> bytes:

@@ -13,16 +13,17 @@ from .url import URL
 Inspect = Callable[[URL, Reply], None]
 """Is called with the URL and the head of the last reply, and may refuse it by raising."""
 
-HeaderFields = Mapping[str, str] | Sequence[tuple[str, str]]
+HeaderFields = Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str | bytes, str | bytes]]
 
 
 class Options(TypedDict, total=False):
     """The keywords of :meth:`crawler.http.client.Client.request`.
 
-    ``params``              added to the URL's query
+    ``params``              added to the URL's query; text is added as it is
     ``headers``             take the place of the client's own of the same name
-    ``content``             the body: bytes, text, an open file, or an iterable of bytes
-    ``json``, ``data``, ``files``   the body as JSON, as a form, as a form with files
+    ``content``             the body: bytes, text, a file or its path, or an iterable of bytes
+    ``json``, ``data``, ``files``   the body as JSON, as a form, as a form with files; ``data`` that
+                            is bytes or text is the body itself
     ``auth``                a pair of name and password, or an ``Auth``
     ``cookies``             sent besides those of the client's jar, to this origin only
     ``timeout``             seconds for all of it, the wait for a connection included
@@ -32,11 +33,11 @@ class Options(TypedDict, total=False):
                             HTTPError the body is not downloaded and the error is raised
     """
 
-    params: Form
+    params: Form | str
     headers: HeaderFields
     content: Body
     json: Any
-    data: Form
+    data: Form | bytes | str
     files: Files
     auth: Auth | tuple[str, str]
     cookies: Mapping[str, str]
@@ -44,6 +45,9 @@ class Options(TypedDict, total=False):
     limits: Limits
     follow_redirects: bool
     inspect: Inspect
+
+
+_KEYWORDS = Options.__annotations__.keys()
 
 
 class Call:
@@ -96,7 +100,12 @@ def call_of(
     auth: Auth | None,
     downgrade: bool,
 ) -> Call:
-    """The call that a user's arguments mean; raises InvalidURL or ValueError."""
+    """The call that a user's arguments mean; raises InvalidURL, ValueError or TypeError."""
+    if not options.keys() <= _KEYWORDS:
+        unknown = ", ".join(sorted(options.keys() - _KEYWORDS))
+        raise TypeError(f"no keyword of a request: {unknown}; they are {', '.join(_KEYWORDS)}")
+    if method.upper() == "CONNECT":
+        raise ValueError("CONNECT is for proxies: name one to the client")
     limits = options.get("limits") or limits
     if (seconds := options.get("timeout")) is not None:
         limits = limits.within(seconds)
@@ -136,10 +145,16 @@ def fields_of(headers: HeaderFields) -> Fields:
     fields = []
     for name, value in items:
         try:
-            field = name.encode("ascii"), value.strip(" \t").encode("latin-1")
+            field = _bytes(name, "ascii"), _bytes(value, "latin-1").strip(b" \t")
         except UnicodeEncodeError as error:
-            raise ValueError(f"a header must be latin-1, got {name}: {value!r}") from error
+            raise ValueError(f"a header must be latin-1, got {name!r}: {value!r}") from error
+        except AttributeError as error:
+            raise TypeError(f"a header must be text, got {name!r}: {value!r}") from error
         if any(byte in field[1] for byte in b"\r\n\0"):
-            raise ValueError(f"a header must be one line, got {name}: {value!r}")
+            raise ValueError(f"a header must be one line, got {name!r}: {value!r}")
         fields.append(field)
     return fields
+
+
+def _bytes(text: str | bytes, encoding: str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(encoding)

@@ -30,6 +30,8 @@ PRESCAN_BYTES = 1024
 
 # Bytes that are decoded at a time.
 _STEP = 64 * 1024
+# So many where each of them may be wrong and Python code is asked what it stands for.
+_SHORT_STEP = 4 * 1024
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -42,8 +44,10 @@ _DECODED_AS = {"gbk": "gb18030", "x-user-defined": "cp1252"}
 _MULTIBYTE = frozenset({"utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5", "big5hkscs"}) | {
     *("cp932", "shift_jis", "cp949", "euc_kr", "euc_jp", "iso2022_jp"),
 }
-# The Encoding standard's KOI8-U has two letters that Python's has not.
-_OTHERWISE = {"koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"}}
+# What bytes stand for in the Encoding standard and not in Python.
+_OTHERWISE = {"koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"}, "cp1255": {0xCA: "\u05ba"}}
+# The same for two bytes: six signs of JIS are others, as Windows has them.
+_SIGNS = str.maketrans("\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2")
 
 
 class Decoded(NamedTuple):
@@ -92,15 +96,18 @@ def utf8_steps(
         return body, codec
     parts = []
     table = None if codec in _MULTIBYTE else _table(codec)
-    decoder = codecs.getincrementaldecoder(codec)("replace") if table is None else None
-    for start in range(0, len(body), _STEP):
-        piece = body[start : start + _STEP]
+    step, errors = (_SHORT_STEP, _REPAIR) if codec in _REPAIRED else (_STEP, "replace")
+    decoder = codecs.getincrementaldecoder(codec)(errors) if table is None else None
+    for start in range(0, len(body), step):
+        piece = body[start : start + step]
         if decoder is None:
             text = codecs.charmap_decode(piece, "strict", table)[0]
         else:
-            text = decoder.decode(piece, start + _STEP >= len(body))
+            text = decoder.decode(piece, start + step >= len(body))
+            if codec in _OF_JIS:
+                text = text.translate(_SIGNS)
         parts.append(text.encode(errors="replace"))
-        if start + _STEP < len(body):
+        if start + step < len(body):
             yield None
     return b"".join(parts), codec
 
@@ -110,9 +117,71 @@ def encode(text: str, codec: str, errors: str) -> bytes:
 
     Python's own codecs for single bytes lack some that browsers read and write.
     """
+    if codec == "euc_jp":
+        return b"".join(_in_euc_jp(character, errors) for character in text)
     if codec in _MULTIBYTE:
         return text.encode(codec, errors)
     return codecs.charmap_encode(text, errors, _bytes_of(codec))[0]
+
+
+# ---- what Python's codecs lack ----------------------------------------------------------------
+
+_OF_JIS = frozenset({"euc_jp", "iso2022_jp"})
+_REPAIRED = frozenset({"euc_jp", "gb18030"})
+
+
+def _repaired(error: UnicodeError) -> tuple[str, int]:
+    """What stands for bytes that Python cannot decode: U+FFFD, unless the standard knows better.
+
+    Rows of signs and letters that NEC and IBM have added to JIS are in Windows' code page for it,
+    and 0x80 is the euro in that for Chinese.
+    """
+    assert isinstance(error, UnicodeDecodeError)
+    at = error.start
+    if error.encoding == "euc_jp":
+        pair = error.object[at : at + 2]
+        if len(pair) == 2 and min(pair) > 0xA0 and max(pair) < 0xFF:
+            return _from_windows(pair), at + 2
+    elif error.encoding == "gb18030" and error.object[at] == 0x80:
+        return "\u20ac", at + 1
+    return "\ufffd", error.end
+
+
+def _from_windows(pair: bytes) -> str:
+    """The character of JIS at a place that EUC-JP has as ``pair``."""
+    row, column = pair[0] - 0xA1, pair[1] - 0xA1
+    lead = row // 2 + (0x81 if row < 62 else 0xC1)
+    trail = column + (0x9F if row % 2 else 0x40 + (column > 62))
+    try:
+        return bytes([lead, trail]).decode("cp932")
+    except UnicodeDecodeError:
+        return "\ufffd"
+
+
+@functools.cache
+def _pairs() -> dict[str, bytes]:
+    """The first pair of bytes for each character of JIS, the additions included."""
+    places = range(0xFE, 0xA0, -1)
+    pairs = {_from_windows(pair): pair for a in places for b in places if (pair := bytes([a, b]))}
+    del pairs["\ufffd"]
+    return pairs
+
+
+def _in_euc_jp(character: str, errors: str) -> bytes:
+    pair = _pairs().get(character)
+    if pair is not None:
+        return pair
+    try:
+        encoded = character.encode("euc_jp")
+        if encoded[0] != 0x8F:  # three bytes, which browsers read and do not write
+            return encoded
+    except UnicodeEncodeError:
+        pass
+    return character.encode("ascii", errors)
+
+
+_REPAIR = "crawler-repair"
+codecs.register_error(_REPAIR, _repaired)
 
 
 def _is_utf8(body: bytes) -> bool:

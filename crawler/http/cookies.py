@@ -1,11 +1,14 @@
 """Cookies: the standard library's jar, told about our requests and replies, and kept small.
 
-``http.cookiejar`` has the rules of RFC 6265 that matter here: domains, paths, ``Secure``, expiry. A
-site does not set cookies for its neighbours under a public suffix (section 5.3, step 5), and a
-server that sets cookies without end is stopped at the numbers of section 6.1.
+``http.cookiejar`` has the rules of RFC 6265 that matter here: domains, paths, ``Secure``, expiry.
+Where it drops a cookie because of an attribute that the RFC has ignored (section 5.2), or obeys one
+that the RFC does not know, the attribute is left out before. A site does not set cookies for its
+neighbours under a public suffix (section 5.3, step 5), and a server that sets cookies without end
+is stopped at the numbers of section 6.1.
 """
 
 import email.message
+import re
 import urllib.request
 from collections import Counter
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
@@ -25,12 +28,11 @@ class Cookies:
 
     def __init__(self, jar: CookieJar | None = None) -> None:
         self.jar = CookieJar(_Bounded()) if jar is None else jar
-        # Looking through an empty jar costs as much as through a full one.
-        self._any = len(self.jar) > 0
 
     def header(self, url: URL) -> str:
         """The value of ``Cookie`` for ``url``, empty if there is none to send."""
-        if not self._any:
+        # Looking through an empty jar costs as much as through a full one.
+        if next(iter(self.jar), None) is None:
             return ""
         request = urllib.request.Request(url.href)
         self.jar.add_cookie_header(request)
@@ -43,10 +45,35 @@ class Cookies:
         message = email.message.Message()
         for line in headers.get_all("set-cookie"):
             if len(line) <= LONGEST:
-                message["Set-Cookie"] = line
+                message["Set-Cookie"] = _known(line)
         reply, request = _Reply(message), urllib.request.Request(url.href)
         self.jar.extract_cookies(reply, request)  # type: ignore[arg-type]
-        self._any = True
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,15}")
+
+
+def _known(line: str) -> str:
+    """A ``Set-Cookie`` with those of its attributes that mean something; of equal ones the last."""
+    pair, *attributes = line.split(";")
+    known: dict[str, str] = {}
+    for attribute in attributes:
+        name, _, value = attribute.partition("=")
+        name, value = name.strip().lower(), value.strip(" \t")
+        if (
+            (name == "max-age" and _NUMBER.fullmatch(value))
+            or (name == "path" and value.startswith("/"))
+            or (name == "domain" and value.strip("."))
+            or (name == "expires" and value)
+        ):
+            known[name] = f"{name}={value}"
+        elif name == "path":
+            known.pop(name, None)
+        elif name in ("secure", "httponly", "samesite"):
+            known[name] = attribute.strip()
+    if "max-age" in known:
+        known.pop("expires", None)
+    return "; ".join([pair, *known.values()])
 
 
 class _Reply:

@@ -25,10 +25,10 @@ from .request import Content
 Field = str | bytes | int | float | bool | None
 Form = Mapping[str, Field | Sequence[Field]] | Sequence[tuple[str, Field]]
 File = bytes | str | Path | IO[bytes]
-# A file, or its name, itself and perhaps its media type.
-FileField = File | tuple[str, File] | tuple[str, File, str]
+# A file, or its name, itself and perhaps its media type. Without a name it is a field.
+FileField = File | tuple[str | None, File] | tuple[str | None, File, str]
 Files = Mapping[str, FileField] | Sequence[tuple[str, FileField]]
-Body = bytes | str | IO[bytes] | AsyncIterable[bytes] | Iterable[bytes]
+Body = bytes | str | Path | IO[bytes] | AsyncIterable[bytes] | Iterable[bytes]
 
 # What is read of a file at a time.
 _PIECE = 64 * 1024
@@ -37,15 +37,18 @@ _PIECE = 64 * 1024
 def content_of(
     content: Body | None = None,
     json: Any = None,
-    data: Form | None = None,
+    data: Form | bytes | str | None = None,
     files: Files | None = None,
 ) -> Content | None:
     """The body of a request, or None; raises ValueError if it is given in two ways."""
+    if isinstance(data, bytes | str) and content is None:
+        content, data = data, None
     given = [name for name, it in (("content", content), ("json", json)) if it is not None]
     if data is not None or files is not None:
         given.append("data or files")
     if len(given) > 1:
         raise ValueError(f"a request has one body, got {' and '.join(given)}")
+    assert not isinstance(data, bytes | str)  # then it would be one too many
     if files is not None:
         return _multipart(data or {}, files)
     if data is not None:
@@ -57,8 +60,10 @@ def content_of(
     return None if content is None else _raw(content)
 
 
-def query_of(params: Form) -> str:
+def query_of(params: Form | str) -> str:
     """``params`` as they are appended to a URL."""
+    if isinstance(params, str):
+        return params.removeprefix("?")
     return urlencode([(name, _text(value)) for name, value in pairs(params)])
 
 
@@ -89,8 +94,8 @@ def _raw(content: Body) -> Content:
         return Content(content.encode(), media_type="text/plain; charset=utf-8")
     if isinstance(content, AsyncIterable):
         return Content(pieces=lambda: aiter(content))
-    if hasattr(content, "read"):
-        source = _Source(cast("IO[bytes]", content))
+    if isinstance(content, Path) or hasattr(content, "read"):
+        source = _Source(cast("Path | IO[bytes]", content))
         return Content(pieces=source.pieces, length=source.length, replayable=source.replayable)
     return Content(pieces=lambda: _each(content))
 
@@ -183,7 +188,7 @@ def _multipart(data: Form, files: Files) -> Content:
     )
 
 
-def _file_field(field: FileField) -> tuple[str, File, str]:
+def _file_field(field: FileField) -> tuple[str | None, File, str | None]:
     if isinstance(field, tuple):
         filename, file = field[0], field[1]
         media_type = field[2] if len(field) == 3 else None
@@ -193,7 +198,7 @@ def _file_field(field: FileField) -> tuple[str, File, str]:
             str(getattr(file, "name", file if isinstance(file, Path) else ""))
         )
         filename = filename or "upload"
-    if media_type is None:
+    if media_type is None and filename is not None:
         import mimetypes
 
         media_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
@@ -205,7 +210,11 @@ def _part_head(
 ) -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
     if filename is not None:
-        head += f'; filename="{_quoted(filename)}"\r\nContent-Type: {media_type}'
+        head += f'; filename="{_quoted(filename)}"'
+    if media_type is not None:
+        if not media_type.isprintable():
+            raise ValueError(f"a media type must be one line, got {media_type!r}")
+        head += f"\r\nContent-Type: {media_type}"
     return f"{head}\r\n\r\n".encode()
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 from .dial import Permit, dial
 from .endings import refused_tls
-from .errors import ConnectError, ConnectionLost, ConnectTimeout, TLSTimeout, TotalTimeout
+from .errors import (
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    ProxyError,
+    ResolveError,
+    TLSTimeout,
+    TotalTimeout,
+)
 from .limits import Limits
 from .proxy import Proxy, open_tunnel, through_socks
 from .resolver import Resolver
@@ -76,7 +84,10 @@ class Opener:
                 url.href, url.server_name, url.port, resolver, trace, self._permit, waits
             )
         elif proxy.forwards:
-            sock = await dial(url.href, proxy.host, proxy.port, resolver, trace, waits=waits)
+            try:
+                sock = await dial(url.href, proxy.host, proxy.port, resolver, trace, waits=waits)
+            except (ResolveError, ConnectError) as error:
+                raise ProxyError(url.href, f"{proxy.key}: {error.detail}") from error
         else:
             waits(f"the proxy {proxy.host} did not open the way")
             with span(trace, "connect_proxy", proxy=proxy.key, url=url.href):

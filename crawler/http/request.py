@@ -98,7 +98,12 @@ class RequestTemplate:
     def send(self, http: h11.Connection, request: Request) -> bytes:
         """Tell ``http`` that ``request`` goes out and return the bytes of its head."""
         url = request.url
-        if request.headers is None and request.method == "GET" and url.authorization is None:
+        if (
+            request.headers is None
+            and request.content is None
+            and request.method == "GET"
+            and url.authorization is None
+        ):
             head = http.send(self._event)
             assert head is not None
             return b"GET " + request.target + head[len(b"GET /") :]

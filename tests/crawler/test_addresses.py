@@ -40,6 +40,13 @@ from crawler.frontier import Guard, is_public
         "fd12::1",
         "fec0::1",
         "ff02::1",
+        "192.0.0.8",
+        "192.88.99.1",
+        "::ffff:0:127.0.0.1",
+        "100:0:0:1::1",
+        "2001:20::1",
+        "3fff::1",
+        "5f00::1",
         "nonsense",
     ],
 )
@@ -49,7 +56,14 @@ def test_what_is_not_of_the_public_internet_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"],
+    [
+        "1.1.1.1",
+        "93.184.216.34",
+        "2606:4700::1111",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+        "2001:200::1",
+    ],
 )
 def test_what_is_of_the_public_internet_is_allowed(address: str) -> None:
     assert is_public(address)

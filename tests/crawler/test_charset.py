@@ -169,6 +169,11 @@ def test_the_charset_of_a_field_is_that_of_its_last_type(content_type: str, code
         ("windows-1253", b"\x81\xaa\xff", "\x81\ufffd\ufffd"),
         ("windows-874", b"\x81\xa1\xdb", "\x81ก\ufffd"),
         ("koi8-u", b"\xae\xbe\xb4", "\u045e\u040eЄ"),
+        ("windows-1255", b"\xca\xd9", "\u05ba\ufffd"),
+        ("euc-jp", b"\xad\xa1\xfc\xfc\xa1\xc1\xff\xa9\xa1a", "①\uffe4\uff5e\ufffd\ufffda"),
+        ("euc-jp", b"\xf9\xa1\xb4\xc1\x8e\xb1", "纊漢ｱ"),
+        ("iso-2022-jp", b"\x1b$B!A", "\uff5e"),
+        ("gbk", b"\x80 \xff\x81\x40", "€ \ufffd丂"),
         ("", b"\x81 alone \xe9", "\x81 alone é"),
     ],
 )

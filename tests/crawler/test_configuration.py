@@ -12,7 +12,7 @@ from crawler.arguments import Switch
 from crawler.configuration import BadConfiguration, parse, read
 from crawler.options import make_parser
 from tests.crawler.scripted import anchors, asked, pages, serving
-from tests.crawler.test_cli import command, run_command
+from tests.crawler.test_cli import command, exit_code, run_command
 
 
 @pytest.fixture
@@ -104,11 +104,41 @@ def complaint(text: str | bytes, file: Path) -> str:
         ("help = true", "1: help: there is no such option"),
         ("config = 'x'", "1: config: there is no such option"),
         ("no-robots = true", "1: no-robots: there is no such option; did you mean robots?"),
-        ("depth = \n", "1: Invalid value, column 9"),
+        ("depth = \n", "1: depth: Invalid value, column 9"),
+        ("depth = 1\nallow = [\n  'a',\n  b]", "4: allow: Invalid value, column 3"),
+        ("depth = 1\nallow = [\n  'a'", "3: allow: Unclosed array"),
+        ("= 1", "1: Invalid statement, column 1"),
+        ('deny = ["""\nx = 1""",\n  "x = 1",\n  "x"]\nx = 1', "5: x: there is no such option"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_key(file: Path, text: str, said: str) -> None:
     assert complaint(text, file).startswith(f"crawler.toml:{said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\nproxy = 'foo'", "2: proxy: foo: invalid URL"),
+        ("loop = 'none'", "1: loop: the loop must be one of"),
+        ("depth = 1\nca-file = 'no.pem'", "2: ca-file: cannot read certificates from no.pem"),
+        ("output = 'no/such'", "1: output: cannot write no/such"),
+        ("resume = true", "1: resume: --resume needs the --state"),
+    ],
+)
+def test_what_is_found_wrong_later_has_its_line_and_key_too(
+    file: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(text)
+    assert exit_code(["http://127.0.0.1:9/", "-q"]) == 2
+    assert capsys.readouterr().err.startswith(f"crawler: error: crawler.toml:{said}")
+
+
+def test_what_is_wrong_with_a_flag_is_not_said_of_the_file(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("output = 'a/b'\ndepth = 1")
+    assert exit_code(["http://a/", "-q", "--output", "no/such"]) == 2
+    assert capsys.readouterr().err.startswith("crawler: error: cannot write no/such")
 
 
 def test_all_that_is_wrong_is_said_at_once(file: Path) -> None:

@@ -48,6 +48,9 @@ def test_the_head_and_the_timings_are_shown_when_asked_for(
         (["a.example"], 2, "did you mean http://a.example or https://"),
         (["http://a/", "--loop", "none"], 2, "error:"),
         (["http://a/", "--ca-file", "nothing"], 2, "cannot read certificates"),
+        (["http://a/", "--user-agent", "Ü"], 2, "must be printable ASCII"),
+        (["http://a/", "--timeout", "nan"], 2, "must be a number of seconds above 0"),
+        (["http://no-such-host.invalid/", "-k"], 1, "warning: the certificate is not verified"),
         ([], 2, "the following arguments are required: url"),
     ],
 )

@@ -167,16 +167,26 @@ def test_standard_input_and_output_are_a_dash(loop: str, tmp_path: Path, server:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("output", ["/dev/stdout", "/dev/fd/1", "-"])
+@pytest.mark.parametrize(
+    ("output", "redirection"),
+    [
+        ("/dev/stdout", ""),
+        ("/dev/fd/1", ""),
+        ("-", ""),
+        ("/dev/fd/3", "3>&1"),
+        ("/proc/self/fd/3", "3>&1"),
+        ("/dev/stderr", "2>&1"),
+    ],
+)
 def test_what_the_shell_appends_to_is_not_truncated(
-    tmp_path: Path, server: Server, output: str
+    tmp_path: Path, server: Server, output: str, redirection: str
 ) -> None:
     urls = write_list(tmp_path, f"{server.url}/1")
     kept = tmp_path / "kept"
     kept.write_text("kept\n")
     with kept.open("a") as file:
         done = subprocess.run(
-            command(urls, "-o", output),
+            ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *command(urls, "-qo", output)],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=file,

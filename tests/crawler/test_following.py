@@ -17,7 +17,7 @@ import pytest
 from crawler.crawl import Manners, crawl
 from crawler.demo.site import Addresses, Site
 from crawler.fetching import Departures, keep_timings
-from crawler.frontier import Guard, Scope
+from crawler.frontier import Guard, Robots, Scope
 from crawler.http import URL, Client, Limits
 from crawler.output import FORMATS
 from crawler.summary import Summary
@@ -124,7 +124,14 @@ def _text(body: bytes, status: str = "200 OK") -> bytes:
         pytest.param(_text(b"", "429 Slowly"), False, id="not now"),
         pytest.param(_text(b"\xef\xbb\xbfUser-agent: *\nDisallow: /"), False, id="with a mark"),
         pytest.param(_text(b"user-agent: CRAWLER\ndisallow: /\n"), False, id="by name"),
+        pytest.param(_text(b"User-agent: Crawler/2.0 x\nDisallow: /"), False, id="by a version"),
         pytest.param(_text(b"User-agent: other\nDisallow: /"), True, id="for somebody else"),
+        pytest.param(_text(b"User-agent craw\nDisallow: /"), True, id="for a part of the name"),
+        pytest.param(_text(b"User-agent: x\nDisallow: /"), True, id="for a part of the address"),
+        pytest.param(_text(b"", "302 Found\r\nLocation: /robots.txt"), True, id="a circle"),
+        pytest.param(
+            _text("User-agent: *\nDisallow: /\u2028b\nDisallow: /\x0cb".encode()), True, id="lines"
+        ),
         pytest.param(
             _text(b"User-agent: *\nDisallow: /\n\nUser-agent: crawler\nAllow: /"), True, id="better"
         ),
@@ -151,6 +158,23 @@ def test_robots_txt_is_read_as_the_rfc_says(
         run(lambda: follow(tmp_path, server.url, manners=Manners(robots="crawler/1.0 (+http://x)")))
         assert ("/" + "a" * 900 in asked(server)) == fetched
         assert asked(server).count("/robots.txt") == 1
+
+
+def test_looking_for_many_patterns_in_a_long_url_does_not_hold_the_loop(run: Run) -> None:
+    async def check(url: str) -> int:
+        async with Client() as client:
+            rules = await Robots(client, "crawler").rules(URL(url))
+            checked = asyncio.create_task(rules.check(URL(f"{url}/{'a' * 30_000}")))
+            turns = 0
+            while not checked.done():
+                await asyncio.sleep(0)
+                turns += 1
+            await checked
+            return turns
+
+    patterns = b"".join(b"Allow: *%dx$\n" % number for number in range(9999))
+    with serving(pages({"/robots.txt": _text(b"User-agent: *\n" + patterns)})) as server:
+        assert run(lambda: check(server.url)) > 1
 
 
 def test_a_server_without_robots_txt_because_there_is_no_server_is_a_failure(
@@ -278,19 +302,20 @@ def test_pages_are_bounded_in_all_and_by_host(run: Run, tmp_path: Path) -> None:
 
 def test_a_redirect_of_a_link_is_a_way_to_a_page_of_its_own(run: Run, tmp_path: Path) -> None:
     answers = {
-        "/": anchors("/old", "/old2", "/out"),
+        "/": anchors("/old", "/old2", "/out", "/lost"),
         "/old": _moved("/new"),
         "/old2": _moved("/new"),
         "/out": _moved("http://example.invalid/"),
+        "/lost": _moved("mailto:a@b"),
         "/new": anchors("/x"),
     }
     with serving(pages(answers)) as server:
         scope = replace(NEAR, depth=1)
         summary = run(lambda: follow(tmp_path, server.url, scope=scope, form=FORMATS["jsonl"]))
-        assert sorted(asked(server)) == ["/", "/new", "/old", "/old2", "/out"]
+        assert sorted(asked(server)) == ["/", "/lost", "/new", "/old", "/old2", "/out"]
         records = _records(tmp_path / "found.txt")
     assert summary.redirected == 3
-    assert records[f"{server.url}/old"]["status"] == 302
+    assert records[f"{server.url}/old"]["status"] == records[f"{server.url}/lost"]["status"] == 302
     assert records[f"{server.url}/old"]["final_url"] == f"{server.url}/new"
     assert records[f"{server.url}/new"]["depth"] == 1
     assert records[f"{server.url}/new"]["links"] == [f"{server.url}/x"]

@@ -279,6 +279,11 @@ def test_only_the_first_base_with_an_href_counts_and_it_is_no_link_itself() -> N
         ("cp1252", "?\x81é", "http://h/dir/page?%81%E9"),
         ("koi8-r", "?\x81", "http://h/dir/page?%26%23129%3B"),
         ("cp1252", "/é#é?é", "http://h/%C3%A9#%C3%A9?%C3%A9"),
+        (
+            "euc_jp",
+            "?①\uff5e漢ｱ∫é纊",
+            "http://h/dir/page?%AD%A1%A1%C1%B4%C1%8E%B1%A2%E9%26%23233%3B%F9%A1",
+        ),
         ("iso2022_jp", "?東", "http://h/dir/page?%1B$BEl%1B(B"),
         ("iso2022_jp", "?\u6b63#x", "http://h/dir/page?%1B$B@5%1B(B#x"),
         ("iso2022_jp", "?\u3043#x", "http://h/dir/page?%1B$B$%23%1B(B#x"),

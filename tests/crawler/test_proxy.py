@@ -122,10 +122,10 @@ def test_a_proxy_that_opens_no_tunnel(run: Run, data: bytes, detail: str) -> Non
 
 
 def test_a_proxy_that_is_not_there(run: Run) -> None:
-    from crawler.http import ConnectError
-
-    with pytest.raises(ConnectError, match="port 9"):
+    with pytest.raises(ProxyError, match=r"http://127\.0\.0\.1:9: cannot connect"):
         run(fetch, "https://nowhere.test/", "http://127.0.0.1:9")
+    with pytest.raises(ProxyError, match=r"no-such-host\.invalid:80: cannot resolve"):
+        run(fetch, "http://nowhere.test/", "http://no-such-host.invalid")
 
 
 def socks(password: bytes | None, code: int = 0) -> Callable[[Peer], None]:

@@ -123,6 +123,7 @@ def test_parameters_are_added_to_the_query(run: Run) -> None:
                 await client.get(
                     url + start, params={"x": [1, 2], "y": "ä &", "z": True, "n": None}
                 )
+            await client.get(f"{url}/p?a", params="?b&c=ä", headers={b"X": b"1"})
 
     with serving(polite) as server:
         run(main, server.url)
@@ -132,6 +133,7 @@ def test_parameters_are_added_to_the_query(run: Run) -> None:
         b"/p?" + query,
         b"/p?a=b&" + query,
         b"/p?" + query,
+        b"/p?a&b&c=%C3%A4",
     ]
 
 
@@ -162,7 +164,9 @@ def test_headers_take_the_place_of_the_usual_ones(run: Run) -> None:
         {"cookies": {"a": "b\r\nEvil: 1"}},
         {"json": {}, "content": b""},
         {"json": {}, "data": {}},
+        {"json": {}, "data": b""},
         {"json": float("nan")},
+        {"files": {"f": ("name", b"", "a/b\r\nEvil: 1")}},
     ],
 )
 def test_what_cannot_be_sent_is_a_value_error_and_nothing_is_sent(
@@ -179,7 +183,18 @@ def test_what_cannot_be_sent_is_a_value_error_and_nothing_is_sent(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("method", ["", "GE T", "GET / HTTP/1.1\r\nX: "])
+@pytest.mark.parametrize(
+    "options", [{"follow_redirect": False}, {"verify": False}, {"headers": {"X": 1}}]
+)
+def test_what_means_nothing_is_a_type_error_and_not_passed_over(
+    run: Run, options: dict[str, Any]
+) -> None:
+    with serving(polite) as server, pytest.raises(TypeError, match=r"no keyword|must be text"):
+        run(lambda: send("GET", server.url, **options))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", ["", "GE T", "GET / HTTP/1.1\r\nX: ", "CONNECT"])
 def test_a_method_that_is_none_is_a_value_error(run: Run, method: str) -> None:
     async def main(url: str) -> None:
         async with Client() as client:
@@ -220,6 +235,8 @@ BIG = bytes(range(256)) * 12_000
         ),
         ({"content": lambda: [b"a", b"b"]}, b"ab", "Transfer-Encoding: chunked"),
         ({"content": lambda: io.BytesIO(BIG)}, BIG, f"Content-Length: {len(BIG)}"),
+        ({"content": Path(__file__)}, Path(__file__).read_bytes(), "User-Agent: crawler"),
+        ({"data": b"bytes"}, b"bytes", "Content-Length: 5"),
         ({"json": {"ä": [1, None]}}, '{"ä":[1,null]}'.encode(), "Content-Type: application/json"),
         (
             {"data": {"a": ["1", 2], "b": "ä b"}},
@@ -227,7 +244,20 @@ BIG = bytes(range(256)) * 12_000
             "Content-Type: application/x-www-form-urlencoded",
         ),
     ],
-    ids=["bytes", "text", "none", "big", "async", "length", "iterable", "file", "json", "form"],
+    ids=[
+        "bytes",
+        "text",
+        "none",
+        "big",
+        "async",
+        "length",
+        "iterable",
+        "file",
+        "path",
+        "data",
+        "json",
+        "form",
+    ],
 )
 def test_a_body_is_sent(
     run: Run, scheme: str, options: dict[str, Any], body: bytes, header: str
@@ -236,11 +266,11 @@ def test_a_body_is_sent(
 
     async def main(url: str) -> None:
         async with Client(tls=client_context()) as client:
-            for _ in range(2):
+            for method in ("POST", "GET"):
                 made = {
                     name: value() if callable(value) else value for name, value in options.items()
                 }
-                response = await client.post(url, **made)
+                response = await client.request(method, url, **made)
                 assert response.body == body
 
     tls = server_context() if scheme == "https" else None
@@ -248,7 +278,7 @@ def test_a_body_is_sent(
         run(main, server.url)
     assert echo.bodies == [body, body]
     assert server.connections == 1
-    assert f"\r\n{header}\r\n".encode() in server.requests[0]
+    assert all(f"\r\n{header}\r\n".encode() in head for head in server.requests)
 
 
 def test_files_are_sent_with_the_fields_of_a_form(run: Run, tmp_path: Path) -> None:
@@ -264,6 +294,7 @@ def test_files_are_sent_with_the_fields_of_a_form(run: Run, tmp_path: Path) -> N
                     "path": tmp_path / "page.html",
                     "file": file,
                     "made": ('a"b\r\n.bin', b"\0\1", "x/y"),
+                    "no file": (None, "v"),
                 },
             )
         )
@@ -277,6 +308,7 @@ def test_files_are_sent_with_the_fields_of_a_form(run: Run, tmp_path: Path) -> N
         b'\r\nContent-Disposition: form-data; name="file"; ' + page,
         b'\r\nContent-Disposition: form-data; name="made"; filename="a%22b%0D%0A.bin"\r\n'
         b"Content-Type: x/y\r\n\r\n\0\1\r\n",
+        b'\r\nContent-Disposition: form-data; name="no file"\r\n\r\nv\r\n',
         b"--\r\n",
     ]
 

@@ -65,6 +65,18 @@ def setting(*cookies: str) -> Headers:
         ("a=1; Path=/; Max-Age=0", "https://www.example.com/", ""),
         ("a=1; Path=/; Expires=Wed, 21 Oct 2015 07:28:00 GMT", "https://www.example.com/", ""),
         ("a=1; Path=/; Max-Age=100; HttpOnly; SameSite=Lax", "https://www.example.com/", "a=1"),
+        ("a=1; Path=/; Max-Age=100; Max-Age=0", "https://www.example.com/", ""),
+        ("a=1; Max-Age=0; Max-Age=nonsense", "https://www.example.com/x/y", ""),
+        (
+            "a=1; Expires=Wed, 21 Oct 2015 07:28:00 GMT; Max-Age=9",
+            "https://www.example.com/x/",
+            "a=1",
+        ),
+        ('a=1; Max-Age="0"', "https://www.example.com/x/y", "a=1"),
+        ("a=1; Path=x", "https://www.example.com/x/y", "a=1"),
+        ("a=1; Path=/; Path=x", "https://www.example.com/", ""),
+        ("a=1; Domain=", "https://www.example.com/x/y", "a=1"),
+        ('a=1; Version=1; Port="8"; Discard', "https://www.example.com/x/y", "a=1"),
         ("a=" + "x" * 5000, "https://www.example.com/x/", ""),
     ],
 )
@@ -123,6 +135,11 @@ def test_cookies_are_kept_if_one_wants_them(run: Run) -> None:
             await client.get(f"{url}/wall")
         assert [cookie.name for cookie in jar] == ["seen"]
         async with Client(cookies=jar) as client:
+            assert (await client.get(f"{url}/wall")).history == []
+        filled_later = http.cookiejar.CookieJar()
+        async with Client(cookies=filled_later) as client:
+            for cookie in jar:
+                filled_later.set_cookie(cookie)
             assert (await client.get(f"{url}/wall")).history == []
 
     with serving(cookie_wall) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,32 @@ EXPECTED = ["http://a/?x=1&y=2", "http://a/b", "http://a/c?x&y"]
     [
         pytest.param(XML, EXPECTED, id="XML"),
         pytest.param(b"\xef\xbb\xbf\n" + XML, EXPECTED, id="with a mark"),
-        pytest.param(XML.replace(b"loc>", b"sm:loc>"), EXPECTED, id="with a prefix"),
+        pytest.param(re.sub(rb"(</?)(\w)", rb"\1sm:\2", XML), EXPECTED, id="with a prefix"),
         pytest.param(b"http://a/\r\n\n http://b/ \nhttp://c/", ["http://a/", "http://b/", "http://c/"],
                      id="text"),
         pytest.param(b"", [], id="nothing"),
         pytest.param(b"<html><loc", [], id="something else"),
+        pytest.param(b"\xef\xbb\xbfhttp://a/\rhttp://b/", ["http://a/", "http://b/"], id="marked"),
+        pytest.param("\ufeffhttp://a/\n".encode("utf-16-le"), ["http://a/"], id="text in UTF-16"),
+        pytest.param("\ufeff".encode("utf-16-be") + XML.decode().encode("utf-16-be"), EXPECTED,
+                     id="UTF-16"),
+        pytest.param('<?xml version="1.0" encoding="koi8-r"?><u><loc>ж</loc>'.encode("koi8-r"),
+                     ["ж"], id="another encoding"),
+        pytest.param(urlset("a</loc><image:image><image:loc>b</image:loc></image:image><loc>c"),
+                     ["a", "c"], id="pictures"),
+        pytest.param(b"<!-- <sitemapindex><loc>http://no/</loc> -->" + urlset("a"), ["a"],
+                     id="commented out"),
+        pytest.param(urlset("<![CDATA[http://a/?b[]=1&c]]>"), ["http://a/?b[]=1&c"], id="CDATA"),
+        pytest.param(urlset("http://a/?b&copy=1&section=2&#x26;&lt;"), ["http://a/?b&copy=1&section=2&<"],
+                     id="no entities of HTML"),
+        pytest.param(b"<!DOCTYPE x [<!ENTITY a 'http://no/'>]>" + urlset("http://a/", "&a;&b;"),
+                     ["http://a/", "&a;&b;"], id="entities of its own"),
+        pytest.param(b"<urlset><url><loc xml:lang='>'> <?x ><?>http://a/</loc>", ["http://a/"],
+                     id="with attributes"),
+        pytest.param(b"<?xml version='1.0'?><rss><channel><link>http://a/</link><atom:link/>"
+                     b"<item><link>http://b/", ["http://a/"], id="RSS"),
+        pytest.param(b"<feed><link rel='self' href='http://no/'/><entry>"
+                     b"<link href='http://a/?b&amp;c'/></entry>", ["http://a/?b&c"], id="Atom"),
     ],
 )  # fmt: skip
 def test_addresses_are_found_however_they_come(data: bytes, expected: list[str], size: int) -> None:
@@ -53,6 +75,22 @@ def test_addresses_are_found_however_they_come(data: bytes, expected: list[str],
     found += sitemap.feed(b"", last=True)
     assert found == expected
     assert not sitemap.is_index
+
+
+def test_all_members_of_a_gzip_file_are_read_and_a_file_cut_short_is_told(
+    run: Run, tmp_path: Path
+) -> None:
+    answers = {"/": b"", "/a": b"", "/b": b"", "/c": b""}
+    with serving(pages(answers)) as server:
+        url = server.url
+        packed = gzip.compress(f"{url}/a\n".encode()) + gzip.compress(f"{url}/b\n".encode())
+        answers["/two.gz"] = _text(packed + b"\0" * 512)
+        answers["/cut.gz"] = _text(gzip.compress(urlset(f"{url}/c", *map(str, range(999))))[:-100])
+        answers["/robots.txt"] = _text(b"Sitemap: /two.gz\nSitemap: /cut.gz")
+        scope = Scope(same_host=True, sitemaps=True)
+        summary = run(lambda: follow(tmp_path, url, scope=scope))
+        assert {"/a", "/b", "/c"} <= set(asked(server))
+    assert summary.failures == {"content encoding": 1}
 
 
 def _text(body: bytes) -> bytes:
