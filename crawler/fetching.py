@@ -23,7 +23,7 @@ from .http.redirects import MAX_REDIRECTS, STATUSES, destination
 from .http.trace import STEPS
 from .http.url import reference_in
 from .output import Exchange, Record
-from .page import PageLinks, Turns, link_steps
+from .page import PageLinks, Resolved, Turns, link_steps
 
 
 class UnexpectedError(HTTPError):
@@ -123,6 +123,7 @@ class Fetcher:
         self._records = records
         self._timed = timed or records
         self._turns = Turns()
+        self._resolved = Resolved()
 
     async def fetch(self, visit: Visit) -> None:
         """Do it; every failure is an HTTPError, so that it stops this URL alone."""
@@ -176,6 +177,7 @@ class Fetcher:
             link_header=reference_in(headers.get("link", "")),
             refresh_header=reference_in(headers.get("refresh", "")),
             beside=beside,
+            resolved=self._resolved,
         )
         return links, codec
 

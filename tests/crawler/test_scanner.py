@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def by_scanner(page: bytes, elements: frozenset[bytes] = ELEMENTS) -> set[str]:
     """All values of ``href`` that the scanner finds."""
     return {
         attribute_text(attributes[b"href"])
-        for name, attributes, _ in filter(None, scan(page, elements, frozenset({b"href"})))
+        for name, attributes, _ in chain(*scan(page, elements, frozenset({b"href"})))
         if name in ELEMENTS and b"href" in attributes
     }
 
