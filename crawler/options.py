@@ -14,6 +14,7 @@ from .files import DEFAULT_OUTPUT
 from .frontier import PER_HOST, Guard, Rules, Scope
 from .frontier.hosts import site_of
 from .http import Client, Limits, Retry, tls_context
+from .http.trace import Trace
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
 from .taping import Taped, keep_exchanges
@@ -52,7 +53,7 @@ def make_client(
     if options.retries:
         # A server that has too much to do is left alone as a whole; see crawler.frontier.order.
         retry = Retry(times=options.retries, statuses=frozenset({502, 504}))
-    trace = None
+    trace: Trace | None = None
     if form.exchanges:
         trace = keep_exchanges
     elif form.records or timings:

@@ -178,8 +178,8 @@ def _own_codec(body: bytes, *, xml: bool) -> Generator[None, None, str | None]:
     # Looking through the page costs as much as finding its links: only if there is reason to.
     if found is None and (body.find(b"harset", PRESCAN_BYTES // 2) >= 0 or b"HARSET" in body):
         for tags in scan(body, *_LATE):
-            for _, attributes, _ in tags:
-                if (found := _meta_codec(attributes)) is not None:
+            for tag in tags:
+                if not isinstance(tag, bytes) and (found := _meta_codec(tag[1])) is not None:
                     return found
             yield None
     return found

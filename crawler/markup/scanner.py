@@ -48,20 +48,27 @@ _SPECIAL_ATTRIBUTES = foreign.ATTRIBUTES | {b"shadowrootmode", b"xlink:href"}
 
 
 def scan(
-    page: bytes, elements: frozenset[bytes], attributes: frozenset[bytes], *, xml: bool = False
-) -> Generator[Sequence[Tag], None, None]:
+    page: bytes,
+    elements: frozenset[bytes],
+    attributes: frozenset[bytes],
+    *,
+    values_of: frozenset[bytes] = frozenset(),
+    xml: bool = False,
+) -> Generator[Sequence[Tag | bytes], None, None]:
     """The start tags of ``page`` (UTF-8) that are one of ``elements``, in the order of the page.
 
     Of each, the ``attributes`` asked for are reported, and perhaps others. With no ``elements`` all
-    start tags come. ``xml`` is for XHTML: ``/>`` ends every element, CDATA sections are text, and
-    names may have a prefix; errors of XML are overlooked. What is yielded are the tags of a step,
-    often none: each is a chance to do other things.
+    start tags come. Where one attribute is asked for, of HTML's elements ``values_of`` its value
+    alone may be reported, which is quicker. ``xml`` is for XHTML: ``/>`` ends every element, CDATA
+    sections are text, and names may have a prefix; errors of XML are overlooked. What is yielded
+    are the tags of a step, often none: each is a chance to do other things.
     """
-    grammar = _grammar(elements, attributes, xml)
+    grammar = _grammar(elements, attributes, values_of or elements, xml)
+    values_only = bool(values_of)
     foreign = ForeignContent(xml=xml)
     templates: list[bool] = []  # of each open template: whether it hides what is in it
     hiding = 0
-    tags: list[Tag] = []
+    tags: list[Tag | bytes] = []
     end, position, pause = len(page), 0, _STEP
     while position < end:
         if position >= pause:
@@ -79,9 +86,11 @@ def scan(
                 plain, attribute, value, name = match.groups()
                 if plain is None:
                     break
-                # As nearly all are.
-                found = {} if attribute is None else {attribute.lower(): value}
-                tags.append((plain.lower(), found, True))
+                if not values_only:
+                    found = {} if attribute is None else {attribute.lower(): value}
+                    tags.append((plain.lower(), found, True))
+                elif value is not None:  # as nearly all are
+                    tags.append(value)
                 if match.end() >= pause:
                     break
             assert match is not None
@@ -158,7 +167,8 @@ class _Grammar(NamedTuple):
     ``wanted_tag`` passes over text and over tags of no interest; ``any_tag`` over text alone. Both
     end after the name of a start tag, and ``any_tag`` also after that of an end tag. But a start
     tag in which all attributes are written name="value", and one of them is wanted at most, is
-    read to its end: these are the first three groups of ``wanted_tag``.
+    read to its end, if it is one of the ``plain`` ones: these are the first three groups of
+    ``wanted_tag``.
 
     ``attribute`` begins after a name or a value; it ends after the next wanted attribute, or before
     what is none: the ``>``.
@@ -170,7 +180,9 @@ class _Grammar(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool) -> _Grammar:
+def _grammar(
+    elements: frozenset[bytes], attributes: frozenset[bytes], plain: frozenset[bytes], xml: bool
+) -> _Grammar:
     prefix = rb"(?:[^ \t\n\f\r/>:!?<]++:)?+" if xml else b""
     any_tag = rb"[^<]*+(?:<(?:%b(%b)|/%b(%b)))?+" % (prefix, _TAG_NAME, prefix, _TAG_NAME)
     wanted_tag = rb"[^<]*+(?:<(?:(?!)()()()|%b(%b)))?+" % (prefix, _TAG_NAME)
@@ -186,9 +198,9 @@ def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool
         if not xml:
             raw = b"|".join(_short_raw_text(name, attributes_of_any) for name in _OFTEN - elements)
             boring_tag = rb"(?:%b|%b|%b)" % (boring_tag, _SHORT_COMMENT, raw)
-        plain = _plain_tag(elements - _SPECIAL, attributes)
         wanted_tag = rb"(?:[^<]*+<%b)%b[^<]*+(?:<(?:%b%b|%b(%b)))?+" % (
-            *(boring_tag, _TAGS_AT_ONCE, prefix, plain, prefix, start),
+            *(boring_tag, _TAGS_AT_ONCE, prefix, _plain_tag(plain - _SPECIAL, attributes)),
+            *(prefix, start),
         )
     wanted = _one_of(attributes | _SPECIAL_ATTRIBUTES) + _NAME_ENDS
     attribute = rb"(?:%b(?!%b)%b%b)%b(%b)(?:(%b)%b)?+" % (
@@ -251,7 +263,7 @@ def _either_case(letter: bytes) -> bytes:
 
 # ---- parts of a page --------------------------------------------------------------------------
 
-_Steps = Generator[Sequence[Tag], None, int]
+_Steps = Generator[Sequence[Tag | bytes], None, int]
 _NO_MARKUP = re.compile(rb"(?:(?:<(?![a-zA-Z/!?])|</>)[^<]*+){1,1000}+")
 _MARKUP_END = re.compile(rb">")
 _COMMENT_END = re.compile(rb"--!?>")
@@ -271,7 +283,7 @@ def _raw_text_end(name: bytes) -> re.Pattern[bytes]:
 
 def _attributes(
     expression: re.Pattern[bytes], page: bytes, position: int
-) -> Generator[Sequence[Tag], None, tuple[dict[bytes, bytes], bytes, int]]:
+) -> Generator[Sequence[Tag | bytes], None, tuple[dict[bytes, bytes], bytes, int]]:
     """The wanted attributes, what stands before the ``>``, and the place after it.
 
     The place is beyond the end of the page if there is no ``>``.
@@ -356,7 +368,7 @@ def _find(expression: re.Pattern[bytes], page: bytes, position: int) -> _Steps:
 
 def _search(
     expression: re.Pattern[bytes], page: bytes, position: int
-) -> Generator[Sequence[Tag], None, re.Match[bytes] | None]:
+) -> Generator[Sequence[Tag | bytes], None, re.Match[bytes] | None]:
     while True:
         stop = position + _WINDOW
         match = expression.search(page, position, stop)

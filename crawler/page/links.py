@@ -106,9 +106,14 @@ def link_steps(
     hyperlinks = plan.hyperlinks
     base: bytes | None = None
     work, flags = 0, set[str]()
-    for tags in scan(page, plan.elements, plan.attributes, xml=xml):
-        for name, attributes, html in tags:
-            if html and name in hyperlinks:  # as nearly all are
+    for tags in scan(page, plan.elements, plan.attributes, values_of=plan.values_of, xml=xml):
+        for tag in tags:
+            work += 1
+            if isinstance(tag, bytes):  # as nearly all are
+                found[tag] = None
+                continue
+            name, attributes, html = tag
+            if html and name in hyperlinks:
                 if b"href" in attributes:
                     found[attributes[b"href"]] = None
             elif html and name == b"base":
@@ -117,7 +122,6 @@ def link_steps(
             else:
                 found.update(dict.fromkeys(plan.references(name, attributes, html=html)))
                 work += sum(map(len, attributes.values())) // BYTES_A_LINK
-            work += 1
             if work >= LINKS_A_STEP:
                 work = 0
                 yield None
@@ -163,6 +167,8 @@ class _Plan:
         self.attributes = frozenset(names | {b"href"})
         if self._refresh:
             self.attributes |= {b"http-equiv", b"content"}
+        # Of nearly all tags the href is all that counts, if no other attribute does.
+        self.values_of = self.hyperlinks if self.attributes == {b"href"} else frozenset()
         self.elements: frozenset[bytes] = frozenset()  # all of them
         if not self._every_href:
             self.elements = frozenset(self._places.keys() | {b"base"})

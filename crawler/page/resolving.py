@@ -64,7 +64,7 @@ class Resolved:
 
     def learn(self, known: dict[bytes | str, str], reference: bytes, link: str) -> None:
         """Keep what a reference means at the origin of ``known``, if there is room."""
-        if self._room > 0 and reference.startswith(_WITHOUT_PAGE):
+        if self._room > 0:
             self._room -= 1
             known[reference] = link
 
@@ -118,7 +118,12 @@ def resolve(
                 continue  # not a URL, as in href="http://["
             if not link.startswith(("http:", "https:")):
                 continue
-            if resolved is not None and type(raw) is bytes and len(raw) <= _SHORT:
+            if (
+                resolved is not None
+                and type(raw) is bytes
+                and raw.startswith(_WITHOUT_PAGE)
+                and len(raw) <= _SHORT
+            ):
                 resolved.learn(known, raw, link)
         left -= each + len(link)
         if left < 0:
