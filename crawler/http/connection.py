@@ -313,6 +313,8 @@ class Connection:
                 received = self._mend(request, received, error)
                 mended = True
                 continue
+            if isinstance(event, h11.Response):  # asked first, as most are that at once
+                break
             if event is h11.NEED_DATA:
                 data = await self._more_of_the_head()
                 self._http.receive_data(data)
@@ -323,9 +325,7 @@ class Connection:
                     raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = self._http.trailing_data
             else:
-                break
-        if not isinstance(event, h11.Response):
-            raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
+                raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
         reply = Reply(event, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
