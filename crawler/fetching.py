@@ -20,10 +20,10 @@ from .http import (
 from .http.charset import utf8_steps
 from .http.mime import content_type, is_html, is_xhtml, may_be_html
 from .http.redirects import MAX_REDIRECTS, STATUSES, destination
-from .http.trace import STEPS, Trace
+from .http.trace import Durations, Trace
 from .http.url import reference_in
 from .output import Exchange, Record
-from .page import PageLinks, Turns, link_steps
+from .page import PageLinks, Resolved, Turns, link_steps
 
 
 class UnexpectedError(HTTPError):
@@ -123,6 +123,7 @@ class Fetcher:
         self._records = records
         self._timed = timed or records
         self._turns = Turns()
+        self._resolved = Resolved()
 
     async def fetch(self, visit: Visit) -> None:
         """Do it; every failure is an HTTPError, so that it stops this URL alone."""
@@ -163,7 +164,7 @@ class Fetcher:
         self, response: Response, beside: int
     ) -> Generator[None, None, tuple[PageLinks, str]]:
         """Find the links of a page, in steps: it may be long, and made to be slow."""
-        headers = response.headers
+        headers, kinds = response.headers, self._kinds
         field = headers.get("content-type", "")
         xml = is_xhtml(field)
         page, codec = yield from utf8_steps(response.body, field, xml=xml)
@@ -171,11 +172,12 @@ class Fetcher:
             page,
             response.url.href,
             codec,
-            self._kinds,
+            kinds,
             xml=xml,
-            link_header=reference_in(headers.get("link", "")),
-            refresh_header=reference_in(headers.get("refresh", "")),
+            link_header=reference_in(headers.get("link", "")) if "header" in kinds else "",
+            refresh_header=reference_in(headers.get("refresh", "")) if "refresh" in kinds else "",
             beside=beside,
+            resolved=self._resolved,
         )
         return links, codec
 
@@ -214,15 +216,15 @@ class _Look:
 _visit: contextvars.ContextVar[Visit | None] = contextvars.ContextVar("visit", default=None)
 
 
-# The step that an event ends; others are not looked at.
-_ENDS = {f"{name}.{how}": name for name in STEPS for how in ("complete", "failed")}
+def add_timing(step: str, seconds: float) -> None:
+    """Add what a step took to the page that this task is at."""
+    visit = _visit.get()
+    if visit is not None:
+        visit.timings[step] = visit.timings.get(step, 0.0) + seconds
 
 
-def keep_timings(event: str, info: Mapping[str, Any]) -> None:
-    """A trace for the client: adds up, for each page, how long its steps took."""
-    name = _ENDS.get(event)
-    if name is not None and (visit := _visit.get()) is not None:
-        visit.timings[name] = visit.timings.get(name, 0.0) + info["seconds"]
+# A trace for the client: adds up, for each page, how long its steps took.
+keep_timings = Durations(add_timing)
 
 
 class Departures:
@@ -237,9 +239,13 @@ class Departures:
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Tell at the beginning and at the end: it is sent in between."""
-        if event.startswith("send_request."):
+        step, _, _ = event.partition(".")
+        if step == "send_request":
             self.tell(info["url"])
-        if self.trace is not None:
+        if isinstance(self.trace, Durations):
+            if "seconds" in info:
+                self.trace.took(step, info["seconds"])
+        elif self.trace is not None:
             self.trace(event, info)
 
 

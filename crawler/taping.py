@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .fetching import current_exchanges, keep_timings
+from .fetching import add_timing, current_exchanges
 from .http.errors import ConnectionLost, FetchTimeout, TooLarge
 from .http.stream import Stream
 from .output import Exchange
@@ -25,7 +25,8 @@ _REASONS: dict[type[BaseException], str] = {
 
 def keep_exchanges(event: str, info: Mapping[str, Any]) -> None:
     """A trace for the client: keeps the timings, and tells exchanges apart."""
-    keep_timings(event, info)
+    if "seconds" in info:
+        add_timing(event.partition(".")[0], info["seconds"])
     if event == "send_request.started":
         if (exchanges := current_exchanges()) is not None:
             exchanges.append(Exchange(info["url"], time.time(), "", truncated=_UNSPECIFIED))

@@ -246,11 +246,11 @@ def _own_codec(body: bytes, *, xml: bool) -> Generator[None, None, str | None]:
     found = _prescan(head) or declared
     # Looking through the page costs as much as finding its links: only if there is reason to.
     if found is None and (body.find(b"harset", PRESCAN_BYTES // 2) >= 0 or b"HARSET" in body):
-        for tag in scan(body, *_LATE):
-            if tag is None:
-                yield None
-            elif (found := _meta_codec(tag[1])) is not None:
-                break
+        for tags in scan(body, *_LATE):
+            for tag in tags:
+                if not isinstance(tag, bytes) and (found := _meta_codec(tag[1])) is not None:
+                    return found
+            yield None
     return found
 
 

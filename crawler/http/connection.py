@@ -165,14 +165,11 @@ class Connection:
         body, _ = self._http.trailing_data
         if len(body) != reply.length:
             return False
-        if reply.refusal is None:
-            if len(body) > max_body:
-                raise too_large(self._url, len(body), max_body)
-            inflate = inflater(self._url, reply.headers, max_body)
-            reply.body = body if inflate is None else decoded_whole(self._url, inflate, body, reply)
-        reply.wire_bytes = len(body)
-        reply.complete = True
-        self.reusable = True
+        if self._trace is None:
+            self._take(body, reply, max_body)
+        else:
+            with span(self._trace, "receive_body", url=self._url.href, reply=reply):
+                self._take(body, reply, max_body)
         return True
 
     async def finish(self, reply: Reply, max_body: int) -> None:
@@ -180,11 +177,11 @@ class Connection:
 
         ``max_body`` is in bytes. Raises an HTTPError, but none for a body that nobody wants.
         """
+        if self.finish_at_once(reply, max_body):
+            return
         self._clock.busy = True
         try:
             with span(self._trace, "receive_body", url=self._url.href, reply=reply):
-                if self.finish_at_once(reply, max_body):
-                    return
                 if reply.refusal is None:
                     await self._receive_body(reply, max_body)
                 else:
@@ -316,6 +313,8 @@ class Connection:
                 received = self._mend(request, received, error)
                 mended = True
                 continue
+            if isinstance(event, h11.Response):  # asked first, as most are that at once
+                break
             if event is h11.NEED_DATA:
                 data = await self._more_of_the_head()
                 self._http.receive_data(data)
@@ -326,9 +325,7 @@ class Connection:
                     raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = self._http.trailing_data
             else:
-                break
-        if not isinstance(event, h11.Response):
-            raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
+                raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
         reply = Reply(event, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
@@ -391,6 +388,17 @@ class Connection:
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
         """What the end of the connection before the end of a head means."""
         return Stale(error, sent=True) if self.exchanges else error
+
+    def _take(self, body: bytes, reply: Reply, max_body: int) -> None:
+        """Take a whole body."""
+        if reply.refusal is None:
+            if len(body) > max_body:
+                raise too_large(self._url, len(body), max_body)
+            inflate = inflater(self._url, reply.headers, max_body)
+            reply.body = body if inflate is None else decoded_whole(self._url, inflate, body, reply)
+        reply.wire_bytes = len(body)
+        reply.complete = True
+        self.reusable = True
 
     async def _receive_body(self, reply: Reply, max_body: int) -> None:
         declared = reply.length

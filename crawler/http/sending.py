@@ -209,7 +209,7 @@ class Sender:
             self._judge(call, request, reply)
             if not whole and reply.refusal is None:
                 return reply, connection, origin
-            if self._trace is not None or not connection.finish_at_once(reply, limits.body):
+            if not connection.finish_at_once(reply, limits.body):
                 await connection.finish(reply, limits.body)
         except asyncio.CancelledError:
             if connection is not None:

@@ -17,6 +17,8 @@ took; that of a failure holds the exception as ``error`` as well. The steps are
 
 A body that is sent in pieces is sent beside ``receive_head``; a body that is streamed to the caller
 has no ``receive_body``.
+
+Who only wants to know how long steps took gives a :class:`Durations` instead, which costs less.
 """
 
 import time
@@ -25,7 +27,20 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple
 
-Trace = Callable[[str, Mapping[str, Any]], None]
+
+class Durations:
+    """A trace that is to know of each step how long it took, and nothing else.
+
+    ``took`` is called with the step's name and the seconds, however the step ended.
+    """
+
+    __slots__ = ("took",)
+
+    def __init__(self, took: Callable[[str, float], None]) -> None:
+        self.took = took
+
+
+Trace = Callable[[str, Mapping[str, Any]], None] | Durations
 """Is called with the name of each event, and what is known of it."""
 
 
@@ -55,7 +70,9 @@ _EVENTS = {name: _Events(f"{name}.started", f"{name}.complete", f"{name}.failed"
 class _Span:
     __slots__ = ("_info", "_name", "_started", "_trace")
 
-    def __init__(self, trace: Trace, name: str, info: dict[str, Any]) -> None:
+    def __init__(
+        self, trace: Callable[[str, Mapping[str, Any]], None], name: str, info: dict[str, Any]
+    ) -> None:
         self._trace, self._name, self._info = trace, name, info
         self._started = 0.0
 
@@ -75,6 +92,26 @@ class _Span:
         else:
             info = {**self._info, "seconds": seconds, "error": error}
             self._trace(_EVENTS[self._name].failed, info)
+
+
+class _Timed:
+    """The span of a client of which only durations are asked."""
+
+    __slots__ = ("_name", "_started", "_took")
+
+    def __init__(self, took: Callable[[str, float], None], name: str) -> None:
+        self._took, self._name = took, name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._took(self._name, time.perf_counter() - self._started)
 
 
 class _Off:
@@ -99,4 +136,8 @@ _OFF = _Off()
 
 def span(trace: Trace | None, name: str, **info: Any) -> AbstractContextManager[None]:
     """A ``with`` block around one step."""
-    return _OFF if trace is None else _Span(trace, name, info)
+    if trace is None:
+        return _OFF
+    if isinstance(trace, Durations):
+        return _Timed(trace.took, name)
+    return _Span(trace, name, info)

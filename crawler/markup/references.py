@@ -24,7 +24,7 @@ _C1 = {
 
 def attribute_text(raw: bytes) -> str:
     """The value of an attribute as text: UTF-8 decoded, character references replaced."""
-    text = raw.decode(errors="replace")
+    text = raw.decode("utf-8", "replace")
     if "\0" in text:
         text = text.replace("\0", _REPLACEMENT)
     if "&" in text:

@@ -4,8 +4,8 @@ Rules, which the tests hold it to:
 
 1. **Linear.** Each byte is looked at a fixed number of times, whatever the page holds. Whoever
    writes a page can make a tree of it quadratic; see docs/decisions/hostile-pages.md.
-2. **In small steps.** `scan` yields None every few thousand bytes or tags, so that a caller on an
-   event loop can let others go first.
+2. **In small steps.** `scan` yields every few thousand bytes or tags, so that a caller on an event
+   loop can let others go first.
 3. **In constant memory**, apart from the tags that it hands out.
 4. **As the HTML standard's tokenizer** ("Tokenization"), with what the standard's tree builder
    tells it: where text is raw (`<script>`, `<title>`, …), where markup is foreign (SVG, MathML),
@@ -22,7 +22,7 @@ quadratic tree again, in another place.
 
 import functools
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from . import foreign
@@ -48,46 +48,63 @@ _SPECIAL_ATTRIBUTES = foreign.ATTRIBUTES | {b"shadowrootmode", b"xlink:href"}
 
 
 def scan(
-    page: bytes, elements: frozenset[bytes], attributes: frozenset[bytes], *, xml: bool = False
-) -> Generator[Tag | None, None, None]:
+    page: bytes,
+    elements: frozenset[bytes],
+    attributes: frozenset[bytes],
+    *,
+    values_of: frozenset[bytes] = frozenset(),
+    xml: bool = False,
+) -> Generator[Sequence[Tag | bytes], None, None]:
     """The start tags of ``page`` (UTF-8) that are one of ``elements``, in the order of the page.
 
     Of each, the ``attributes`` asked for are reported, and perhaps others. With no ``elements`` all
-    start tags come. ``xml`` is for XHTML: ``/>`` ends every element, CDATA sections are text, and
-    names may have a prefix; errors of XML are overlooked. Each None is a chance to do other things.
+    start tags come. Where one attribute is asked for, of HTML's elements ``values_of`` its value
+    alone may be reported, which is quicker. ``xml`` is for XHTML: ``/>`` ends every element, CDATA
+    sections are text, and names may have a prefix; errors of XML are overlooked. What is yielded
+    are the tags of a step, often none: each is a chance to do other things.
     """
-    grammar = _grammar(elements, attributes, xml)
+    grammar = _grammar(elements, attributes, values_of or elements, xml)
+    values_only = bool(values_of)
     foreign = ForeignContent(xml=xml)
     templates: list[bool] = []  # of each open template: whether it hides what is in it
     hiding = 0
+    tags: list[Tag | bytes] = []
     end, position, pause = len(page), 0, _STEP
     while position < end:
         if position >= pause:
             pause = position + _STEP
-            yield None
-        inner = foreign or templates
-        match = (grammar.any_tag if inner else grammar.wanted_tag).match(page, position)
-        assert match is not None  # all of it is optional
-        if inner:
+            yield tags
+            tags = []
+        if foreign or templates:
+            match = grammar.any_tag.match(page, position)
+            assert match is not None  # all of it is optional
+            position = match.end()
             name, end_name = match.groups()
         else:
-            plain, attribute, value, name = match.groups()
-            end_name = None
-            if plain is not None:  # as nearly all are
-                position = match.end()
-                yield plain.lower(), {} if attribute is None else {attribute.lower(): value}, True
+            end_name = plain = None
+            for match in grammar.wanted_tag.finditer(page, position):
+                plain, attribute, value, name = match.groups()
+                if plain is None:
+                    break
+                if not values_only:
+                    found = {} if attribute is None else {attribute.lower(): value}
+                    tags.append((plain.lower(), found, True))
+                elif value is not None:  # as nearly all are
+                    tags.append(value)
+                if match.end() >= pause:
+                    break
+            assert match is not None
+            position = match.end()
+            if plain is not None:
                 continue
-        position = match.end()
         if name is None and end_name is None:
             if page[position : position + 1] == b"<":
                 text = foreign.inside or xml
                 position = yield from _skip_other(grammar, page, position, cdata=text, xml=xml)
-            else:
-                yield None  # many tags of no interest
-            continue
+            continue  # after many tags of no interest, if there was no "<"
         found, separator, position = yield from _attributes(grammar.attribute, page, position)
         if position > end:
-            return  # the page ends inside the tag, which is then none
+            break  # the page ends inside the tag, which is then none
         if end_name is not None:
             name = end_name.lower()
             if foreign:
@@ -99,18 +116,19 @@ def scan(
         closed = separator.endswith(b"/")
         html = not foreign.start(name, found, closed=closed)
         if (not elements or name in elements) and not hiding:
-            yield name, found, html
+            tags.append((name, found, html))
         if not html or (xml and closed) or name not in _SPECIAL:
             continue
         if name == b"template":
             templates.append(b"shadowrootmode" not in found)
             hiding += templates[-1]
         elif name == b"plaintext":
-            return
+            break
         elif name == b"script":
             position = yield from _skip_script(page, position)
         elif name in _RAW_TEXT:
             position = yield from _find(_raw_text_end(name), page, position)
+    yield tags
 
 
 # ---- regular expressions ----------------------------------------------------------------------
@@ -149,7 +167,8 @@ class _Grammar(NamedTuple):
     ``wanted_tag`` passes over text and over tags of no interest; ``any_tag`` over text alone. Both
     end after the name of a start tag, and ``any_tag`` also after that of an end tag. But a start
     tag in which all attributes are written name="value", and one of them is wanted at most, is
-    read to its end: these are the first three groups of ``wanted_tag``.
+    read to its end, if it is one of the ``plain`` ones: these are the first three groups of
+    ``wanted_tag``.
 
     ``attribute`` begins after a name or a value; it ends after the next wanted attribute, or before
     what is none: the ``>``.
@@ -161,7 +180,9 @@ class _Grammar(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool) -> _Grammar:
+def _grammar(
+    elements: frozenset[bytes], attributes: frozenset[bytes], plain: frozenset[bytes], xml: bool
+) -> _Grammar:
     prefix = rb"(?:[^ \t\n\f\r/>:!?<]++:)?+" if xml else b""
     any_tag = rb"[^<]*+(?:<(?:%b(%b)|/%b(%b)))?+" % (prefix, _TAG_NAME, prefix, _TAG_NAME)
     wanted_tag = rb"[^<]*+(?:<(?:(?!)()()()|%b(%b)))?+" % (prefix, _TAG_NAME)
@@ -177,9 +198,9 @@ def _grammar(elements: frozenset[bytes], attributes: frozenset[bytes], xml: bool
         if not xml:
             raw = b"|".join(_short_raw_text(name, attributes_of_any) for name in _OFTEN - elements)
             boring_tag = rb"(?:%b|%b|%b)" % (boring_tag, _SHORT_COMMENT, raw)
-        plain = _plain_tag(elements - _SPECIAL, attributes)
         wanted_tag = rb"(?:[^<]*+<%b)%b[^<]*+(?:<(?:%b%b|%b(%b)))?+" % (
-            *(boring_tag, _TAGS_AT_ONCE, prefix, plain, prefix, start),
+            *(boring_tag, _TAGS_AT_ONCE, prefix, _plain_tag(plain - _SPECIAL, attributes)),
+            *(prefix, start),
         )
     wanted = _one_of(attributes | _SPECIAL_ATTRIBUTES) + _NAME_ENDS
     attribute = rb"(?:%b(?!%b)%b%b)%b(%b)(?:(%b)%b)?+" % (
@@ -242,7 +263,7 @@ def _either_case(letter: bytes) -> bytes:
 
 # ---- parts of a page --------------------------------------------------------------------------
 
-_Steps = Generator[None, None, int]
+_Steps = Generator[Sequence[Tag | bytes], None, int]
 _NO_MARKUP = re.compile(rb"(?:(?:<(?![a-zA-Z/!?])|</>)[^<]*+){1,1000}+")
 _MARKUP_END = re.compile(rb">")
 _COMMENT_END = re.compile(rb"--!?>")
@@ -262,7 +283,7 @@ def _raw_text_end(name: bytes) -> re.Pattern[bytes]:
 
 def _attributes(
     expression: re.Pattern[bytes], page: bytes, position: int
-) -> Generator[None, None, tuple[dict[bytes, bytes], bytes, int]]:
+) -> Generator[Sequence[Tag | bytes], None, tuple[dict[bytes, bytes], bytes, int]]:
     """The wanted attributes, what stands before the ``>``, and the place after it.
 
     The place is beyond the end of the page if there is no ``>``.
@@ -280,7 +301,7 @@ def _attributes(
             return found, separator, position + 1
         if position >= pause:
             pause = position + _STEP
-            yield None
+            yield ()
 
 
 def _skip_other(grammar: _Grammar, page: bytes, position: int, *, cdata: bool, xml: bool) -> _Steps:
@@ -335,7 +356,7 @@ def _skip_script(page: bytes, position: int) -> _Steps:
             twice = False
         if position >= pause:
             pause = position + _STEP
-            yield None
+            yield ()
     return len(page)
 
 
@@ -347,11 +368,11 @@ def _find(expression: re.Pattern[bytes], page: bytes, position: int) -> _Steps:
 
 def _search(
     expression: re.Pattern[bytes], page: bytes, position: int
-) -> Generator[None, None, re.Match[bytes] | None]:
+) -> Generator[Sequence[Tag | bytes], None, re.Match[bytes] | None]:
     while True:
         stop = position + _WINDOW
         match = expression.search(page, position, stop)
         if match is not None or stop >= len(page):
             return match
         position = stop - _OVERLAP
-        yield None
+        yield ()

@@ -9,20 +9,21 @@ host name) and for the page as a whole: a `<base>` of a megabyte would otherwise
 of a hundred thousand links. What was left out is told by a flag.
 """
 
-import codecs
 import functools
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
-from urllib.parse import quote_from_bytes
 
-import can_ada
-
-from crawler.http.charset import encode
-from crawler.http.hosts import MAX_HOST, host_is_too_long
-from crawler.markup.references import attribute_text
-from crawler.markup.scanner import Tag, scan
+from crawler.markup.scanner import scan
 
 from .headers import link_targets, refresh_target, source_set
+from .resolving import (
+    BYTES_A_LINK,
+    LINKS_A_STEP,
+    TOO_MANY_LINKS,
+    PageLinks,
+    Resolved,
+    resolve,
+    text_of,
+)
 
 # What `links` may name, and where links of that kind stand.
 KINDS = {
@@ -40,31 +41,8 @@ KINDS = {
 }
 DEFAULT_KINDS = frozenset({"a", "area"})
 
-# Flags of a page whose links were not all taken.
-LINK_TOO_LONG = "link-too-long"
-TOO_MANY_LINKS = "too-many-links"
-
-# No server takes URLs of this many characters.
-MAX_LINK = 32 * 1024
-# What the links of one page may be, and may take of the memory.
+# What the links of one page may be.
 MAX_LINKS = 300_000
-MAX_LINKS_BYTES = 32 * 1024 * 1024
-# What one link takes besides its text.
-_OVERHEAD = 64
-# References up to this length need no look.
-_SHORT = MAX_HOST
-# What stands in an attribute may be longer than what it means: "&amp;" is "&".
-_MAX_RAW = 4 * MAX_LINK
-# References that are read, or resolved, between two chances for others; and what long ones count.
-_LINKS_A_STEP = 100
-_BYTES_A_LINK = 256
-
-
-class PageLinks(NamedTuple):
-    """Absolute http and https URLs, each once, in the order of the page; what was left out."""
-
-    links: list[str]
-    flags: frozenset[str]
 
 
 def parse_kinds(text: str) -> frozenset[str]:
@@ -106,6 +84,7 @@ def link_steps(
     link_header: str = "",
     refresh_header: str = "",
     beside: int = 0,
+    resolved: Resolved | None = None,
 ) -> Generator[None, None, PageLinks]:
     """The links of a page in UTF-8, in steps of some milliseconds at most.
 
@@ -113,8 +92,9 @@ def link_steps(
     on to links. ``codec`` is what the page was sent in: browsers send the query of a link in the
     encoding of the page that the link is on. ``xml`` is for XHTML. Link header fields that came
     more than once are joined with commas. ``beside`` is how many characters are written beside each
-    link, and count with it. References with another scheme (``mailto:``,
-    ``javascript:``, …) and those that are no URL at all are left out.
+    link, and count with it. ``resolved`` is what other pages of the crawl have taught. References
+    with another scheme (``mailto:``, ``javascript:``, …) and those that are no URL at all are left
+    out.
     """
     # Each reference once: bytes as they stand in an attribute, or text that was read elsewhere.
     found: dict[bytes | str, None] = {}
@@ -126,28 +106,30 @@ def link_steps(
     hyperlinks = plan.hyperlinks
     base: bytes | None = None
     work, flags = 0, set[str]()
-    for tag in scan(page, plan.elements, plan.attributes, xml=xml):
-        if tag is None:
-            yield None
-            continue
-        name, attributes, html = tag
-        if html and name in hyperlinks:  # as nearly all are
-            if b"href" in attributes:
-                found[attributes[b"href"]] = None
-        elif html and name == b"base":
-            if base is None:
-                base = attributes.get(b"href")
-        else:
-            found.update(dict.fromkeys(plan.references(tag)))
-            work += sum(map(len, attributes.values())) // _BYTES_A_LINK
-        work += 1
-        if work >= _LINKS_A_STEP:
-            work = 0
-            if len(found) > MAX_LINKS:
-                flags.add(TOO_MANY_LINKS)
-                break
-            yield None
-    return (yield from _resolve(page_url, base, found, codec, flags, beside))
+    for tags in scan(page, plan.elements, plan.attributes, values_of=plan.values_of, xml=xml):
+        for tag in tags:
+            work += 1
+            if isinstance(tag, bytes):  # as nearly all are
+                found[tag] = None
+                continue
+            name, attributes, html = tag
+            if html and name in hyperlinks:
+                if b"href" in attributes:
+                    found[attributes[b"href"]] = None
+            elif html and name == b"base":
+                if base is None:
+                    base = attributes.get(b"href")
+            else:
+                found.update(dict.fromkeys(plan.references(name, attributes, html=html)))
+                work += sum(map(len, attributes.values())) // BYTES_A_LINK
+            if work >= LINKS_A_STEP:
+                work = 0
+                yield None
+        if len(found) > MAX_LINKS:
+            flags.add(TOO_MANY_LINKS)
+            break
+        yield None
+    return (yield from resolve(page_url, base, found, codec, flags, beside, resolved))
 
 
 # ---- where links stand ------------------------------------------------------------------------
@@ -185,15 +167,18 @@ class _Plan:
         self.attributes = frozenset(names | {b"href"})
         if self._refresh:
             self.attributes |= {b"http-equiv", b"content"}
+        # Of nearly all tags the href is all that counts, if no other attribute does.
+        self.values_of = self.hyperlinks if self.attributes == {b"href"} else frozenset()
         self.elements: frozenset[bytes] = frozenset()  # all of them
         if not self._every_href:
             self.elements = frozenset(self._places.keys() | {b"base"})
             if self._refresh:
                 self.elements |= {b"meta"}
 
-    def references(self, tag: Tag) -> Iterator[bytes | str]:
+    def references(
+        self, name: bytes, attributes: dict[bytes, bytes], *, html: bool
+    ) -> Iterator[bytes | str]:
         """The references in a tag that is neither a usual hyperlink nor ``<base>``."""
-        name, attributes, html = tag
         if not html:
             if name in _FOREIGN or self._every_href:
                 href = attributes.get(b"href", attributes.get(b"xlink:href"))
@@ -201,12 +186,12 @@ class _Plan:
                     yield href
             return
         if name == b"meta" and self._refresh and _is_refresh(attributes):
-            yield from refresh_target(_text(attributes.get(b"content", b"")))
+            yield from refresh_target(text_of(attributes.get(b"content", b"")))
         places = self._places.get(name, ())
         for place in places:
             if place in attributes:
                 if place in _SETS:
-                    yield from source_set(_text(attributes[place]))
+                    yield from source_set(text_of(attributes[place]))
                 else:
                     yield attributes[place]
         if self._every_href and b"href" in attributes and b"href" not in places:
@@ -219,104 +204,4 @@ def _plan(kinds: frozenset[str]) -> _Plan:
 
 
 def _is_refresh(attributes: dict[bytes, bytes]) -> bool:
-    return _text(attributes.get(b"http-equiv", b"")).lower() == "refresh"
-
-
-def _text(raw: bytes) -> str:
-    return attribute_text(raw[:_MAX_RAW])
-
-
-# ---- what they mean ---------------------------------------------------------------------------
-
-
-def _resolve(
-    page_url: str,
-    base_reference: bytes | None,
-    references: dict[bytes | str, None],
-    codec: str,
-    flags: set[str],
-    beside: int,
-) -> Generator[None, None, PageLinks]:
-    base = can_ada.parse(page_url)
-    if base.has_credentials():
-        base.username = base.password = ""
-    legacy = None if codec.startswith("utf") else codec
-    if base_reference is not None:
-        base = _rebase(base, _text(base_reference), legacy, flags)
-    links: dict[str, None] = {}
-    # Each try costs as much as the base is long, for that is copied.
-    left, each = MAX_LINKS_BYTES, _OVERHEAD + len(base.href) + beside
-    work = 0
-    for raw in references:
-        work += 1
-        if len(raw) > _SHORT:
-            work += len(raw) // _BYTES_A_LINK
-            if len(raw) > _MAX_RAW:
-                flags.add(LINK_TOO_LONG)
-                continue
-        if work >= _LINKS_A_STEP:
-            work = 0
-            yield None
-        reference = attribute_text(raw) if type(raw) is bytes else str(raw)
-        if len(reference) > _SHORT and _is_too_long(reference):
-            flags.add(LINK_TOO_LONG)
-            continue
-        if legacy is not None and not reference.isascii():
-            reference = _encode_query(reference, legacy)
-        try:
-            link = (base + reference).href
-        except ValueError:
-            continue  # not a URL, as in href="http://["
-        if not link.startswith(("http:", "https:")):
-            continue
-        left -= each + len(link)
-        if left < 0:
-            flags.add(TOO_MANY_LINKS)
-            break
-        if len(link) > MAX_LINK:
-            flags.add(LINK_TOO_LONG)
-            continue
-        links[link] = None
-    return PageLinks(list(links), frozenset(flags))
-
-
-def _rebase(page: can_ada.URL, reference: str, legacy: str | None, flags: set[str]) -> can_ada.URL:
-    """The base URL of a document (HTML standard, "frozen base URL")."""
-    if _is_too_long(reference):
-        flags.add(LINK_TOO_LONG)
-        return page
-    if legacy is not None and not reference.isascii():
-        reference = _encode_query(reference, legacy)
-    try:
-        base = page + reference
-    except ValueError:
-        return page
-    return page if base.protocol in ("data:", "javascript:") else base
-
-
-def _is_too_long(reference: str) -> bool:
-    return len(reference) > MAX_LINK or host_is_too_long(reference)
-
-
-def _encode_query(reference: str, codec: str) -> str:
-    """Percent-encode the query of a reference in a legacy encoding (URL standard, query state)."""
-    before, mark, after = reference.partition("?")
-    if not mark or "#" in before:
-        return reference
-    query, mark, fragment = after.partition("#")
-    encoded = quote_from_bytes(encode(query, codec, _NOT_IN_CODEC), safe=_SAFE_IN_QUERY)
-    return f"{before}?{encoded}{mark}{fragment}"
-
-
-def _as_reference(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that the encoding lacks: their numbers, as ``%26%231234%3B``."""
-    assert isinstance(error, UnicodeEncodeError)
-    missing = error.object[error.start : error.end]
-    return "".join(f"%26%23{ord(character)}%3B" for character in missing), error.end
-
-
-_NOT_IN_CODEC = "crawler-query"
-codecs.register_error(_NOT_IN_CODEC, _as_reference)
-# A "#" among the bytes is half of a character, as ISO-2022-JP has it: one that begins the fragment
-# has been cut off before.
-_SAFE_IN_QUERY = "".join(map(chr, range(0x20, 0x7F))).replace("#", "")
+    return text_of(attributes.get(b"http-equiv", b"")).lower() == "refresh"

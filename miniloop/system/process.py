@@ -197,7 +197,10 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._early.clear()
         self._connected = True
         self._finish_if_over()
-        await asyncio.sleep(0)  # what was queued runs before the caller goes on
+        # What was queued runs before the caller goes on, in whatever order tasks do.
+        told = loop.create_future()
+        loop.call_soon(_set_done, told)
+        await told
 
     # Asking.
 
@@ -369,3 +372,9 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)
+
+
+@repeatable
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -19,7 +19,7 @@ from crawler.http import Client, RedirectError
 from crawler.http.charset import utf8_steps
 from crawler.http.hosts import host_is_too_long
 from crawler.page import PageLinks, Turns, find_links, link_steps, parse_kinds
-from crawler.page.links import LINK_TOO_LONG, MAX_LINK, MAX_LINKS_BYTES, TOO_MANY_LINKS
+from crawler.page.resolving import LINK_TOO_LONG, MAX_LINK, MAX_LINKS_BYTES, TOO_MANY_LINKS
 from crawler.page.turns import BYTES_A_TURN, SHORT
 from tests.crawler.scripted import html, saying, serving
 from tests.crawler.test_crawl import Notes, links_in, write_list

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
-from crawler.page import find_links, parse_kinds
+from crawler.page import PageLinks, Resolved, find_links, link_steps, parse_kinds, resolving
 from crawler.page.headers import link_targets, refresh_target
 
 PAGE = "http://h/dir/page"
@@ -302,3 +304,40 @@ def test_a_page_without_links_has_none(page: str) -> None:
 
 def test_a_page_nested_ten_thousand_deep_is_no_problem() -> None:
     assert find_links("<div>" * 10_000 + '<a href="/a">', PAGE) == ["http://h/a"]
+
+
+def run(steps: Generator[None, None, PageLinks]) -> PageLinks:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: PageLinks = end.value
+            return found
+
+
+REFERENCES = ["/a", "a", "//x/a", "/\t/x/a", "/?é", "http:a", "http://x/é", "https://x", "/a&amp;b"]
+
+
+@pytest.mark.parametrize("room", [0, 5, 1_000])
+def test_what_other_pages_have_taught_changes_no_link(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(resolving, "MAX_RESOLVED", room)
+    resolved = Resolved()
+    page = "".join(f'<a href="{reference}">' for reference in REFERENCES)
+    elsewhere = '<base href="http://user@base/">' + page
+    asked = [
+        (html, url, codec)
+        for _ in range(2)
+        for url in (
+            "http://h/dir/page",
+            "http://h/page",
+            "https://h/",
+            "http://user@h/",
+            "http://i/",
+        )
+        for html, codec in ((page, "utf-8"), (page, "cp1252"), (elsewhere, "utf-8"))
+    ]
+    for html, url, codec in asked:
+        steps = link_steps(html.encode(), url, codec, resolved=resolved)
+        assert run(steps).links == find_links(html, url, codec)

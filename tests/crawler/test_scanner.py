@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,28 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from crawler.markup.references import attribute_text
-from crawler.markup.scanner import scan
+from crawler.markup.scanner import Tag, scan
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.html"))
 ELEMENTS = frozenset({b"a", b"area", b"base"})
+HREF = frozenset({b"href"})
+
+
+def hrefs(found: Iterable[Sequence[Tag | bytes]]) -> Iterator[tuple[bytes | None, bytes]]:
+    """The values of ``href``, with the element where that is told."""
+    for tag in chain(*found):
+        if isinstance(tag, bytes):
+            yield None, tag
+        elif b"href" in tag[1]:
+            yield tag[0], tag[1][b"href"]
 
 
 def by_scanner(page: bytes, elements: frozenset[bytes] = ELEMENTS) -> set[str]:
-    """All values of ``href`` that the scanner finds."""
-    return {
-        attribute_text(attributes[b"href"])
-        for name, attributes, _ in filter(None, scan(page, elements, frozenset({b"href"})))
-        if name in ELEMENTS and b"href" in attributes
-    }
+    """All values of ``href`` that the scanner finds, in tags or alone."""
+    found = [value for name, value in hrefs(scan(page, elements, HREF)) if name in ELEMENTS]
+    alone = hrefs(scan(page, elements, HREF, values_of=ELEMENTS))
+    assert found == [value for name, value in alone if name in ELEMENTS | {None}]
+    return set(map(attribute_text, found))
 
 
 def by_tree(page: bytes) -> set[str]:
@@ -123,7 +134,7 @@ def test_what_is_wanted_changes_nothing_of_what_is_found(pieces: list[str]) -> N
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_scanned(page: bytes, xml: bool) -> None:
-    for _ in scan(page, ELEMENTS, frozenset({b"href"}), xml=xml):
+    for _ in scan(page, ELEMENTS, HREF, xml=xml):
         pass
 
 

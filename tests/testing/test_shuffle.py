@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_order() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_call_soon_and_timers_keep_their_order(seed: int) -> None:
+def test_call_soon_and_timers_keep_their_order_each_among_itself(seed: int) -> None:
     async def main() -> list[int]:
         loop = asyncio.get_running_loop()
         order: list[int] = []
@@ -65,7 +65,10 @@ def test_call_soon_and_timers_keep_their_order(seed: int) -> None:
             await asyncio.sleep(0.001)
         return order
 
-    assert run(seed, main())[0] == list(range(10))
+    order = run(seed, main())[0]
+    # Each kind among itself: a timer that is due by then may overtake what is queued.
+    assert [number for number in order if number < 5] == [0, 1, 2, 3, 4]
+    assert [number for number in order if number >= 5] == [5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("seed", range(5))
