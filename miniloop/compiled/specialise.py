@@ -124,7 +124,7 @@ def specialise(
             raise NotFoundError(
                 f"rewrite {rewrite.name!r} is to be found {rewrite.times} times in miniloop."
                 f"{rewrite.module}, and was found {len(found)} times: look at what has changed "
-                f"there, and at the table in miniloop/compiled/rewrites.py"
+                f"there, and at the table in miniloop/compiled/rewrites"
             )
         splices += found
     splices.sort(key=_where)
