@@ -8,6 +8,7 @@ Each file has those of one subject; `ideas` has their names.
 
 from __future__ import annotations
 
+from miniloop.compiled.rewrites.connections import OF_CONNECTIONS
 from miniloop.compiled.rewrites.ideas import IDEAS, LATE
 from miniloop.compiled.rewrites.sockets import OF_SOCKETS
 from miniloop.compiled.rewrites.steps import OF_STEPS
@@ -32,8 +33,13 @@ MODULES = (
     "net.write_buffer",
     "net.flow_control",
     "net.burst",
+    "net.socket_kind",
+    "net.ownership",
+    "net.unread",
+    "net.descriptor_transport",
     "net.stream",
     "net.datagram",
+    "net.listener",
 )
 
 REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
@@ -42,4 +48,5 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     *OF_WAITING,
     *OF_TURNS,
     *OF_SOCKETS,
+    *OF_CONNECTIONS,
 )
