@@ -28,6 +28,7 @@ cdef extern from "system.h":
     Py_ssize_t receive_into "miniloop_recv_into"(object sock, object buffer) except -1
     object receive_from "miniloop_receive_from"(object sock, object receive)
     object send_to "miniloop_send_to"(object sock, object data, object address)
+    Py_ssize_t drop_bytes "miniloop_drop"(object sock, Py_ssize_t size) except -1
     Py_ssize_t send_bytes "miniloop_send"(object sock, object data) except -1
 
 cdef extern from "Python.h":

@@ -17,10 +17,44 @@ cdef class Watch:
     cdef public bint drained
     cdef public bint full
     cdef public bint unsure
-    cdef public bint guessing
-    cdef public bint short_read_drains
-    cdef public Py_ssize_t guesses_skipped
-    cdef public Py_ssize_t guesses_to_skip
+    cpdef note_drained(self)
+    cpdef note_full(self)
+    cpdef bint socket_is_open(self)
+    cpdef Py_ssize_t level_mask(self)
+
+# Methods that are exchanged on one poller, or overridden, are called: these look for them first.
+cdef class Poller:
+    cdef dict __dict__
+    cdef object __weakref__
+    cdef public dict watches
+    cdef public object watch_class
+    cpdef _apply(self, Watch watch)
+    @cython.locals(event=Py_ssize_t)
+    cpdef _deliver_once(self, Watch watch, event)
+    @cython.locals(watch=Watch)
+    cpdef watch_reader(self, fd, entry)
+    @cython.locals(watch=Watch)
+    cpdef watch_writer(self, fd, entry)
+    @cython.locals(watch=Watch)
+    cpdef unwatch_reader(self, fd)
+    @cython.locals(watch=Watch)
+    cpdef unwatch_writer(self, fd)
+    @cython.locals(watch=Watch)
+    cpdef forget(self, fd)
+    @cython.locals(watch=Watch)
+    cpdef Watch _watch_number(self, fd)
+    @cython.locals(watch=Watch)
+    cpdef Watch known(self, sock)
+    @cython.locals(watch=Watch)
+    cpdef Watch watch_socket(self, sock)
+    cpdef wait_readable(self, Watch watch, waiter)
+    cpdef wait_writable(self, Watch watch, waiter)
+    cpdef _drop(self, Watch watch)
+
+cdef class EpollPoller(Poller):
+    cdef public object _epoll
+    @cython.locals(mask=Py_ssize_t)
+    cpdef _apply(self, Watch watch)
 
 cdef inline tell(poller, Watch watch, Py_ssize_t bits, enqueue):
     """Queue whom an event concerns."""

@@ -20,7 +20,7 @@ import ast
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 __all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "Slots", "specialise"]
 
@@ -72,6 +72,7 @@ class Slots:
     module: str
     of: str
     slots: Mapping[str, str]  # each slot, and the type that it holds: "" for any
+    heirs: tuple[str, ...] = ()  # of that class, in the same module: their methods as well
 
     def declarations(self) -> str:
         """What the `.pxd` of the module needs besides."""
@@ -124,7 +125,7 @@ def specialise(
             raise NotFoundError(
                 f"rewrite {rewrite.name!r} is to be found {rewrite.times} times in miniloop."
                 f"{rewrite.module}, and was found {len(found)} times: look at what has changed "
-                f"there, and at the table in miniloop/compiled/rewrites.py"
+                f"there, and at the table in miniloop/compiled/rewrites"
             )
         splices += found
     splices.sort(key=_where)
@@ -156,8 +157,8 @@ def _in_place(table: Slots, tree: ast.Module, lines: list[str]) -> Iterator[_Spl
 
     What assigns several at once, or deletes one, is left as it is: the same by its name.
     """
-    scope = _scope(table.of, tree)
-    for node in ast.walk(scope):
+    scopes = [_scope(name, tree) for name in (table.of, *table.heirs)]
+    for node in chain.from_iterable(map(ast.walk, scopes)):
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target: ast.expr = node.targets[0]
         elif isinstance(node, ast.AnnAssign) and node.value is not None:

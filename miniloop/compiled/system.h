@@ -201,6 +201,33 @@ miniloop_recv(PyObject *sock, Py_ssize_t size)
     return data;
 }
 
+/* `len(sock.recv(size))`, for whoever does not want the bytes; -2 if it would block. With the GIL
+   kept, nobody else uses the buffer, and nobody reads it. */
+static inline Py_ssize_t
+miniloop_drop(PyObject *sock, Py_ssize_t size)
+{
+    static char buffer[64 * 1024];
+    int fd = miniloop_descriptor(sock);
+    if (fd < 0 || size > (Py_ssize_t)sizeof(buffer)) {
+        PyObject *data = PyObject_CallMethod(sock, "recv", "n", size);
+        Py_ssize_t count = data == NULL ? -1 : PyObject_Size(data);
+        Py_XDECREF(data);
+        return count;
+    }
+    for (;;) {
+        ssize_t count = recv(fd, buffer, size, MSG_DONTWAIT);
+        if (count >= 0) {
+            return count;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return -2;
+        }
+        if (!miniloop_again(errno)) {
+            return -1;
+        }
+    }
+}
+
 /* `sock.recv_into(buffer)`. */
 static inline Py_ssize_t
 miniloop_recv_into(PyObject *sock, PyObject *buffer)

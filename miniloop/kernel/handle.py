@@ -55,6 +55,8 @@ _SHOW_ARGUMENTS = sys.version_info < (3, 13)
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
+_REPEATABLE: set[object] = set()
+
 
 def passes_on(callback: _F) -> _F:
     """Mark a callback of the loop's own that raises nothing by itself: see invariant 1."""
@@ -67,13 +69,14 @@ def repeatable(callback: _F) -> _F:
 
     It is called again if the handler of a signal has raised an exception in it: see `recovery`.
     """
-    vars(callback)["repeatable"] = True
+    _REPEATABLE.add(callback)
     return callback
 
 
 def is_repeatable(callback: Any) -> bool:
-    """Whether it is marked so."""
-    return getattr(callback, "repeatable", False) is True
+    """Whether it is a method that is marked so."""
+    # A function that is asked for an attribute it has not takes twenty times as long to say so.
+    return getattr(callback, "__func__", None) in _REPEATABLE
 
 
 class Handle(_Base):

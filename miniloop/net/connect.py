@@ -94,7 +94,8 @@ async def create_connection(
         if sock is not None:
             raise ValueError("host/port and sock can not be specified at the same time")
         where = partial(resolver.resolve, loop, family=family, proto=proto, flags=flags)
-        remote = await where((host, port))
+        literal = resolver.parse_literal(host, port, family, socket.SOCK_STREAM, proto)
+        remote = await where((host, port)) if literal is None else [literal]
         local = None if local_addr is None else await where(local_addr)
         if not remote or local == []:
             raise OSError("getaddrinfo() returned empty list")
@@ -119,21 +120,19 @@ async def _connect_any(
 ) -> socket.socket:
     """The first socket that connects to one of the addresses."""
     errors: list[OSError] = []
-    attempts = [partial(_connect_one, loop, info, local, errors) for info in remote]
-    sock: socket.socket | None = None
-    if delay is None:
-        for attempt in attempts:
-            try:
-                sock = await attempt()
-                break
-            except OSError:
-                continue  # `errors` has it
-    else:
-        sock = await happy_eyeballs.race(loop, attempts, delay)
     try:
-        if sock is None:
-            raise _one_error(errors, all_errors)
-        return sock
+        if delay is None:
+            for info in remote:
+                try:
+                    return await _connect_one(loop, info, local, errors)
+                except OSError:
+                    continue  # `errors` has it
+        else:
+            attempts = [partial(_connect_one, loop, info, local, errors) for info in remote]
+            sock = await happy_eyeballs.race(loop, attempts, delay)
+            if sock is not None:
+                return sock
+        raise _one_error(errors, all_errors)
     finally:
         errors.clear()  # each holds the frames that hold this list
 

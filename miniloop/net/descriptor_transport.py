@@ -78,7 +78,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         extra: dict[str, Any] | None,
     ) -> None:
         """Take over `file`, a non-blocking socket or file object; `_begin` then starts it all."""
-        super().__init__(extra)
+        self._extra = {} if extra is None else extra
         self._loop = loop
         self._context = copy_context()
         self._made = False  # `connection_made` has been called, or is being called
@@ -341,8 +341,7 @@ class WritableTransport(DescriptorTransport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Talk to another protocol from now on."""
-        super().set_protocol(protocol)
-        self._marks.protocol = protocol
+        self._protocol = self._marks.protocol = protocol
 
     def _count_lost_write(self) -> None:
         self._lost_writes += 1

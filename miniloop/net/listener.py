@@ -29,6 +29,7 @@ from miniloop.net.attach import TLSOptions, attach
 from miniloop.net.burst import Burst
 from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import discard, refuse_owned
+from miniloop.net.socket_kind import accept
 
 __all__ = ["Listener"]
 
@@ -114,7 +115,7 @@ class Listener:
         """Accept what waits in the queue, but no more than fits in it: others have work too."""
         for taken in range(self._burst.length):
             try:
-                connection, address = self.sock.accept()
+                connection, address = accept(self.sock)
             except WOULD_BLOCK:
                 self._burst.fell_short(taken)
                 return

@@ -29,7 +29,14 @@ from miniloop.kernel.poller import Poller, Watch
 from miniloop.net import resolver
 from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import refuse_owned
-from miniloop.net.socket_kind import INTERNET, family_of, is_tcp, refuse_ssl_socket, type_of
+from miniloop.net.socket_kind import (
+    INTERNET,
+    accept,
+    family_of,
+    is_tcp,
+    refuse_ssl_socket,
+    type_of,
+)
 
 __all__ = ["SocketWatch", "Sockets"]
 
@@ -129,7 +136,7 @@ class Sockets:
 
     async def accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Accept a connection: a new non-blocking socket, and the address of the peer."""
-        connection, address = await self._read(sock, sock.accept)
+        connection, address = await self._read(sock, lambda: accept(sock))
         connection.setblocking(False)
         return connection, address
 
@@ -180,12 +187,17 @@ class Sockets:
         self._known(sock)
         family = family_of(sock)
         if family in INTERNET:
-            infos = await resolver.resolve(
-                self._loop, address, family=family, kind=type_of(sock), proto=sock.proto
-            )
-            if not infos:
-                raise OSError(f"getaddrinfo found no address for {address!r}")
-            address = infos[0][4]
+            kind, proto = type_of(sock), sock.proto
+            host, port = address[:2]
+            info = resolver.parse_literal(host, port, family, kind, proto, *address[2:])
+            if info is None:
+                infos = await resolver.resolve(
+                    self._loop, address, family=family, kind=kind, proto=proto
+                )
+                if not infos:
+                    raise OSError(f"getaddrinfo found no address for {address!r}")
+                info = infos[0]
+            address = info[4]
         while True:
             try:
                 sock.connect(address)

@@ -1,8 +1,8 @@
-"""What kind of socket one has been given.
+"""What kind of socket one has been given, and another of the same kind.
 
 The trap: the properties `family` and `type` of `socket.socket` turn numbers into members of
-enumerations, which is slow, and is asked of every connection. Here the numbers are read from where
-the properties have them.
+enumerations, which is slow, and is asked of every connection. Its `accept` asks them, too. Here the
+numbers are read from where the properties have them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ except ImportError:  # an interpreter built without it
 else:
     _BLOCKING_SOCKETS = (SSLSocket,)
 
-__all__ = ["INTERNET", "family_of", "is_tcp", "refuse_ssl_socket", "type_of"]
+__all__ = ["INTERNET", "accept", "family_of", "is_tcp", "refuse_ssl_socket", "type_of"]
 
-INTERNET = (socket.AF_INET, socket.AF_INET6)
+INTERNET = (int(socket.AF_INET), int(socket.AF_INET6))
+_STREAM = int(socket.SOCK_STREAM)
 
+_Socket = socket.socket
 _bare_family = socket.SocketType.family.__get__
 _bare_type = socket.SocketType.type.__get__
 
@@ -28,17 +30,27 @@ _bare_type = socket.SocketType.type.__get__
 def family_of(sock: socket.socket) -> int:
     """The address family, such as `socket.AF_INET`."""
     # An object that wraps a socket, or a subclass, may have properties of its own.
-    return _bare_family(sock) if type(sock) is socket.socket else sock.family
+    return _bare_family(sock) if type(sock) is _Socket else sock.family
 
 
 def type_of(sock: socket.socket) -> int:
     """The type, such as `socket.SOCK_STREAM`."""
-    return _bare_type(sock) if type(sock) is socket.socket else sock.type
+    return _bare_type(sock) if type(sock) is _Socket else sock.type
 
 
 def is_tcp(sock: socket.socket) -> bool:
     """True for a stream socket of the internet families."""
-    return family_of(sock) in INTERNET and type_of(sock) == socket.SOCK_STREAM
+    if type(sock) is _Socket:
+        return _bare_family(sock) in INTERNET and _bare_type(sock) == _STREAM
+    return sock.family in INTERNET and sock.type == _STREAM
+
+
+def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
+    """`sock.accept()` of a listening socket that does not block."""
+    if type(sock) is not _Socket:
+        return sock.accept()
+    fd, address = sock._accept()  # type: ignore[attr-defined]  # private
+    return _Socket(_bare_family(sock), _bare_type(sock), sock.proto, fd), address
 
 
 def refuse_ssl_socket(sock: Any) -> None:

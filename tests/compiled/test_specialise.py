@@ -128,6 +128,18 @@ def test_slots_are_read_and_assigned_where_they_lie_also_in_what_was_rewritten()
     )
 
 
+def test_slots_are_read_where_they_lie_in_an_heir_too() -> None:
+    source = (
+        "class Box: ...\nclass Big(Box):\n    def get(self): return self.count\nclass Other(Box):\n"
+    )
+    source += "    def get(self): return self.count\n"
+    text, _ = specialise(source, [Slots("", "m", "Box", {"count": ""}, heirs=("Big",))])
+    before, after = text.split("class Other")
+    assert "return get_slot(self, cython.address(at_count))" in before
+    assert "return self.count" in after
+    assert after.count("find_slot(") == 1
+
+
 def test_each_line_knows_the_line_that_it_stands_for() -> None:
     put = "self.count += 1\npass\npass\npass"
     text, origin = specialise(SOURCE, [Rewrite("", "m", "self.count = self.count + 1", put)])

@@ -329,6 +329,7 @@ class Kept(deque[Any]):
         super().append(entry)
 
 
+@pure_only
 def test_what_a_transport_schedules_was_made_in_the_transport() -> None:
     ready = Kept()
     loop = miniloop.EventLoop(ready=ready)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from tests.builds import pure_only
 
 Reports = Callable[[asyncio.AbstractEventLoop], list[dict[str, Any]]]
 Call = Callable[[Any, "Coroutine[Any, Any, None]"], object]
@@ -249,7 +250,7 @@ class FailsInDebugMode(miniloop.EventLoop):
         "socket.socketpair",
         "socket.socket.setblocking",
         "select.epoll",
-        "miniloop.kernel.poller.Poller.watch_reader",
+        pytest.param("miniloop.kernel.poller.Poller.watch_reader", marks=pure_only),
         "miniloop.loop.SignalHandlers",
         None,
     ],

@@ -191,5 +191,6 @@ def test_a_connection_goes_on_or_ends_wherever_it_is_struck(encrypted: bool) -> 
         for end in ends:
             assert end.awaits.startswith(end.got), f"a gap after {number} at {strike.where}"
             assert len(set(end.calls)) == len(end.calls), f"told twice after {number}: {end.calls}"
-    # What is compiled is struck only where it calls something of Python.
-    assert strikes > (10 if miniloop.COMPILED else 40)
+    # What is compiled is struck only where it calls something of Python. Of the two, that is TLS.
+    if encrypted or not miniloop.COMPILED:
+        assert strikes > 40
