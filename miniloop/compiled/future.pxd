@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, Entry, copied_context, rethrow
+from miniloop.kernel.core cimport Core, Entry, Step, copied_context, make, pool_of, rethrow, use_step
 
 cdef object PENDING
 cdef object FINISHED
@@ -29,6 +29,8 @@ cdef class Future(Entry):
 @cython.freelist(64)
 cdef class FutureAwaiter:
     cdef Future future
+
+cdef object go_on(FutureAwaiter awaiter, bint *ended)
 
 @cython.locals(future=Future)
 cpdef Future new_future(loop)
