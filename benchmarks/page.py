@@ -60,13 +60,13 @@ REASONS = {
         One message at a time: each process waits for the other, and to wake a processor that sleeps
         is most of this row.""",
     "lateness/io/*": """
-        While turns are short, the kernel is asked once in 250 µs instead of after each turn: what
+        While turns are short, the kernel is asked once in 50 µs instead of after each turn: what
         arrives may wait so long, and for the one turn begun within them. That is the price of not
         polling while there is work (`docs/decisions/when-to-enter-the-kernel.md`); without this
         idea these rows are level with asyncio.""",
     "fairness/io-beside-tasks/*": """
         The other side of `fairness/tasks-beside-io`: while tasks are ready, the kernel is asked
-        once in 250 µs, and not after each turn.""",
+        once in 50 µs, and not after each turn.""",
     "http/*": "Most of a request is the program's own work, which is the same on all loops.",
 }
 

@@ -155,6 +155,8 @@ def places(name: str) -> list[tuple[Path, str]]:
     for file, within in PLACE.findall(text_of(name)):
         if file.split("/")[0] in (*OURS, "loop.py"):
             found.append((ROOT / "miniloop" / file, within))
+        elif file.split("/")[0] in ("crawler", "benchmarks"):
+            found.append((ROOT / file, within))
         elif ON_THE_MAP:
             found.append((library / file, within))
     return found

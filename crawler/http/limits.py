@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from .redirects import MAX_REDIRECTS
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -25,7 +27,7 @@ class Limits:
     total: float = 60.0
     keep_alive: float = 15.0
     body: int = 10 * 1024 * 1024
-    redirects: int = 10
+    redirects: int = MAX_REDIRECTS
 
     def within(self, seconds: float) -> "Limits":
         """These limits for a request that may take ``seconds`` in all."""

@@ -316,7 +316,7 @@ class Poller:
 
     def level_entries(self) -> list[Any]:
         """The entries of all readers and writers."""
-        watches = self.watches.values()
+        watches = list(self.watches.values())  # a copy: see `_forgetter`
         entries = [*(watch.reader for watch in watches), *(watch.writer for watch in watches)]
         return [entry for entry in entries if entry is not None]
 
@@ -325,7 +325,11 @@ class Poller:
             self._unregister(watch.fd)
 
     def _forgetter(self, watch: Watch) -> Callable[[object], None]:
-        """What cleans the table when a socket has been collected."""
+        """What cleans the table when a socket has been collected.
+
+        The garbage collector may call it between any two lines, so whoever goes through the table
+        goes through a copy of it.
+        """
         watches, fd = self.watches, watch.fd
 
         def forget(_: object) -> None:

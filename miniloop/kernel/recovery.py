@@ -133,7 +133,8 @@ def _read_signals_again(loop: Loop) -> None:
 
 
 def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
-    for task in [task for task in loop.tasks if task._state is not PENDING]:
+    # Copies of `loop.tasks`: a finalizer of the program's may add to it at any time.
+    for task in [task for task in list(loop.tasks) if task._state is not PENDING]:
         # It had come to its end, and not yet to telling everybody.
         task._wake_after_interrupt()
         loop.tasks.discard(task)
@@ -156,7 +157,9 @@ def _displaced(loop: Loop) -> list[Task[Any]]:
         if isinstance(queued, Handle)
     }
     return [
-        task for task in loop.tasks if id(task) not in placed and not _waits(task, task._fut_waiter)
+        task
+        for task in list(loop.tasks)
+        if id(task) not in placed and not _waits(task, task._fut_waiter)
     ]
 
 

@@ -70,7 +70,7 @@ def _fileno_once(loop: CompleteLoop, file: Any) -> int:
     try:
         return _fileno(loop, file)
     except ValueError:
-        for watch in loop.poller.watches.values():
+        for watch in list(loop.poller.watches.values()):
             # None is what the watches of bare numbers have there.
             if watch.file is file and file is not None:
                 return watch.fd

@@ -36,6 +36,7 @@ from typing import Any
 from miniloop.kernel.contract import CompleteLoop
 from miniloop.net.descriptor_transport import DescriptorTransport
 from miniloop.net.nonblocking import WOULD_BLOCK
+from miniloop.net.ownership import refuse_owned
 from miniloop.net.sock import Sockets
 from miniloop.net.socket_kind import refuse_ssl_socket
 from miniloop.net.stream import StreamTransport
@@ -62,7 +63,8 @@ async def send_over_socket(
     """Send `count` bytes (None: all) of a file, from `offset` on. Returns how many were sent.
 
     Raises SendfileNotAvailableError if the system cannot do it and `fallback` is false, ValueError
-    for a text file, a datagram socket or numbers out of range.
+    for a text file, a datagram socket or numbers out of range, RuntimeError for the socket of a
+    transport.
     """
     if loop.get_debug() and sock.gettimeout() != 0:
         raise ValueError("the socket must be non-blocking")
@@ -70,6 +72,7 @@ async def send_over_socket(
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"only SOCK_STREAM type sockets are supported, got {sock!r}")
     _check(file, offset, count)
+    refuse_owned(loop, sock.fileno(), sock)
     try:
         return await _send_natively(sock, file, offset, count, partial(sockets.wait_for_room, sock))
     except SendfileNotAvailableError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from miniloop.swap import settings
@@ -33,13 +33,39 @@ def pass_on_to_children() -> None:
 
     @functools.wraps(init)
     def init_in_our_environment(self: Any, *arguments: Any, **options: Any) -> None:
-        env = options.get("env")
-        if isinstance(env, Mapping) and settings.VARIABLE in env:
-            options["env"] = {**env, "PYTHONPATH": _with_folder(env)}
+        if "env" in options:
+            options["env"] = _put_back(options["env"])
         init(self, *arguments, **options)
 
     vars(init_in_our_environment)["passes_on"] = True
     subprocess.Popen.__init__ = init_in_our_environment  # type: ignore[method-assign]
+    for name in _STARTERS:
+        if hasattr(os, name):
+            _have_pass_on(name)
+
+
+# The functions of `os` that are given an environment; its others with an "e" in their names end by
+# calling one of these.
+_STARTERS = ("execve", "posix_spawn", "posix_spawnp")
+
+
+def _have_pass_on(name: str) -> None:
+    start: Callable[..., Any] = getattr(os, name)
+
+    @functools.wraps(start)
+    def start_in_our_environment(path: Any, argv: Any, env: Any, **options: Any) -> Any:
+        return start(path, argv, _put_back(env), **options)
+
+    setattr(os, name, start_in_our_environment)
+    if start in os.supports_fd:
+        os.supports_fd.add(start_in_our_environment)
+
+
+def _put_back(env: Any) -> Any:
+    """The environment for a child, with our folder if its maker has begun with ours."""
+    if isinstance(env, Mapping) and settings.VARIABLE in env:
+        return {**env, "PYTHONPATH": _with_folder(env)}
+    return env
 
 
 def _with_folder(env: Mapping[str, str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import array
 import gc
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from miniloop.kernel.poller import EDGE, EpollPoller
+import miniloop
+from miniloop.kernel.poller import EDGE, EpollPoller, Watch
 from tests.kernel.test_poller import Waiter, empty, fill, ready
 
 
@@ -42,6 +44,17 @@ def tcp() -> Iterator[tuple[socket.socket, socket.socket]]:
     right.setblocking(False)
     with left, right:
         yield left, right
+
+
+def list_entries(loop: miniloop.EventLoop) -> None:
+    assert len(loop.poller.level_entries()) == 1  # that of the wake-up
+
+
+def look_for_a_closed_file(loop: miniloop.EventLoop) -> None:
+    sock = socket.socket()
+    sock.close()
+    with pytest.raises(ValueError, match="Invalid file descriptor"):
+        loop.remove_reader(sock)
 
 
 def test_a_socket_is_registered_once_for_all_its_waits(
@@ -226,6 +239,35 @@ def test_a_collected_socket_does_not_take_its_successor_from_the_table(
         del left
         gc.collect()
         assert poller.known(successor) is watch
+
+
+@pytest.mark.parametrize("look", [list_entries, look_for_a_closed_file])
+def test_a_socket_may_be_collected_while_somebody_goes_through_the_table(
+    mini: miniloop.EventLoop, look: Callable[[miniloop.EventLoop], object]
+) -> None:
+    pairs = [socket.socketpair() for _ in range(3)]
+
+    class Collects(Watch):
+        """At the first look at it a socket goes, as if the collector had just found it."""
+
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("reader", "file") and closed:
+                pairs.clear()
+            return super().__getattribute__(name)
+
+    closed = False
+    mini.poller.watch_class = Collects
+    for pair in pairs:
+        mini.poller.watch_socket(pair[0])
+    for pair in pairs:
+        pair[0].close()
+        pair[1].close()
+    del pair
+    closed = True
+    look(mini)
+    assert len(mini.poller.watches) == 1  # that of the wake-up
 
 
 def test_a_detached_socket_whose_descriptor_lives_on_can_be_watched_again(

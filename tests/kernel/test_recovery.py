@@ -350,6 +350,38 @@ def test_a_context_that_cannot_be_entered_fails_its_task(mini: miniloop.EventLoo
     coroutine.close()  # it has never begun
 
 
+def test_code_of_the_program_may_make_a_task_while_others_are_put_in_their_places(
+    mini: miniloop.EventLoop,
+) -> None:
+    made: list[asyncio.Task[None]] = []
+    interrupted = False
+
+    class MakesTasks(asyncio.Future[None]):
+        def done(self) -> bool:
+            if interrupted:
+                made.append(mini.create_task(asyncio.sleep(0)))
+            return super().done()
+
+    async def wait_for(future: asyncio.Future[None]) -> None:
+        await future
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    futures = [MakesTasks(loop=mini) for _ in range(2)]
+    tasks = [mini.create_task(wait_for(future)) for future in futures]
+    mini.call_soon(mini.call_soon, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        mini.run_forever()
+    interrupted = False
+    for future in futures:
+        future.set_result(None)
+    assert made
+    mini.run_until_complete(asyncio.gather(*tasks, *made))
+
+
 @pytest.mark.timeout(120)
 def test_a_child_is_waited_for_wherever_it_strikes() -> None:
     async def run_a_child() -> int:

@@ -60,6 +60,20 @@ def test_a_socket_method_does_not_wait_on_a_transports_socket(
     run(main)
 
 
+def test_a_file_does_not_go_between_what_a_transport_sends(run: Run, tmp_path: Path) -> None:
+    """Though there would be room for it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"short")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected(Recorder, tcp_pair) as (transport, _, _):
+            with path.open("rb") as file, pytest.raises(RuntimeError, match=IN_USE):
+                await loop.sock_sendfile(transport.get_extra_info("socket")._sock, file)
+
+    run(main)
+
+
 def test_a_socket_method_does_not_wait_on_an_endpoints_socket(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

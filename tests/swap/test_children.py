@@ -56,7 +56,10 @@ if __name__ == "__main__":
         "os.waitpid(os.fork() or (print(kind(), flush=True), os._exit(0)), 0)",
         "asyncio.run(in_a_coroutine())",
         "subprocess.run([sys.executable, '-m', 'miniloop', 'ask.py'])",
-        "subprocess.run([sys.executable, 'ask.py'], env={**os.environ, 'PYTHONPATH': '/other'})",
+        "subprocess.run([sys.executable, 'ask.py'], env=OTHER)",
+        "os.execve(sys.executable, [sys.executable, 'ask.py'], OTHER)",
+        "os.waitpid(os.spawnve(os.P_NOWAIT, sys.executable, [sys.executable, 'ask.py'], OTHER), 0)",
+        "os.waitpid(os.posix_spawn(sys.executable, [sys.executable, 'ask.py'], OTHER), 0)",
         "subprocess.run([sys.executable, '-c', 'import asyncio, os, subprocess, sys; ' + again[:-1]"
         ' + \', env={**os.environ, "PYTHONPATH": "/other"})\'])',
     ],
@@ -66,6 +69,7 @@ def test_other_children_inherit(tmp_path: Path, start: str) -> None:
     source = f"""
 import os, subprocess, sys
 ASK = {ASK!r}
+OTHER = {{**os.environ, "PYTHONPATH": "/other"}}
 again = "subprocess.run([sys.executable, 'ask.py'])"
 async def in_a_coroutine():
     process = await asyncio.create_subprocess_exec(sys.executable, "ask.py")
