@@ -30,7 +30,5 @@ cdef class Future(Entry):
 cdef class FutureAwaiter:
     cdef Future future
 
-cdef object go_on(FutureAwaiter awaiter, bint *ended)
-
 @cython.locals(future=Future)
 cpdef Future new_future(loop)

@@ -119,6 +119,8 @@ OF_WAITING: tuple[Addition | Rewrite, ...] = (
                 self.future = None
 
 
+        @cython.cfunc
+        @cython.locals(awaiter=FutureAwaiter, ended=cython.p_bint, future=Future)
         def go_on(awaiter, ended):
             future = awaiter.future
             if future is None:
