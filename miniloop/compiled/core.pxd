@@ -2,11 +2,21 @@ cdef extern from "kernel.h":
     object advance "miniloop_advance"(object context, object coroutine, bint *ended)
     object invoke "miniloop_invoke"(object context, object callback, tuple args)
     object rethrow "miniloop_rethrow"(object exception)
+    int add "miniloop_add"(object group, object item) except -1
+    int discard "miniloop_discard"(object group, object item) except -1
+
+cdef extern from "current.h":
+    int learn_current "miniloop_learn_current"(object swap, object get_loop, object set_loop) except -1
     int enter "miniloop_enter"(object current, object loop, object task) except -1
     int leave "miniloop_leave"(object current, object loop) except -1
     object exchange "miniloop_exchange"(object current, object loop, object task)
-    int add "miniloop_add"(object group, object item) except -1
-    int discard "miniloop_discard"(object group, object item) except -1
+
+cdef extern from "objects.h":
+    ctypedef object (*Step "miniloop_step")(object awaiter, bint *ended)
+    void pool_of "miniloop_pool_of"(object blank, int number)
+    object make "miniloop_make"(int number)
+    void use_step "miniloop_use_step"(object type, Step step)
+    void call_like "miniloop_call_like"(object kind, object other)
 
 cdef extern from "places.h":
     ctypedef struct Slot "miniloop_slot":
@@ -34,9 +44,14 @@ cdef extern from "system.h":
 cdef extern from "Python.h":
     object copied_context "PyContext_CopyCurrent"()
     int check_signals "PyErr_CheckSignals"() except -1
+    unsigned long this_thread "PyThread_get_thread_ident"()
 
 cdef class Entry:
     cdef _tell(self, future)
+
+cdef class Timers:
+    cdef public Py_ssize_t cancelled
+    cpdef note_cancelled(self)
 
 cdef class Core:
     cdef public bint _closed

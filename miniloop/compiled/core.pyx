@@ -13,5 +13,12 @@ cdef class Entry:
         raise NotImplementedError
 
 
+cdef class Timers:
+    """What a timer tells that it is cancelled."""
+
+    cpdef note_cancelled(self):
+        raise NotImplementedError
+
+
 cdef class Core:
     """The fields of a loop that handles, futures and tasks use."""

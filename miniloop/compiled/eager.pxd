@@ -1,7 +1,7 @@
 cimport cython
-from miniloop.kernel.core cimport Core, add, advance, copied_context, discard, exchange
+from miniloop.kernel.core cimport Core, add, advance, copied_context, discard, exchange, learn_current
 from miniloop.kernel.future cimport Future
-from miniloop.kernel.task cimport Task
+from miniloop.kernel.task cimport Task, blank_task
 
 cdef object PENDING
 cdef object FINISHED

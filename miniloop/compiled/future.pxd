@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, Entry, copied_context, rethrow
+from miniloop.kernel.core cimport Core, Entry, Step, copied_context, make, pool_of, rethrow, use_step
 
 cdef object PENDING
 cdef object FINISHED

@@ -61,55 +61,6 @@ miniloop_rethrow(PyObject *exception)
     return NULL;
 }
 
-/* Say that `loop` runs `task` from now on, or none any more. `current` is asyncio's dictionary, or,
-   from CPython 3.14 on, its function that exchanges the current task. */
-static inline int
-miniloop_enter(PyObject *current, PyObject *loop, PyObject *task)
-{
-    if (PyDict_CheckExact(current)) {
-        return PyDict_SetItem(current, loop, task);
-    }
-    PyObject *arguments[] = {loop, task};
-    PyObject *before = PyObject_Vectorcall(current, arguments, 2, NULL);
-    Py_XDECREF(before);
-    return before == NULL ? -1 : 0;
-}
-
-static inline int
-miniloop_leave(PyObject *current, PyObject *loop)
-{
-    if (PyDict_CheckExact(current)) {
-        return PyDict_DelItem(current, loop);
-    }
-    return miniloop_enter(current, loop, Py_None);
-}
-
-/* The same for a first step that is taken inside of another one: what it gives back goes on then. */
-static inline PyObject *
-miniloop_exchange(PyObject *current, PyObject *loop, PyObject *task)
-{
-    if (!PyDict_CheckExact(current)) {
-        PyObject *arguments[] = {loop, task};
-        return PyObject_Vectorcall(current, arguments, 2, NULL);
-    }
-    PyObject *before = PyDict_GetItemWithError(current, loop);
-    if (before == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    before = Py_NewRef(before == NULL ? Py_None : before);
-    int failed = 0;
-    if (task != Py_None) {
-        failed = PyDict_SetItem(current, loop, task);
-    }
-    else if (before != Py_None) {
-        failed = PyDict_DelItem(current, loop);
-    }
-    if (failed < 0) {
-        Py_CLEAR(before);
-    }
-    return before;
-}
-
 static inline int
 miniloop_add(PyObject *set, PyObject *item)
 {

@@ -2,18 +2,42 @@ cimport cython
 from miniloop.kernel.core cimport Core, check_signals, copied_context, system_monotonic
 from miniloop.kernel.epoll cimport EpollWait, look
 from miniloop.kernel.future cimport Future
-from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_timer
+from miniloop.kernel.handle cimport Handle, TimerHandle, new_handle, new_shared_handle, new_timer
 from miniloop.kernel.poller cimport hand_out
 from miniloop.kernel.task cimport Task
-from miniloop.kernel.timers cimport TimerQueue
+from miniloop.kernel.timers cimport TimerQueue, first
+
+cdef object NEW_TIMER
+cdef object NEW_SHARED_HANDLE
+
+cdef inline set_timer(make, when, callback, tuple args, loop, context):
+    """`make(when, callback, args, loop, context)`."""
+    if make is NEW_TIMER:
+        return new_timer(when, callback, args, loop, context)
+    return make(when, callback, args, loop, context)
+
+cdef inline add_timer(timers, handle):
+    """`timers.add(handle)`."""
+    if type(timers) is TimerQueue:
+        (<TimerQueue>timers).add(handle)
+    else:
+        timers.add(handle)
+
+cdef inline share(make, callback, tuple args, loop, context):
+    """`make(callback, args, loop, context)`."""
+    if make is NEW_SHARED_HANDLE:
+        return new_shared_handle(callback, args, loop, context)
+    return make(callback, args, loop, context)
 
 cdef inline run_entry(entry):
-    """`entry._run()`, by its C method if the entry is one of the usual three."""
+    """`entry._run()`, by its C method if the entry is one of the usual."""
     kind = type(entry)
     if kind is Task:
         Task._run(<Task>entry)
     elif kind is Handle or kind is TimerHandle:
         Handle._run(<Handle>entry)
+    elif isinstance(entry, Handle):
+        (<Handle>entry)._run()
     else:
         entry._run()
 

@@ -1,5 +1,5 @@
 cimport cython
-from miniloop.kernel.core cimport Core, Entry, add, advance, copied_context, discard, enter, leave
+from miniloop.kernel.core cimport Core, Entry, add, advance, copied_context, discard, enter, learn_current, leave, make, pool_of
 from miniloop.kernel.future cimport Future, wake
 
 cdef object PENDING
@@ -23,6 +23,8 @@ cdef class Task(Future):
     cdef _return(self, value)
     @cython.locals(loop=Core, done=Future)
     cdef _tell(self, future)
+
+cdef Task blank_task()
 
 @cython.locals(task=Task)
 cpdef Task new_task(Core loop, coro, name, context)

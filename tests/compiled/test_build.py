@@ -60,7 +60,7 @@ def is_fresh() -> bool:
     made = [path.stat().st_mtime for path in BUILT.glob("*/*.so")]
     sources = [
         path.stat().st_mtime
-        for kind in ("kernel/*.py", "net/*.py", "compiled/*.p*", "compiled/*.h")
+        for kind in ("kernel/*.py", "net/*.py", "compiled/**/*.p*", "compiled/*.h")
         for path in PACKAGE.glob(kind)
     ]
     return len(made) == len(MODULES) and min(made) > max(sources)
@@ -145,6 +145,110 @@ def test_tasks_and_futures_take_attributes_and_weak_references(program: Program)
         miniloop.run(main())
         """
     )
+
+
+def test_what_is_awaited_may_be_anything_and_leaves_no_exception_behind(program: Program) -> None:
+    program(
+        """
+        import sys
+
+        async def give(what):
+            return what
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            for what in (None, (), (1, 2), StopIteration(3), ValueError, ValueError(4), [5]):
+                done = loop.create_future()
+                done.set_result(what)
+                later = loop.create_future()
+                loop.call_soon(later.set_result, what)
+                task = asyncio.create_task(give(what))
+                for awaited in (done, later, task):
+                    try:
+                        raise KeyError
+                    except KeyError as error:
+                        assert await awaited is what
+                        assert sys.exception() is error
+                        assert error.__context__ is None
+                    assert not isinstance(what, Exception) or what.__traceback__ is None
+                iterator = done.__await__()
+                try:
+                    next(iterator)
+                except StopIteration as stop:
+                    assert stop.value is what
+                else:
+                    raise AssertionError("an end was expected")
+
+        miniloop.run(main())
+        """
+    )
+
+
+def test_objects_of_every_kind_begin_anew_after_thousands_have_gone(program: Program) -> None:
+    program(
+        """
+        import gc, weakref
+
+        class Mine(miniloop.Task):
+            pass
+
+        async def nothing():
+            pass
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            for turn in range(3):
+                things = [loop.create_future() for _ in range(1000)]
+                things += [loop.call_soon(int) for _ in range(1000)]
+                things += [loop.call_soon_threadsafe(int) for _ in range(1000)]
+                things += [loop.call_later(3600, int) for _ in range(1000)]
+                things += [loop.create_task(nothing()) for _ in range(1000)]
+                things += [Mine(nothing(), loop=loop) for _ in range(10)]
+                for future in things[:1000]:
+                    assert not future.done() and vars(future) == {} and not future._callbacks
+                    future.mine = turn
+                    future.set_exception(KeyError(turn))
+                    future.exception()
+                for handle in things[1000:4000]:
+                    assert not handle.cancelled() and weakref.getweakrefcount(handle) == 0
+                for task in things[4000:]:
+                    assert not task.done() and task.cancelling() == 0 and vars(task) == {}
+                    task.mine = turn
+                seen = [weakref.ref(thing) for thing in things]
+                things[1000].cancel()
+                for timer in things[3000:4000]:
+                    timer.cancel()
+                del future, handle, timer, task
+                things.clear()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                loop.call_later(0, int)
+                await asyncio.sleep(0.001)
+                gc.collect()
+                left = [reference() for reference in seen if reference() is not None]
+                assert len(left) <= 101, len(left)  # timers that are not swept yet
+                del left
+
+        miniloop.run(main())
+        """
+    )
+
+
+def test_an_import_in_the_midst_of_a_task_leaves_that_task_current(built: Path) -> None:
+    program = """
+import asyncio
+
+async def main():
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    import miniloop
+    assert miniloop.COMPILED
+    assert asyncio.get_running_loop() is loop
+    assert asyncio.current_task() is task is not None
+
+asyncio.run(main())
+"""
+    ended = run_in(built, "-W", "error", "-c", program)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_classes_can_be_inherited_from(program: Program) -> None:

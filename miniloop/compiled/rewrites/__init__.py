@@ -12,6 +12,7 @@ from miniloop.compiled.rewrites.connections import OF_CONNECTIONS
 from miniloop.compiled.rewrites.ideas import IDEAS, LATE
 from miniloop.compiled.rewrites.sockets import OF_SOCKETS
 from miniloop.compiled.rewrites.steps import OF_STEPS
+from miniloop.compiled.rewrites.timers import OF_TIMERS
 from miniloop.compiled.rewrites.turns import OF_TURNS
 from miniloop.compiled.rewrites.types import OF_TYPES
 from miniloop.compiled.rewrites.waiting import OF_WAITING
@@ -46,6 +47,7 @@ REWRITES: tuple[Rewrite | Bases | Addition | Slots, ...] = (
     *OF_TYPES,
     *OF_STEPS,
     *OF_WAITING,
+    *OF_TIMERS,
     *OF_TURNS,
     *OF_SOCKETS,
     *OF_CONNECTIONS,

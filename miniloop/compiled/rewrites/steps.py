@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from miniloop.compiled.rewrites.ideas import CURRENT, STEP, TYPES
-from miniloop.compiled.specialise import Rewrite
+from miniloop.compiled.specialise import Addition, Rewrite
 
 __all__ = ["OF_STEPS"]
 
-OF_STEPS: tuple[Rewrite, ...] = (
+OF_STEPS: tuple[Addition | Rewrite, ...] = (
     # A step.
     Rewrite(
         STEP,
@@ -137,7 +137,7 @@ OF_STEPS: tuple[Rewrite, ...] = (
     ),
     Rewrite(STEP, "kernel.task", "task._send = coro.send", "", times=2),
     Rewrite(
-        STEP,
+        TYPES,
         "kernel.task",
         "import asyncio",
         """
@@ -152,6 +152,14 @@ OF_STEPS: tuple[Rewrite, ...] = (
         """
         import cython
         from contextvars import Context, copy_context
+        """,
+    ),
+    Addition(
+        TYPES,
+        "kernel.task",
+        """
+        def blank_task():
+            return cython.cast(Task, make(0))
         """,
     ),
     Rewrite(STEP, "kernel.eager", "task._send = send = coro.send", "ended = False"),
@@ -182,6 +190,18 @@ OF_STEPS: tuple[Rewrite, ...] = (
             ("kernel.task", "current_tasks"),
             ("kernel.eager", "swap_current_task"),
         )
+    ),
+    *(
+        Addition(
+            CURRENT,
+            module,
+            """
+            from asyncio.events import _get_running_loop, _set_running_loop
+
+            learn_current(current, _get_running_loop, _set_running_loop)
+            """,
+        )
+        for module in ("kernel.task", "kernel.eager")
     ),
     Rewrite(CURRENT, "kernel.task", "current_tasks[loop] = self", "enter(current, loop, self)"),
     Rewrite(CURRENT, "kernel.task", "del current_tasks[loop]", "leave(current, loop)"),

@@ -21,7 +21,76 @@ OF_TYPES: tuple[Addition | Bases | Rewrite, ...] = (
         "",
     ),
     Rewrite(TYPES, "kernel.handle", '__slots__ = ("_scheduled", "_when")', ""),
-    Rewrite(TYPES, "kernel.timers", '__slots__ = ("_sequence", "cancelled", "entries")', ""),
+    Rewrite(TYPES, "kernel.handle", "import asyncio", "import asyncio\nimport cython"),
+    Rewrite(TYPES, "kernel.future", "import asyncio", "import asyncio\nimport cython"),
+    # A class inside of an `if` could not be one of C. What needs its lock is seldom: another thread
+    # cancels a call that runs just then. So the lock is made then, and not with each handle.
+    Rewrite(
+        TYPES,
+        "kernel.handle",
+        """
+        if sys.version_info >= (3, 14): ...
+        else: ...
+        """,
+        """
+        class SharedHandle(Handle):
+            def cancel(self):
+                self._wait()
+                Handle.cancel(self)
+
+            def cancelled(self):
+                self._wait()
+                return self._callback is None
+
+            def _run(self):
+                self._runner = this_thread()
+                try:
+                    Handle._run(self)
+                finally:
+                    self._runner = 0
+                    if self._ended is not None:
+                        ended, self._ended = self._ended, None
+                        ended.release()
+
+            def _wait(self):
+                if WAITS and self._runner and self._runner != this_thread():
+                    ended = Lock()
+                    ended.acquire()
+                    if not self._runner:
+                        return
+                    if self._ended is None:
+                        self._ended = ended
+                    with self._ended:
+                        pass
+
+        def new_shared_handle(callback, args, loop, context, kind=None):
+            if kind is not None:
+                handle = kind()
+            elif WAITS:
+                handle = cython.cast(SharedHandle, make(2))
+            else:
+                handle = cython.cast(Handle, make(0))
+            handle._callback = callback
+            handle._args = args
+            handle._loop = loop
+            handle._context = context
+            return handle
+        """,
+    ),
+    Rewrite(
+        TYPES,
+        "kernel.handle",
+        "from _thread import RLock",
+        "from _thread import allocate_lock as Lock",
+    ),
+    Addition(
+        TYPES,
+        "kernel.handle",
+        """
+        WAITS = sys.version_info >= (3, 14)
+        call_like(SharedHandle, Handle)
+        """,
+    ),
     Rewrite(
         TYPES,
         "kernel.future",
@@ -159,22 +228,50 @@ OF_TYPES: tuple[Addition | Bases | Rewrite, ...] = (
         )
         for module in ("kernel.future", "kernel.task", "kernel.eager")
     ),
-    Rewrite(OBJECTS, "kernel.future", "_allocate(Future)", "Future.__new__(Future)"),
-    Rewrite(OBJECTS, "kernel.task", "_allocate(Task)", "Task.__new__(Task)", times=2),
-    Rewrite(OBJECTS, "kernel.eager", "_allocate(Task)", "Task.__new__(Task)"),
+    Rewrite(OBJECTS, "kernel.future", "_allocate(Future)", "cython.cast(Future, make(0))"),
+    Rewrite(
+        OBJECTS,
+        "kernel.task",
+        "_allocate(Task)",
+        "cython.cast(Task, make(0))",
+        within="new_task",
+    ),
+    Rewrite(OBJECTS, "kernel.eager", "_allocate(Task)", "blank_task()"),
     Rewrite(
         OBJECTS,
         "kernel.handle",
         "kind()",
-        "(Handle.__new__(Handle) if kind is Handle else kind())",
+        "(cython.cast(Handle, make(0)) if kind is Handle else kind())",
         within="new_handle",
     ),
     Rewrite(
         OBJECTS,
         "kernel.handle",
         "kind()",
-        "(TimerHandle.__new__(TimerHandle) if kind is TimerHandle else kind())",
+        "(cython.cast(TimerHandle, make(1)) if kind is TimerHandle else kind())",
         within="new_timer",
+    ),
+    *(
+        Addition(
+            OBJECTS,
+            module,
+            f"""
+            _blank = {kind}.__new__({kind})
+            _blank._state = None  # no field may hold what has to be counted
+            pool_of(_blank, 0)
+            del _blank
+            """,
+        )
+        for module, kind in (("kernel.future", "Future"), ("kernel.task", "Task"))
+    ),
+    Addition(
+        TYPES,
+        "kernel.handle",
+        """
+        pool_of(Handle.__new__(Handle), 0)
+        pool_of(TimerHandle.__new__(TimerHandle), 1)
+        pool_of(SharedHandle.__new__(SharedHandle), 2)
+        """,
     ),
     Rewrite(
         OBJECTS,

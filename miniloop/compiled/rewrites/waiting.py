@@ -84,20 +84,11 @@ OF_WAITING: tuple[Addition | Rewrite, ...] = (
                 return self
 
             def __next__(self):
-                future = self.future
-                if future is None:
-                    raise StopIteration
-                if future._state is PENDING:
-                    if not future._asyncio_future_blocking:
-                        future._asyncio_future_blocking = True
-                        return future
-                    raise RuntimeError("await wasn't used with future")
-                self.future = None
-                if future._state is FINISHED and future._exception is None:
-                    if future._result is None:
-                        raise StopIteration
-                    raise StopIteration(future._result)
-                raise StopIteration(future.result())
+                ended = cython.declare(cython.bint, False)
+                value = go_on(self, cython.address(ended))
+                if ended:
+                    raise StopIteration(value)
+                return value
 
             def send(self, value):
                 return self.__next__()
@@ -126,6 +117,30 @@ OF_WAITING: tuple[Addition | Rewrite, ...] = (
 
             def close(self):
                 self.future = None
+
+
+        @cython.cfunc
+        @cython.locals(awaiter=FutureAwaiter, ended=cython.p_bint, future=Future)
+        def go_on(awaiter, ended):
+            future = awaiter.future
+            if future is None:
+                ended[0] = True
+                return None
+            if future._state is PENDING:
+                if not future._asyncio_future_blocking:
+                    future._asyncio_future_blocking = True
+                    return future
+                raise RuntimeError("await wasn't used with future")
+            awaiter.future = None
+            if future._state is FINISHED and future._exception is None:
+                value = future._result
+            else:
+                value = future.result()
+            ended[0] = True
+            return value
+
+
+        use_step(FutureAwaiter, cython.cast(Step, go_on))
         ''',
     ),
 )
