@@ -9,9 +9,13 @@ With `--journal FILE` a run that is interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -184,7 +188,9 @@ def _one_process(
         stdout=subprocess.PIPE,
         stderr=None if job["verbose"] else subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
+    threading.Thread(target=_end_its_children, args=(process,)).start()
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(job))
@@ -200,6 +206,13 @@ def _one_process(
     process.wait()
     process.stdout.close()
     return current
+
+
+def _end_its_children(worker: subprocess.Popen[str]) -> None:
+    """When a worker has ended, end what its tests left: children that still hold its output."""
+    worker.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
 
 
 def _note(
