@@ -199,8 +199,13 @@ class ProcessTransport(asyncio.SubprocessTransport):
         self._finish_if_over()
         # What was queued runs before the caller goes on, in whatever order tasks do.
         told = loop.create_future()
-        loop.call_soon(_set_done, told)
+        loop.call_soon(self._go_on, told)
         await told
+
+    @repeatable
+    def _go_on(self, told: asyncio.Future[None]) -> None:
+        if not told.done():
+            told.set_result(None)
 
     # Asking.
 
@@ -372,9 +377,3 @@ class _ReadPipe(_Pipe, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.process._tell_soon(self.process._protocol.pipe_data_received, self.fd, data)
-
-
-@repeatable
-def _set_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

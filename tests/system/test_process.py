@@ -19,6 +19,7 @@ import pytest
 
 import miniloop
 from miniloop.system.child_exit import watch_exit
+from miniloop.testing.shuffle import shuffle
 
 Run = Callable[..., Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -389,6 +390,22 @@ def test_the_protocol_hears_everything_in_order(run: Run) -> None:
     assert events[0] == "made"
     assert events[-1] == "lost"
     assert len(events) == 7
+
+
+@pytest.mark.skipif(miniloop.COMPILED, reason="an order is chosen on the files of Python")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_child_has_its_pipes_in_whatever_order_tasks_run(seed: int) -> None:
+    async def main() -> bytes:
+        child = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        out, _ = await child.communicate(b"sent")
+        return out
+
+    loop = miniloop.new_event_loop()
+    shuffle(loop, seed)
+    try:
+        assert loop.run_until_complete(asyncio.wait_for(main(), 20)) == b"sent"
+    finally:
+        loop.close()
 
 
 def test_a_child_that_ends_before_its_pipes_are_connected_is_not_missed(
