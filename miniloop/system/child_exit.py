@@ -101,9 +101,11 @@ class PidfdWatch:
                 os.close(fd)
 
     def __del__(self) -> None:
-        # The loop was closed before the child ended, and its poller held the last reference.
-        if self._fd >= 0:
-            os.close(self._fd)
+        # The loop was closed before the child ended, and its poller held the last reference. (The
+        # transport may be collected at the same time, and call `close` after this.)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 class ThreadWatch:

@@ -408,6 +408,22 @@ def test_a_child_has_its_pipes_in_whatever_order_tasks_run(seed: int) -> None:
         loop.close()
 
 
+def test_a_watch_that_is_collected_gives_its_descriptor_back_once() -> None:
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("children are waited for in threads")
+    loop: Any = miniloop.new_event_loop()
+    with subprocess.Popen(WAITS, stdout=subprocess.DEVNULL) as child:
+        try:
+            watch: Any = watch_exit(loop, child, lambda code: None)
+            loop.close()
+            watch.__del__()  # as the garbage collector calls it, before it ends the transport
+            with open(os.devnull) as another:  # which gets the number that is free now
+                watch.close()
+                os.fstat(another.fileno())
+        finally:
+            child.kill()
+
+
 def test_a_child_that_ends_before_its_pipes_are_connected_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
