@@ -118,6 +118,10 @@ class PipeTransport(DescriptorTransport):
     def _pipe(self) -> Any:
         return self._file
 
+    @_pipe.setter
+    def _pipe(self, pipe: Any) -> None:
+        self._file = pipe  # None: it is somebody else's to close, as on asyncio
+
     @property
     def _fileno(self) -> int:
         return self._fd

@@ -42,6 +42,14 @@ STRUCK = {
 COLLECTED = ("__del__", "__repr__")
 
 
+def is_collecting(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename in STRUCK:
+        if frame.f_code.co_name in COLLECTED:
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Strike:
     """A profile function that raises KeyboardInterrupt at the n-th point where Ctrl-C may strike.
 
@@ -56,7 +64,7 @@ class Strike:
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
-        if event in self.events and code.co_filename in STRUCK and code.co_name not in COLLECTED:
+        if event in self.events and code.co_filename in STRUCK and not is_collecting(frame):
             self.left -= 1
             if self.left == 0:
                 sys.setprofile(None)

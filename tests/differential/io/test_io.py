@@ -18,6 +18,7 @@ from miniloop.net.descriptor_transport import WritableTransport
 from miniloop.net.sock import Sockets
 from miniloop.net.stream import StreamTransport
 from miniloop.testing.both_loops import compare_loops
+from tests.builds import pure_only
 from tests.differential.io.comparing import Difference, differences
 from tests.differential.io.known import KNOWN, ROWS
 
@@ -80,7 +81,7 @@ def forget_writers(patch: pytest.MonkeyPatch) -> None:
         never_pause,
         end_late,
         read_one_byte_less,
-        forget_writers,
+        pytest.param(forget_writers, marks=pure_only),
     ],
 )
 def test_a_fault_is_found_out(
