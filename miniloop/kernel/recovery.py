@@ -39,7 +39,7 @@ from miniloop.kernel.inspection import is_suspended
 from miniloop.kernel.registry import current_tasks
 from miniloop.kernel.task import Task
 
-__all__ = ["recover"]
+__all__ = ["recover", "snapshot"]
 
 _END_OF_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # private
 
@@ -116,10 +116,19 @@ _LAST_BEFORE_CALLBACK = {
 }
 
 
+def snapshot(ready: deque[Any]) -> list[Any]:
+    """What is in the queue now, while other threads may append to it.
+
+    A deque takes it all in one call of C. Between `iter` and `list` another thread may have its
+    turn; and `list` asks for the length, which a queue that is put in place of ours may count.
+    """
+    return list(deque(ready))
+
+
 def _take_off(ready: deque[Any], entries: list[Any]) -> None:
     """Remove these entries. Other threads may append at any time, so the queue is not copied."""
     numbers = set(map(id, entries))
-    places = [place for place, entry in enumerate(list(iter(ready))) if id(entry) in numbers]
+    places = [place for place, entry in enumerate(snapshot(ready)) if id(entry) in numbers]
     for place in reversed(places):
         del ready[place]
 
@@ -148,7 +157,7 @@ def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseExcept
 
 def _displaced(loop: Loop) -> list[Task[Any]]:
     """The tasks that are neither queued, nor waited for by a future that will wake them."""
-    queue = list(iter(loop._ready))
+    queue = snapshot(loop._ready)
     placed = set(map(id, queue))
     # A task that waits on a future of another make is queued in a handle.
     placed |= {

@@ -18,6 +18,7 @@ from typing import Any
 
 from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.joints import Joints
+from miniloop.kernel.recovery import snapshot
 from miniloop.loop import EventLoop
 from miniloop.testing.who import task_of
 
@@ -64,7 +65,7 @@ class Shuffle:
         """Nothing is to be done."""
 
     def _choose(self, ready: deque[Any]) -> None:
-        entries = list(iter(ready))  # in one step: other threads append to the queue
+        entries = snapshot(ready)
         if len(entries) > 1 and not self._loop._stopping:
             places = self._candidates(entries[:WINDOW])
             place = places[int(self._random.random() * len(places))]
@@ -102,10 +103,10 @@ class Shuffle:
         enqueue: Callable[[Any], object],
     ) -> object:
         ready = self._loop._ready
-        queued = set(map(id, list(iter(ready))))
+        queued = set(map(id, snapshot(ready)))
         fresh = [event for event in events if not self._is_queued(event[0], queued)]
         result = deliver(fresh, enqueue)
-        self._arrived.update(set(map(id, list(iter(ready)))) - queued)
+        self._arrived.update(set(map(id, snapshot(ready))) - queued)
         return result
 
     def _is_queued(self, fd: int, queued: set[int]) -> bool:

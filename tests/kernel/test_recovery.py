@@ -14,6 +14,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 import miniloop
+from miniloop.kernel.recovery import snapshot
 from miniloop.kernel.scheduler import Scheduler
 from tests.builds import pure_only
 
@@ -503,3 +505,25 @@ def test_no_task_is_stuck_after_500_interrupts_at_random_moments() -> None:
     loop.close()
     for sock in sockets:
         sock.close()
+
+
+def test_the_queue_is_looked_at_while_a_thread_appends() -> None:
+    ready: collections.deque[Any] = collections.deque([1])
+    over = threading.Event()
+
+    def append() -> None:
+        while not over.is_set():
+            ready.append(None)
+            ready.pop()
+
+    thread = threading.Thread(target=append)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(400_000):
+            assert snapshot(ready)[0] == 1
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
