@@ -82,8 +82,9 @@ class RedisStore:
         self._text = url
         self._url = replace(parsed, lease=lease or parsed.lease, shards=shards or parsed.shards)
         self._resume = resume
-        self._terms = terms
         self._rules = rules or Rules()
+        # What is more than may be asked for is not kept, as it would be in the engine's memory.
+        self._terms = " ".join(filter(None, [terms, self._rules.bounds]))
         self._delay = delay
         self._looks_on = looks_on
         self._say = say
