@@ -42,6 +42,7 @@ from .frontier import (
     feed,
 )
 from .frontier.reasons import NO_SPACE, reason
+from .frontier.shared import LAST_LOOK, LAST_LOOK_AT_FILE
 from .http import HTTPError
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
@@ -355,6 +356,7 @@ async def _crawl(
             trust=guard.trust,
             counts=summary.numbers,
             joined=joined,
+            last_look=LAST_LOOK_AT_FILE if isinstance(store, SQLiteStore) else LAST_LOOK,
         )
     timings = any(watcher.records for watcher in watchers)
     departures = Departures() if manners.delay else None

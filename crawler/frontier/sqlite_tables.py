@@ -27,7 +27,7 @@ from typing import NamedTuple, TypeVar
 
 from .hosts import host_of
 from .sqlite_schema import FOUND
-from .store import LEAST_SHARE, SHARE, Claimed, Done, Fenced, Page, Rules
+from .store import Claimed, Done, Fenced, Page, Rules, share_of
 
 # Of how many hosts the share of a worker is reckoned; it needs no more to be busy.
 _COUNTED_HOSTS = 1_000
@@ -145,14 +145,15 @@ class Tables:
         """Claim pages of these hosts, the least deep of each, until there are enough."""
         if not hosts:
             return []
-        share = min(SHARE, max(LEAST_SHARE, -(-most // len(hosts))))
         query = """select p.id, h.id, p.url, p.source, p.depth, p.redirects, h.named
                    from json_each(?) j cross join hosts h on h.id = j.value
                    cross join pages p on p.id in
                        (select id from pages where host = h.id and state = 0
                         order by depth limit ?)
                    limit ?"""
-        rows = self._database.execute(query, (json.dumps(hosts), share, most)).fetchall()
+        rows = self._database.execute(
+            query, (json.dumps(hosts), share_of(most, len(hosts)), most)
+        ).fetchall()
         self._set_state(_CLAIMED, [row[0] for row in rows])
         taken = _counted(row[1] for row in rows)
         self._database.executemany(

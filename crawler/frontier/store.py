@@ -23,8 +23,7 @@ from typing import NamedTuple, Protocol
 
 # Seconds of silence after which a worker counts as dead. It speaks up several times in that time.
 LEASE = 30.0
-# What a claim gives of one host at a time: the most, and as much as is worth it where there are
-# many, so that they take turns.
+# The most that a claim gives of one host, and the least where many take turns: see `share_of`.
 SHARE, LEAST_SHARE = 64, 8
 
 
@@ -143,3 +142,11 @@ class Store(Protocol):
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""
+
+
+def share_of(most: int, hosts: int) -> int:
+    """How much a claim of ``most`` pages takes of each of so many hosts.
+
+    Not as much as there is, or a few would have all of it, and those may have to be left alone.
+    """
+    return min(SHARE, max(LEAST_SHARE, -(-most // max(1, hosts))))
