@@ -43,7 +43,7 @@ from .frontier import (
 )
 from .frontier.reasons import NO_SPACE, reason
 from .frontier.shared import LAST_LOOK, LAST_LOOK_AT_FILE
-from .http import HTTPError
+from .http import HTTPError, suffixes
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
@@ -195,6 +195,8 @@ class Task(NamedTuple):
 
 def _run(task: Task, factory: LoopFactory) -> int:
     options, files = task.options, task.files
+    if options.same_site:
+        suffixes.load()  # before there is a loop, and once for all workers
     summary = Summary()
     reporter = None if files.report is None else Reporter()
     partly = options.workers > 1 or (task.store is not None and not task.store.is_new)
