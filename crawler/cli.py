@@ -61,6 +61,7 @@ from .options import (
 from .output import format_for
 from .progress import PlainProgress, say, silence
 from .remote import REMOTE, connected, part_of, parts_of, remote
+from .remote import make_parser as make_remote_parser
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
@@ -130,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_completion(shell: str) -> int:
     from .completion import completion  # a need of few
 
-    others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
+    others = {name: make_remote_parser(name) for name in REMOTE}
+    others |= {"fetch": make_fetch_parser(), "report": make_report_parser()}
     try:
         print(completion(make_parser(others), shell), flush=True)
     except OSError as error:

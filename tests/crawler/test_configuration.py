@@ -209,6 +209,12 @@ def test_bash_completes_options_their_values_and_files(tmp_path: Path) -> None:
     assert "urls.txt" in completed(done.stdout, "crawler -o u", tmp_path)
     assert "fetch" in completed(done.stdout, "crawler f", tmp_path)
     assert completed(done.stdout, "crawler fetch --tim", tmp_path) == ["--timings", "--timeout"]
+    assert completed(done.stdout, "crawler status --w", tmp_path) == ["--watch"]
+    assert completed(done.stdout, "crawler --loop u", tmp_path) == ["uvloop"]
+    assert "urls.txt" in completed(done.stdout, "crawler --state u", tmp_path)
+    # Where the function has nothing to say, bash is to complete files: here, the list.
+    assert not completed(done.stdout, "crawler url", tmp_path)
+    assert re.search("^complete .*-o default .*crawler$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "tcsh"])
