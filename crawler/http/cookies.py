@@ -14,7 +14,7 @@ from collections import Counter
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 
 from .headers import Headers
-from .suffixes import is_public_suffix
+from .suffixes import is_public_suffix, load_beside
 from .url import URL
 
 PER_DOMAIN = 50
@@ -27,7 +27,13 @@ class Cookies:
     """The cookies of a client; ``jar`` may be shared with others that use ``http.cookiejar``."""
 
     def __init__(self, jar: CookieJar | None = None) -> None:
+        self._bounded = jar is None
         self.jar = CookieJar(_Bounded()) if jar is None else jar
+
+    async def prepare(self) -> None:
+        """Have what :meth:`take` may ask for; it would be loaded on the loop there."""
+        if self._bounded:
+            await load_beside()
 
     def header(self, url: URL) -> str:
         """The value of ``Cookie`` for ``url``, empty if there is none to send."""

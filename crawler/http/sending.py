@@ -86,6 +86,8 @@ class Sender:
         """
         if call.limits is not self.limits and call.limits.pool is not None:
             call.deadline = asyncio.get_running_loop().time() + call.limits.total
+        if self._cookies is not None:
+            await self._cookies.prepare()
         request, cookies = (call.request, "") if call.bare else self._dress(call)
         trail: Trail | None = None
         try:

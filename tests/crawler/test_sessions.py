@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import http.cookiejar
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import publicsuffixlist
 import pytest
 import trustme
 
@@ -28,6 +30,7 @@ from crawler.http import (
     Retry,
     TLSError,
     TLSTimeout,
+    suffixes,
     tls_context,
 )
 from crawler.http.cookies import PER_DOMAIN, Cookies
@@ -144,6 +147,36 @@ def test_cookies_are_kept_if_one_wants_them(run: Run) -> None:
 
     with serving(cookie_wall) as server:
         run(main, server.url)
+
+
+def test_the_public_suffix_list_is_loaded_beside_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    class Noted(publicsuffixlist.PublicSuffixList):  # type: ignore[misc]
+        def __init__(self) -> None:
+            threads.append(threading.get_ident())
+            super().__init__()
+
+    def reply(peer: Peer) -> None:
+        while peer.request():
+            peer.reply(b"in", "Set-Cookie: a=1; Domain=127.0.0.1")
+
+    async def main(url: str) -> None:
+        async with Client(cookies=True) as client:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(5):
+                    group.create_task(client.get(url))
+            await client.get(url)
+
+    monkeypatch.setattr(publicsuffixlist, "PublicSuffixList", Noted)
+    suffixes._suffixes.cache_clear()
+    with serving(reply) as server:
+        run(main, server.url)
+    suffixes._suffixes.cache_clear()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_cookies_of_a_request_are_sent_besides_those_of_the_jar(run: Run) -> None:
