@@ -32,7 +32,7 @@ from .errors import (
     ProtocolError,
     TooLarge,
 )
-from .head import BadHead, mend
+from .head import BadHead, may_be_head, mend
 from .limits import Limits
 from .reply import MENDED_HEAD, NO_FAREWELL, Reply
 from .request import Request, RequestTemplate
@@ -80,6 +80,7 @@ class Connection:
         "_chunks",
         "_clock",
         "_http",
+        "_last",
         "_stream",
         "_template",
         "_trace",
@@ -114,6 +115,8 @@ class Connection:
         # The chunks of a reply that has some, and what came with its head and is not fed to them.
         self._chunks: Chunks | None = None
         self._unread = b""
+        # Whether nothing can follow the exchange that is going on, because of what we have said.
+        self._last = template.closes
         self.exchanges = 0
         self.idle_since = 0.0
         self.reusable = False
@@ -143,13 +146,13 @@ class Connection:
         self._clock.total = total_deadline
         try:
             if self._trace is None:
-                await self._send(request)
-                reply = await self._receive_head(request)
+                unsent = await self._send(request)
+                reply = await self._receive_head(request, unsent)
             else:
                 with span(self._trace, "send_request", url=self._url.href):
-                    await self._send(request)
+                    unsent = await self._send(request)
                 with span(self._trace, "receive_head", url=self._url.href):
-                    reply = await self._receive_head(request)
+                    reply = await self._receive_head(request, unsent)
         finally:
             self._clock.busy = False
         self.exchanges += 1
@@ -214,9 +217,20 @@ class Connection:
         # be mended.
         chunks = self._chunks
         if chunks is None:
-            whole = self._http.their_state is h11.DONE and not self._http.trailing_data[0]
+            whole = (
+                not reply.endless
+                and not self._last
+                and self._http.their_state is h11.DONE
+                and not self._http.trailing_data[0]
+            )
         else:
-            whole = chunks.ended and not chunks.odd and not chunks.rest and reply.keeps_alive
+            whole = (
+                chunks.ended
+                and not self._last
+                and not chunks.odd
+                and not chunks.rest
+                and reply.keeps_alive
+            )
         self.reusable = (
             whole
             and MENDED_HEAD not in reply.flags
@@ -258,11 +272,24 @@ class Connection:
 
     # ---- out -----------------------------------------------------------------------------------
 
-    async def _send(self, request: Request) -> None:
+    async def _send(self, request: Request) -> OSError | None:
+        """Send the request, or begin to; returns the error if the server takes no more of it.
+
+        It may have said why, so that is not raised before there turns out to be no reply.
+        """
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         data = self._template.send(self._http, request)
         content = request.content
-        if content is not None and content.data is not None and len(content.data) <= SENT_AT_ONCE:
+        waits = False
+        if request.headers is not None:
+            self._last = self._last or request.says(b"connection", b"close")
+            waits = content is not None and request.says(b"expect", b"100-continue")
+        if (
+            content is not None
+            and content.data is not None
+            and len(content.data) <= SENT_AT_ONCE
+            and not waits
+        ):
             data += content.data
             content = None
         self._writing = True
@@ -270,17 +297,23 @@ class Connection:
         try:
             await self._stream.send_all(data)
         except OSError as error:
-            raise self._no_reply(error) from error
-        self._writing = False
+            if (interrupted := self._interrupted()) is not None:
+                raise interrupted from error
+            self._last = True
+            return error
+        finally:
+            self._writing = False
         if content is None:
-            return
+            return None
         self._upload = Upload(
             content,
             self._stream,
             self._clock.move,
             write_limit=self._clock.write_limit,
             read_limit=self._clock.read_limit,
+            waits=waits,
         )
+        return None
 
     async def _end_upload(self, upload: Upload) -> None:
         self._upload = None
@@ -293,15 +326,15 @@ class Connection:
 
     # ---- in ------------------------------------------------------------------------------------
 
-    async def _receive_head(self, request: Request) -> Reply:
+    async def _receive_head(self, request: Request, unsent: OSError | None) -> Reply:
         if self._upload is None or self._upload.done:
             self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(error) from error
+            raise self._no_reply(unsent or error) from error
         if not data or self._interrupted() is not None:
-            raise self._no_reply(None)
+            raise self._no_reply(unsent)
         self._http.receive_data(data)
         received = data
         mended = False
@@ -316,6 +349,9 @@ class Connection:
             if isinstance(event, h11.Response):  # asked first, as most are that at once
                 break
             if event is h11.NEED_DATA:
+                if not may_be_head(received):
+                    text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
+                    raise ProtocolError(self._url.href, text)
                 data = await self._more_of_the_head()
                 self._http.receive_data(data)
                 received += data
@@ -324,8 +360,11 @@ class Connection:
                 if interim > MAX_INTERIM:
                     raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = self._http.trailing_data
+                if event.status_code == 100 and self._upload is not None:
+                    self._upload.go_on()
             else:
-                raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
+                text = "the server changes to another protocol (101), which is not followed"
+                raise ProtocolError(self._url.href, text)
         reply = Reply(event, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
@@ -398,7 +437,7 @@ class Connection:
             reply.body = body if inflate is None else decoded_whole(self._url, inflate, body, reply)
         reply.wire_bytes = len(body)
         reply.complete = True
-        self.reusable = True
+        self.reusable = not self._last
 
     async def _receive_body(self, reply: Reply, max_body: int) -> None:
         declared = reply.length

@@ -164,6 +164,11 @@ class BadStatus(RefusedResponse):
         super().__init__(url, f"{status} {phrase}".rstrip())
         self.status = status
         self.retry_after = retry_after
+        self._made_of = url, status, phrase, retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is copied, and sent to other processes, by what it is made of: not the text.
+        return type(self), self._made_of, self.__dict__
 
 
 class NotHTML(RefusedResponse):

@@ -44,7 +44,8 @@ class _Head:
     def raise_for_status(self) -> None:
         """Raise BadStatus unless the status is one of success."""
         if not self.ok:
-            raise BadStatus(self.url.href, self.status, self.phrase)
+            later = self.headers.get("retry-after")
+            raise BadStatus(self.url.href, self.status, self.phrase, later)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.url}>"

@@ -26,8 +26,8 @@ from .limits import Limits
 from .opening import Opener
 from .pool import Origin, Pool
 from .proxy import Proxies
+from .redirects import FOR_ONE_ORIGIN, Trail
 from .redirects import STATUSES as REDIRECT_STATUSES
-from .redirects import Trail
 from .reply import Reply
 from .request import Fields, Request, RequestTemplate
 from .retry import Budgets, Retry
@@ -63,12 +63,14 @@ class Sender:
         self._retry = retry
         self._budgets = Budgets(0 if retry is None else retry.budget)
         # Whether there is nothing that depends on the URL to be added to a request.
-        self.bare = auth is None and cookies is None and not proxies
+        self._for_home = [field for field in headers if field[0].lower() in FOR_ONE_ORIGIN]
+        self.bare = auth is None and cookies is None and not proxies and not self._for_home
         self._trace = trace
         self._around = around
+        for_all = [field for field in headers if field not in self._for_home]
         self._opener = Opener(lambda: tls or tls_context(), trace, permit)
         self.pool = Pool(
-            lambda url: RequestTemplate(url, headers),
+            lambda url: RequestTemplate(url, for_all),
             total=limits.connections,
             per_origin=limits.per_origin,
             keep_alive=limits.keep_alive,
@@ -159,6 +161,9 @@ class Sender:
             value = auth.header(url)
             if value is not None:
                 extra.append((b"Authorization", value.encode("latin-1")))
+        if at_home and self._for_home:
+            taken = {name.lower() for name, _ in (*extra, *(request.headers or ()))}
+            extra.extend(field for field in self._for_home if field[0].lower() not in taken)
         proxied = False
         if url.scheme == "http" and (proxy := self._proxies.of(url)) is not None and proxy.forwards:
             proxied = True

@@ -5,6 +5,7 @@ read all, to say that it does not want it, and then read no more.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 
 from .request import Content
@@ -15,6 +16,8 @@ from .stream import Stream
 PIECE = 128 * 1024
 # Seconds that the sender gets to notice that it has sent all, once the reply is complete.
 LAST_STEPS = 1.0
+# Seconds that a server which was asked whether it wants the body gets to answer.
+CONTINUE_SECONDS = 1.0
 
 
 class Upload:
@@ -23,9 +26,12 @@ class Upload:
     ``pace`` is called with the seconds that the next wait may take: ``write_limit`` when it is the
     server that we wait for, infinity when it is the caller, who makes the pieces, and in the end
     ``read_limit``, when nothing but the reply is left to wait for.
+
+    With ``waits`` it begins when :meth:`go_on` says that the server wants the body, or when it has
+    not heard that for a while, as servers need not say it (RFC 9110, section 10.1.1).
     """
 
-    __slots__ = ("_ends", "_pace", "_stream", "_task", "_whole", "error")
+    __slots__ = ("_called", "_ends", "_pace", "_stream", "_task", "_whole", "error")
 
     def __init__(
         self,
@@ -35,7 +41,9 @@ class Upload:
         *,
         write_limit: float,
         read_limit: float,
+        waits: bool = False,
     ) -> None:
+        self._called = asyncio.Event() if waits else None
         self._stream = stream
         self._pace = pace
         self._ends = self._whole = False
@@ -47,6 +55,11 @@ class Upload:
     def done(self) -> bool:
         """Whether nothing more is sent."""
         return self._task.done()
+
+    def go_on(self) -> None:
+        """Note that the server wants the body."""
+        if self._called is not None:
+            self._called.set()
 
     def cancel(self) -> None:
         """Send no more; does not wait."""
@@ -68,6 +81,9 @@ class Upload:
         return self._whole
 
     async def _send(self, content: Content, write_limit: float, read_limit: float) -> None:
+        if self._called is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), CONTINUE_SECONDS)
         content.begin()
         source = frames(content)
         try:

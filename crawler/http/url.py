@@ -66,6 +66,14 @@ class URL:
         """The host as TLS wants it: without the dot that ends a complete name (RFC 6066, 3)."""
         return self.server_name.removesuffix(".")
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, URL):
+            return self.href == other.href
+        return self.href == other if isinstance(other, str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.href)
+
     def __str__(self) -> str:
         return self.href
 
