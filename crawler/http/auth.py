@@ -26,14 +26,19 @@ class Auth(Protocol):
 
 
 class Basic:
-    """A name and a password, in UTF-8."""
+    """A name and a password, in UTF-8 unless they are bytes."""
 
     everywhere = False
 
-    def __init__(self, user: str, password: str) -> None:
-        if ":" in user:
+    def __init__(self, user: str | bytes, password: str | bytes) -> None:
+        parts = []
+        for part in (user, password):
+            if not isinstance(part, str | bytes):
+                raise TypeError(f"a name and a password must be text, got {type(part).__name__}")
+            parts.append(part.encode() if isinstance(part, str) else part)
+        if b":" in parts[0]:
             raise ValueError(f"a user name must not contain a colon, got {user!r}")
-        credentials = f"{user}:{password}".encode()
+        credentials = b":".join(parts)
         self._value = "Basic " + base64.b64encode(credentials).decode("ascii")
 
     def header(self, url: URL) -> str:
@@ -80,4 +85,9 @@ class Netrc:
 
 def as_auth(auth: "Auth | tuple[str, str] | None") -> Auth | None:
     """A pair of name and password is Basic."""
-    return Basic(*auth) if isinstance(auth, tuple) else auth
+    if isinstance(auth, tuple) and len(auth) == 2:
+        return Basic(*auth)
+    if auth is not None and not hasattr(auth, "header"):
+        kind = type(auth).__name__
+        raise TypeError(f"auth must be a pair of name and password, or an Auth, got a {kind}")
+    return auth

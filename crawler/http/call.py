@@ -113,9 +113,20 @@ def call_of(
     auth = as_auth(options.get("auth")) or auth
     call = Call(_request(method, url, options), limits, auth, downgrade, options.get("inspect"))
     call.follow = options.get("follow_redirects", True)
-    cookies = options.get("cookies") or {}
-    call.cookies = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    if cookies := options.get("cookies"):
+        call.cookies = _cookies(cookies)
     return call
+
+
+def _cookies(cookies: Mapping[str, str]) -> str:
+    text = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    for name, value in cookies.items():
+        if _NOT_IN_A_COOKIE.search(f"{name}{value}") or "=" in name:
+            raise ValueError(f"a cookie must be latin-1, without ';' and controls, got {name!r}")
+    return text
+
+
+_NOT_IN_A_COOKIE = re.compile(r"[\0-\x1f\x7f;]|[^\0-\xff]")
 
 
 def _request(method: str, url: str | URL, options: Options) -> Request:

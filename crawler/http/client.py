@@ -197,8 +197,11 @@ class Client:
                 await response.aclose()
             finally:
                 if held:
+                    upload = connection.upload
                     connection.close()
                     self.pool.drop(origin)
+                    if upload is not None:
+                        await upload.ended()
 
 
 # What `get` does without a look at all that could have been asked for.

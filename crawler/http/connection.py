@@ -122,6 +122,11 @@ class Connection:
         self.reusable = False
 
     @property
+    def upload(self) -> Upload | None:
+        """The body that is being sent, if there is one that did not go with its head."""
+        return self._upload
+
+    @property
     def stream(self) -> Stream:
         """What it speaks over."""
         return self._stream
@@ -409,6 +414,8 @@ class Connection:
         """What it means that not a byte of the reply has come and none will."""
         if (interrupted := self._interrupted()) is not None:
             return interrupted
+        if error is None and self._upload is not None:
+            error = self._upload.refusal
         if error is None:
             lost = ConnectionLost(self._url.href, "closed by the server without a reply")
             return self._cut_off(lost)

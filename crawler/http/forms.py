@@ -5,6 +5,7 @@ the loop.
 """
 
 import asyncio
+import contextlib
 import io
 import json as json_module
 import os
@@ -187,18 +188,13 @@ class _Source:
             yield self._file
         elif isinstance(self._file, Path):
             with await asyncio.to_thread(self._file.open, "rb") as file:
-                async for piece in _reading(file):
+                while piece := await asyncio.to_thread(file.read, _PIECE):
                     yield piece
         else:
             if self.replayable:
                 await asyncio.to_thread(self._file.seek, self._start)
-            async for piece in _reading(self._file):
+            while piece := await asyncio.to_thread(self._file.read, _PIECE):
                 yield piece
-
-
-async def _reading(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.read, _PIECE):
-        yield piece
 
 
 def _multipart(data: Form, files: Files) -> Content:
@@ -219,8 +215,9 @@ def _multipart(data: Form, files: Files) -> Content:
     async def pieces() -> AsyncIterator[bytes]:
         for head, source in parts:
             yield head
-            async for piece in source.pieces():
-                yield piece
+            async with contextlib.aclosing(source.pieces()) as read:
+                async for piece in read:
+                    yield piece
             yield b"\r\n"
         yield end
 

@@ -241,9 +241,10 @@ def test_a_body_waits_for_a_server_that_is_asked_whether_it_wants_it(
 
 
 def test_a_reply_is_read_although_the_server_takes_nothing_of_the_request(run: Run) -> None:
-    replied = threading.Event()
+    connected, replied = threading.Event(), threading.Event()
 
     def script(peer: Peer) -> None:
+        assert connected.wait(30)
         peer.reply(b"too busy", "Connection: close", status="503 Busy")
         # It is reset, so that the request cannot be sent at all.
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -252,7 +253,9 @@ def test_a_reply_is_read_although_the_server_takes_nothing_of_the_request(run: R
 
     async def main(url: str) -> Response:
         def wait(event: str, info: Any) -> None:
-            if event == "send_request.started":
+            if event == "connect_tcp.complete":
+                connected.set()
+            elif event == "send_request.started":
                 assert replied.wait(30)
 
         async with Client(trace=wait) as client:
