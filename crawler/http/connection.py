@@ -18,6 +18,7 @@ before the head of a reply is complete, or the reply is 408 (the server gave up 
 request), nothing was wrong with the request: see :class:`Stale`.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import h11
@@ -34,7 +35,7 @@ from .errors import (
 )
 from .head import BadHead, may_be_head, mend
 from .limits import Limits
-from .reply import MENDED_HEAD, NO_FAREWELL, Reply
+from .reply import MENDED_HEAD, NO_FAREWELL, Reply, seconds_kept
 from .request import Request, RequestTemplate
 from .stream import Stream
 from .trace import Trace, span
@@ -80,6 +81,7 @@ class Connection:
         "_chunks",
         "_clock",
         "_http",
+        "_kept_for",
         "_last",
         "_stream",
         "_template",
@@ -117,6 +119,8 @@ class Connection:
         self._unread = b""
         # Whether nothing can follow the exchange that is going on, because of what we have said.
         self._last = template.closes
+        # The seconds for which the server says that it keeps a connection that is idle.
+        self._kept_for: float | None = None
         self.exchanges = 0
         self.idle_since = 0.0
         self.reusable = False
@@ -144,7 +148,7 @@ class Connection:
         """
         self.reusable = False
         self._url = request.url
-        if self.exchanges and self._stream.readable():
+        if self.exchanges and (self._stream.readable() or self._may_end(request)):
             text = "closed by the server, or spoken to unasked, while it was idle"
             raise Stale(ConnectionLost(self._url.href, text), sent=False)
         self._clock.busy = True
@@ -275,6 +279,17 @@ class Connection:
         self._stream.discard()
         self.close()
 
+    def _may_end(self, request: Request) -> bool:
+        """Whether the server may be closing at this moment, and that would matter.
+
+        A request that can be repeated is sent again then. For another it is not worth the risk in
+        the last second of those that the server gave us, or in the second half of a single one.
+        """
+        if self._kept_for is None or request.repeatable:
+            return False
+        idle = asyncio.get_running_loop().time() - self.idle_since
+        return idle > self._kept_for - min(1.0, self._kept_for / 2)
+
     # ---- out -----------------------------------------------------------------------------------
 
     async def _send(self, request: Request) -> OSError | None:
@@ -374,6 +389,8 @@ class Connection:
         if mended:
             reply.flag(MENDED_HEAD)
             reply.simple = False
+        if "keep-alive" in reply.headers.index:
+            self._kept_for = seconds_kept(reply.headers)
         self._chunks = None
         if reply.length is None and not reply.endless:
             self._chunks = Chunks()

@@ -28,7 +28,8 @@ from urllib.parse import urlencode
 from .request import Content
 
 Field = str | bytes | int | float | bool | None
-Form = Mapping[str, Field | Sequence[Field]] | Iterable[tuple[str, Field | Sequence[Field]]]
+_Pair = tuple[str, Field | Sequence[Field]]
+Form = Mapping[str, Field | Sequence[Field]] | Sequence[_Pair] | Iterator[_Pair]
 File = bytes | str | Path | IO[bytes]
 # A file, or its name, itself, and perhaps its media type and further headers of its part. Without a
 # name it is a field.
@@ -38,7 +39,7 @@ FileField = (
     | tuple[str | None, File, str | None]
     | tuple[str | None, File, str | None, Mapping[str, str]]
 )
-Files = Mapping[str, FileField | list[FileField]] | Iterable[tuple[str, FileField]]
+Files = Mapping[str, FileField | list[FileField]] | Sequence[tuple[str, FileField]]
 Body = bytes | str | Path | IO[bytes] | AsyncIterable[bytes] | Iterable[bytes]
 
 # What is read of a file at a time.

@@ -75,7 +75,10 @@ class Response(_Head):
 
     def json(self) -> Any:
         """The body as JSON (UTF-8, -16 or -32); raises ValueError if it is none."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError(f"the JSON of {self.url} is nested too deeply") from error
 
 
 class StreamedResponse(_Head):

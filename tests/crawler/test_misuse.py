@@ -254,3 +254,10 @@ def test_cookies_of_a_request_take_the_place_of_those_of_the_jar(run: Run) -> No
     with serving(script) as server:
         run(main, server.url)
     assert b"\r\nCookie: b=jar; a=mine\r\n" in server.requests[1]
+
+
+def test_json_that_is_nested_without_end_is_no_json(run: Run) -> None:
+    with serving(saying(html(b"[" * 200_000))) as server:
+        response = run(lambda: send("GET", server.url))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        response.json()
