@@ -143,13 +143,20 @@ def _request(method: str, url: str | URL, options: Options) -> Request:
     )
     headers = fields_of(options.get("headers") or ())
     for name, value in list(headers):
-        if name.lower() in (b"content-length", b"transfer-encoding"):
-            # The body says how it is framed; a caller may know the length of what it will yield.
+        # The body says how it is framed; a caller may know the length of what it will yield, or
+        # want chunks where they need not be.
+        if name.lower() == b"content-length":
             headers.remove((name, value))
-            if name.lower() == b"content-length" and not value.isdigit():
+            if not value.isdigit():
                 raise ValueError(f"Content-Length must be a number, got {value.decode('latin-1')}")
-            if content is not None and content.length is None and name.lower() == b"content-length":
+            if content is not None and content.length is None:
                 content.length = int(value)
+        elif name.lower() == b"transfer-encoding":
+            headers.remove((name, value))
+            if value.lower() != b"chunked":
+                raise ValueError(f"Transfer-Encoding must be chunked, got {value!r}")
+            if content is not None:
+                content.length = None
     return Request(method.upper(), url, headers or None, content)
 
 

@@ -209,6 +209,9 @@ _USUAL = frozenset({"inspect", "follow_redirects"})
 
 
 def _kept(jar: "bool | CookieJar") -> "Cookies":
+    if not isinstance(jar, bool) and not hasattr(jar, "extract_cookies"):
+        kind = type(jar).__name__
+        raise TypeError(f"cookies of a client must be True or a CookieJar, got a {kind}")
     from .cookies import Cookies  # what it needs takes longer to import than all the rest
 
     return Cookies(None if isinstance(jar, bool) else jar)

@@ -307,6 +307,7 @@ class Connection:
         if (
             content is not None
             and content.data is not None
+            and content.length is not None
             and len(content.data) <= SENT_AT_ONCE
             and not waits
         ):

@@ -55,7 +55,8 @@ class Trail:
         start = self._urls[0].href
         location = _location(start, here, reply.status, reply.headers)
         if len(self._urls) > self._limit:
-            raise RedirectError(start, f"more than {self._limit} redirects, the last to {location}")
+            text = f"more than {self._limit} redirects, the last to {location:.200}"
+            raise RedirectError(start, text)
         try:
             there = URL(location, base=here)
         except InvalidURL as error:

@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from .body import decoded_pieces, finish, inflater
 from .charset import decode, to_utf8
@@ -41,11 +41,12 @@ class _Head:
         """Whether the status asks to look elsewhere and the head says where."""
         return self.status in STATUSES and "location" in self.headers
 
-    def raise_for_status(self) -> None:
-        """Raise BadStatus unless the status is one of success."""
+    def raise_for_status(self) -> Self:
+        """Raise BadStatus unless the status is one of success; gives the response itself."""
         if not self.ok:
             later = self.headers.get("retry-after")
             raise BadStatus(self.url.href, self.status, self.phrase, later)
+        return self
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {without_password(self.url.href)}>"

@@ -50,7 +50,7 @@ def test_errors_can_be_copied_and_pickled(
 
 def test_responses_can_be_copied_and_pickled_and_their_urls_compared(run: Run) -> None:
     with serving(saying(html(b"hello", "X-A: 1"))) as server:
-        response = run(lambda: send("GET", server.url))
+        response = run(lambda: send("GET", server.url)).raise_for_status()
         for twin in (copy.deepcopy(response), pickle.loads(pickle.dumps(response))):
             assert twin.body == b"hello"
             assert twin.headers == response.headers
@@ -112,6 +112,8 @@ def test_a_url_and_limits_must_be_what_they_say() -> None:
     for wrong in ({"connections": 0}, {"per_origin": 0}, {"read": -1}, {"total": math.nan}):
         with pytest.raises(ValueError, match="or more"):
             Limits(**wrong)
+    with pytest.raises(TypeError, match="True or a CookieJar"):
+        Client(cookies={"a": "b"})  # type: ignore[arg-type]
     assert Basic(b"u", b"\xff").header(URL("http://h/")) == "Basic dTr/"
 
 

@@ -18,7 +18,7 @@ import pytest
 from crawler.http import Client, Response
 from crawler.http.forms import content_of, query_of
 from tests.crawler.scripted import Peer, polite, serving
-from tests.crawler.test_requests import fields, read_body, send
+from tests.crawler.test_requests import Echo, fields, read_body, send
 
 Run = Callable[..., Any]
 
@@ -264,3 +264,14 @@ def test_a_reply_is_read_although_the_server_takes_nothing_of_the_request(run: R
     with serving(script) as server:
         response: Response = run(main, server.url)
     assert (response.status, response.body) == (503, b"too busy")
+
+
+def test_a_body_of_a_known_length_is_sent_in_chunks_if_one_wants_them(run: Run) -> None:
+    echo, chunked = Echo(), {"Transfer-Encoding": "Chunked"}
+    with serving(echo) as server:
+        run(lambda: send("POST", server.url, content=b"body", headers=chunked))
+        with pytest.raises(ValueError, match="must be chunked"):
+            run(lambda: send("POST", server.url, headers={"Transfer-Encoding": "gzip"}))
+    assert echo.bodies == [b"body"]
+    assert fields(server.requests[0])["Transfer-Encoding"] == "chunked"
+    assert "Content-Length" not in fields(server.requests[0])
