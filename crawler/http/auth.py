@@ -52,6 +52,8 @@ class Bearer:
     everywhere = False
 
     def __init__(self, token: str) -> None:
+        if not token or not token.isascii() or not token.isprintable():
+            raise ValueError("a token must be printable ASCII")  # which one is nobody's business
         self._value = f"Bearer {token}"
 
     def header(self, url: URL) -> str:
@@ -72,12 +74,14 @@ class Netrc:
         import netrc
 
         file = Path.home() / ".netrc" if path is None else Path(path)
-        self._hosts = netrc.netrc(str(file)).hosts
+        entries = netrc.netrc(str(file)).hosts
+        entries.pop("default", None)
+        self._hosts = {host.lower().strip("[]").removesuffix("."): e for host, e in entries.items()}
 
     def header(self, url: URL) -> str | None:
         """What the file has for the host."""
         host = url.tls_name
-        if host == "default" or host not in self._hosts:
+        if host not in self._hosts:
             return None
         user, _, password = self._hosts[host]
         return Basic(user, password or "").header(url)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import h11
 
+from .errors import without_password
 from .url import URL
 
 Fields = list[tuple[bytes, bytes]]
@@ -126,7 +127,8 @@ class RequestTemplate:
             )
             head = http.send(event)
         except h11.LocalProtocolError as error:
-            raise ValueError(f"{request.method} {url}: {error}") from error
+            what = without_password(f"{request.method} {url}")
+            raise ValueError(f"{what}: {error}") from error
         assert head is not None
         return head
 

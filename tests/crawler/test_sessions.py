@@ -246,6 +246,21 @@ def test_credentials_of_each_kind(run: Run, tmp_path: Path) -> None:
     ]
 
 
+def test_a_token_that_cannot_be_sent_is_refused_and_not_told() -> None:
+    for token in ("", "secret\r\nEvil: 1", "sécret"):
+        with pytest.raises(ValueError, match="printable ASCII") as caught:
+            Bearer(token)
+        assert "cret" not in str(caught.value)
+
+
+def test_netrc_names_hosts_in_whatever_case_and_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "netrc"
+    path.write_text("machine Example.ORG login u password p machine [::1] login u password p\n")
+    path.chmod(0o600)
+    for url in ("http://example.org/", "http://example.org./", "http://[::1]:81/"):
+        assert Netrc(path).header(URL(url)) == "Basic dTpw"
+
+
 def test_netrc_knows_the_host_that_a_redirect_leads_to(run: Run, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("machine localhost login me password secret\n")
 
