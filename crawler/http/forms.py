@@ -277,10 +277,10 @@ def _part_head(
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
     if filename is not None:
         head += f'; filename="{_quoted(filename)}"'
-    fields = {"Content-Type": media_type, **headers}
+    fields = dict(headers)
+    if media_type is not None and "content-type" not in map(str.lower, headers):
+        fields = {"Content-Type": media_type, **headers}
     for field, value in fields.items():
-        if value is None:
-            continue
         if not f"{field}{value}".isprintable():
             raise ValueError(f"a header must be one line, got {field!r}: {value!r}")
         head += f"\r\n{field}: {value}"

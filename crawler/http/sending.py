@@ -223,7 +223,7 @@ class Sender:
             elif connection is not None:
                 connection.close()
             self.pool.drop(origin)
-            if upload is not None:
+            if upload is not None and not isinstance(error, GeneratorExit):
                 await upload.ended()
             raise
         self.release(origin, connection, url)

@@ -114,7 +114,7 @@ def test_an_empty_mapping_of_files_is_no_file() -> None:
         ({"f": ("été.txt", b"x")}, 'filename="été.txt"\r\nContent-Type: text/plain\r\n'.encode()),
         ({"f": (os.fsdecode(b"\xff.bin"), b"x", "a/b")}, b'filename="\xff.bin"\r\n'),
         ({"f": ("n", b"x", "a/b", {"X-A": "1"})}, b"Content-Type: a/b\r\nX-A: 1\r\n\r\nx"),
-        ({"f": ("n", b"x", None, {"Content-Type": "c/d"})}, b'"n"\r\nContent-Type: c/d\r\n\r\nx'),
+        ({"f": ("n", b"x", None, {"content-type": "c/d"})}, b'"n"\r\ncontent-type: c/d\r\n\r\nx'),
         ({"f": [("one", b"1"), ("two", b"2")]}, b'name="f"; filename="two"'),
         ([("f", b"1"), ("f", ("two", b"2"))], b'name="f"; filename="two"'),
     ],
