@@ -7,7 +7,9 @@ from .redirects import MAX_REDIRECTS
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much. Times are in seconds, ``body`` in bytes; ``math.inf`` is no limit.
+    """How long and how much.
+
+    Times are in seconds, ``body`` in bytes; ``math.inf`` is no limit, nor is None for ``pool``.
 
     ``total`` covers one request with its redirects and retries, from the moment a connection is
     free for it; ``pool`` the wait for that moment. ``connect`` covers one connection with name
