@@ -34,7 +34,7 @@ from miniloop.kernel.report import logger
 from miniloop.net.descriptor_transport import ReadableTransport, WritableTransport
 from miniloop.net.nonblocking import WOULD_BLOCK
 from miniloop.net.ownership import take
-from miniloop.net.unread import MOST_DROPPED, drop, drop_before_closing, stream_reader_is_full
+from miniloop.net.unread import MOST_DROPPED, drop, stream_reader_is_full
 from miniloop.net.write_buffer import BYTES_LIKE, WriteBuffer, as_piece, refusal
 
 __all__ = ["StreamTransport"]
@@ -384,7 +384,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def _finish_reading(self) -> None:
         """Before the socket is closed, take what the peer has sent."""
         if self._may_drop_input():
-            drop_before_closing(self._file)
+            drop(self._file, MOST_DROPPED)
 
     def abort(self) -> None:
         """Close at once; what is buffered is lost."""

@@ -13,27 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from fcntl import ioctl
-from termios import FIONREAD
 from typing import Any
 
 from miniloop.net.nonblocking import WOULD_BLOCK
 
-__all__ = [
-    "MOST_DROPPED",
-    "drop",
-    "drop_before_closing",
-    "stream_reader_is_full",
-    "take_from_stream_reader",
-]
+__all__ = ["MOST_DROPPED", "drop", "stream_reader_is_full", "take_from_stream_reader"]
 
 # Bytes: what is read and dropped at most, and how much of it at a time. It is what asyncio reads
 # at once.
 MOST_DROPPED = 256 * 1024
 DROP_SIZE = 64 * 1024
-
-_Socket = socket.socket
-_COUNT = bytes(4)  # a C int
 
 
 def drop(sock: socket.socket, most: int) -> int:
@@ -54,25 +43,6 @@ def drop(sock: socket.socket, most: int) -> int:
     except OSError:
         return 0  # the connection is lost; the next write will report it
     return 0
-
-
-def drop_before_closing(sock: socket.socket) -> None:
-    """Read and drop what has come, but no more than MOST_DROPPED bytes."""
-    if not _is_empty(sock):
-        drop(sock, MOST_DROPPED)
-
-
-def _is_empty(sock: socket.socket) -> bool:
-    """Whether there is nothing to read, mostly so, and learned without an exception.
-
-    To raise one and to catch it takes five times as long as to ask for a number.
-    """
-    if type(sock) is not _Socket:
-        return False  # it may have no descriptor: `recv` finds out
-    try:
-        return ioctl(sock, FIONREAD, _COUNT) == _COUNT
-    except OSError:
-        return False
 
 
 def stream_reader_is_full(protocol: asyncio.BaseProtocol) -> bool:

@@ -96,15 +96,6 @@ OF_CONNECTIONS: tuple[Addition | Rewrite | Slots, ...] = (
             learn_sockets(_sock)
         """,
     ),
-    Rewrite(
-        BYTES,
-        "net.unread",
-        """
-        if not _is_empty(sock):
-            drop(sock, MOST_DROPPED)
-        """,
-        "drop(sock, MOST_DROPPED)",
-    ),
     # A connection is non-blocking from the start, and made without `socket.__init__`.
     Rewrite(
         BYTES,
