@@ -60,7 +60,8 @@ def count(
             text=True,
         )
         if ended.returncode:
-            raise InstructionsError(ended.stderr)
+            said = [line for line in ended.stderr.splitlines() if not line.startswith("==")]
+            raise InstructionsError("\n".join(reversed(said)))  # what went wrong comes first
         # Each run has two marks: what was counted between them is the second file.
         counted = [
             _total(out.with_suffix(f".{2 * number + 2}")) for number in range(len(RUNS) * len(rows))

@@ -154,14 +154,21 @@ def _counted(
         for row in rows
     ]
 
-    def count(entrant: tuple[str, loops.Loop]) -> list[int]:
+    def count(entrant: tuple[str, loops.Loop]) -> list[int] | instructions.InstructionsError:
         _say(f"counting {entrant[0]}")
-        return instructions.count(entrant[1], rows, far_end)
+        try:
+            return instructions.count(entrant[1], rows, far_end)
+        except instructions.InstructionsError as error:
+            _say(str(error))
+            return error
 
     with ThreadPoolExecutor(2) as threads:
         for (label, _), counted in zip(entrants, threads.map(count, entrants), strict=True):
-            for result, found in zip(results, counted, strict=True):
-                result.add(label, Sample(1, found, cpu=0.0))
+            for place, result in enumerate(results):
+                if isinstance(counted, instructions.InstructionsError):
+                    result.fail(label, str(counted).partition("\n")[0])
+                else:
+                    result.add(label, Sample(1, counted[place], cpu=0.0))
     return results
 
 
