@@ -8,7 +8,8 @@ copy of the package, and runs the same rows on all of them. Needs Cython and a C
 takes up to a minute, and is used again while the sources have not changed.
 
 Most ideas are worth a few per cent, which is what clocks of a machine differ by. With
-`--instructions` valgrind counts, and two counts of one loop differ by a few thousandths.
+`--instructions` valgrind counts, and two counts of one loop differ by a few thousandths; over
+sockets by some per cent, as it depends on what arrives together.
 """
 
 from __future__ import annotations
