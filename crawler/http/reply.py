@@ -1,5 +1,7 @@
 """One reply as it came: its head, its body, and what was odd about it."""
 
+import re
+
 import h11
 
 from .errors import HTTPError
@@ -13,6 +15,15 @@ NO_CONTENT = "no content"
 
 # Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
 _BODILESS = (204, 304)
+
+
+_KEPT = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
+
+
+def seconds_kept(headers: Headers) -> float | None:
+    """What ``Keep-Alive: timeout=`` says (RFC 2068, section 19.7.1), None if nothing."""
+    match = _KEPT.search(headers.get("keep-alive", ""))
+    return None if match is None else float(match[1])
 
 
 class Reply:

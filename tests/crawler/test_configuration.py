@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_with_its_line_and_key(file: Path, text: str, said
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nproxy = 'foo'", "2: proxy: foo: invalid URL"),
+        ("\nproxy = 'ftp://foo'", "2: proxy: ftp://foo: invalid URL"),
         ("loop = 'none'", "1: loop: the loop must be one of"),
         ("depth = 1\nca-file = 'no.pem'", "2: ca-file: cannot read certificates from no.pem"),
         ("output = 'no/such'", "1: output: cannot write no/such"),
