@@ -1,7 +1,5 @@
 """One reply as it came: its head, its body, and what was odd about it."""
 
-import h11
-
 from .errors import HTTPError
 from .headers import Headers
 
@@ -13,6 +11,8 @@ NO_CONTENT = "no content"
 
 # Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
 _BODILESS = (204, 304)
+# What stands in ``Connection`` where another request may follow.
+_KEPT = (None, b"keep-alive", b"Keep-Alive")
 
 
 class Reply:
@@ -39,11 +39,12 @@ class Reply:
         "wire_bytes",
     )
 
-    def __init__(self, event: h11.Response, method: str) -> None:
-        headers = Headers(event.headers.raw_items())
-        self.status = event.status_code
-        self.phrase = event.reason.decode("latin-1")
-        self.version = event.http_version.decode("ascii")
+    def __init__(
+        self, status: int, phrase: bytes, version: bytes, headers: Headers, method: str = "GET"
+    ) -> None:
+        self.status = status
+        self.phrase = phrase.decode("latin-1")
+        self.version = version.decode("ascii")
         self.headers = headers
         self.body = b""
         self.wire_bytes = 0
@@ -52,7 +53,7 @@ class Reply:
         self.flags: tuple[str, ...] = ()
         self.length: int | None = None
         # The body has a length, and the connection goes on after it, which is what a reply says
-        # by saying nothing.
+        # by saying nothing, or needlessly.
         self.simple = False
         # Nothing but the end of the connection ends the body.
         self.endless = False
@@ -64,7 +65,7 @@ class Reply:
                 self.endless = True
             else:
                 self.length = int(length)
-                self.simple = "connection" not in headers.index and self.version == "1.1"
+                self.simple = headers.index.get("connection") in _KEPT and self.version == "1.1"
         if self.status == 206:
             self.flags = (PARTIAL,)
         elif self.status in (204, 205):
