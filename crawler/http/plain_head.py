@@ -1,10 +1,10 @@
 """Heads as nearly all servers send them, read at one look.
 
-h11 takes three times as long for a request and a head as all else that the client does for a page
-(:mod:`.connection`). So a reply is looked at here first, and left to h11 unless it is as plain as can be: the whole head is there, in
-the form below; and the body has a length, given once, and is there as well, or comes in chunks and
-the head says nothing else about where it ends. What is taken here h11 would take too, and for the
-same (``tests/crawler/test_plain_heads.py``): nothing is mended, and nothing is guessed.
+For a request and the head of its reply h11 takes three times what all else of the client does. So a
+reply is looked at here first, and left to h11 unless it is as plain as can be: the whole head is
+there, in the form below; and the body has a length, given once, and is there as well, or it comes
+in chunks. What is taken here h11 would take too, and for the same
+(``tests/crawler/test_plain_heads.py``): nothing is mended, and nothing is guessed.
 """
 
 import re
