@@ -81,8 +81,9 @@ compiled: $(TEST) ## build the compiled kernel, for this Python (needs a C compi
 	$(INSTALL) --requirement requirements/compiled.in
 	MINILOOP_PURE=1 $(RUN) -m miniloop.compiled.build
 
-test-compiled: compiled ## build it, and test it: kernel, network and random programs
-	env -u MINILOOP_PURE $(RUN) -m pytest $(or $(ARGS),tests/compiled tests/kernel tests/net tests/differential)
+test-compiled: compiled ## build it, and test it: kernel, network, random programs, CPython's tests
+	env -u MINILOOP_PURE $(RUN) -m pytest \
+	  $(or $(ARGS),tests/compiled tests/kernel tests/net tests/differential tests/conformance)
 
 pure: ## remove what "make compiled" has built
 	rm -rf miniloop/compiled/built

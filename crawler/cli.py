@@ -42,7 +42,8 @@ from .frontier import (
     feed,
 )
 from .frontier.reasons import NO_SPACE, reason
-from .http import HTTPError
+from .frontier.shared import LAST_LOOK, LAST_LOOK_AT_FILE
+from .http import HTTPError, suffixes
 from .http.proxy import Proxies
 from .loops import LoopFactory, UnknownLoop, loop_factory
 from .memory import keep_freed_memory
@@ -60,6 +61,7 @@ from .options import (
 from .output import format_for
 from .progress import PlainProgress, say, silence
 from .remote import REMOTE, connected, part_of, parts_of, remote
+from .remote import make_parser as make_remote_parser
 from .report import Reporter
 from .summary import Summary
 from .threads import AbandonableThreads
@@ -129,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_completion(shell: str) -> int:
     from .completion import completion  # a need of few
 
-    others = {"fetch": make_fetch_parser(), "report": make_report_parser()}
+    others = {name: make_remote_parser(name) for name in REMOTE}
+    others |= {"fetch": make_fetch_parser(), "report": make_report_parser()}
     try:
         print(completion(make_parser(others), shell), flush=True)
     except OSError as error:
@@ -194,6 +197,8 @@ class Task(NamedTuple):
 
 def _run(task: Task, factory: LoopFactory) -> int:
     options, files = task.options, task.files
+    if options.same_site:
+        suffixes.load()  # before there is a loop, and once for all workers
     summary = Summary()
     reporter = None if files.report is None else Reporter()
     partly = options.workers > 1 or (task.store is not None and not task.store.is_new)
@@ -355,6 +360,7 @@ async def _crawl(
             trust=guard.trust,
             counts=summary.numbers,
             joined=joined,
+            last_look=LAST_LOOK_AT_FILE if isinstance(store, SQLiteStore) else LAST_LOOK,
         )
     timings = any(watcher.records for watcher in watchers)
     departures = Departures() if manners.delay else None

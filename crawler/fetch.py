@@ -27,7 +27,7 @@ def fetch(arguments: Sequence[str]) -> int:
     try:
         factory = loop_factory(options.loop)
         tls = tls_context(ca_file=options.ca_file, verify=not options.insecure)
-        Proxies(None, environment=True)  # says now what is wrong with one
+        Proxies(options.proxy, environment=True)  # says now what is wrong with one
     except (UnknownLoop, OSError, InvalidURL) as error:
         say(f"{parser.prog}: error: {error}", sys.stderr)
         return BAD_USAGE
@@ -52,7 +52,7 @@ def fetch(arguments: Sequence[str]) -> int:
         limits = Limits(total=options.timeout)
         client = Client(
             limits=limits, tls=tls, user_agent=options.user_agent, accept="*/*", trace=trace,
-            proxy_from_environment=True,
+            proxy=options.proxy, proxy_from_environment=True,
         )  # fmt: skip
         async with client, client.stream("GET", url) as response:
             if options.headers:
@@ -111,6 +111,11 @@ def make_parser() -> Parser:
         "--user-agent", type=field_value, default="crawler", metavar="TEXT", help="who we are"
     )
     parser.add_argument("--ca-file", metavar="FILE", help="PEM file of certificates to trust")
+    parser.add_argument(
+        "--proxy",
+        metavar="URL",
+        help="http://…, https://… or socks5://… (default: HTTP_PROXY …)",
+    )
     parser.add_argument("-k", "--insecure", action="store_true", help="take any certificate")
     parser.add_argument(
         "--loop",

@@ -91,12 +91,12 @@ class LiveView(PlainProgress):
         self._lag = self._worst_lag = 0.0
         self._looks_at = 0.0
         self._live = Live(
+            self,  # and not what it looks like now: what is printed above has it drawn again, too
             console=self._console,
             auto_refresh=False,  # that would be a thread
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-            get_renderable=self._draw,
         )
 
     def __enter__(self) -> "LiveView":
@@ -179,11 +179,11 @@ class LiveView(PlainProgress):
         else:
             self._live.refresh()
 
-    def _draw(self) -> Group:
+    def __rich__(self) -> Group:
         """The view as it is now."""
         seconds = time.perf_counter() - self._began
         rows = Table.grid(padding=(0, 2))
-        rows.add_column(style="dim", no_wrap=True)
+        rows.add_column(style="dim", no_wrap=True, min_width=len("pages/s"))
         rows.add_column(no_wrap=True, overflow="ellipsis")
         pages = self._done - self._failed
         picture = self._pages.picture() if self._console.encoding.startswith("utf") else ""

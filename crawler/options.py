@@ -445,7 +445,10 @@ def _whole_number(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    return 0 if text == "0" else _whole_number(text)
+    try:
+        return 0 if text == "0" else _whole_number(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(str(error).replace("from 1", "from 0")) from None
 
 
 def _pause(text: str) -> float:

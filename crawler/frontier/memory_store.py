@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .hosts import host_of
 from .known import Known
-from .store import SHARE, Claimed, Done, Fenced, Page, Rules
+from .store import Claimed, Done, Fenced, Page, Rules, share_of
 
 
 @dataclass(slots=True)
@@ -79,21 +79,28 @@ class MemoryStore:
         """Up to ``most`` pages, of hosts that are held and of others."""
         self._hear(worker)
         now = self._clock()
-        pages: list[Page] = []
-        for name, host in self._hosts.items():
-            if host.owner == worker and name not in full:
-                pages += self._take(host, most - len(pages))
-        open_hosts = [host for host in self._hosts.values() if host.waiting or host.claimed]
-        held = sum(host.owner == worker for host in open_hosts)
+        open_hosts = {
+            name: host for name, host in self._hosts.items() if host.waiting or host.claimed
+        }
+        held = sum(host.owner == worker for host in open_hosts.values())
         room = -(-len(open_hosts) // len(self._workers)) - held
         give = max(0, -room) if self._hungry - {worker} else 0
-        for host in open_hosts if more else ():
-            if room <= 0 or len(pages) >= most:
-                break
-            if host.owner is None and host.waiting and host.ready_at <= now:
+        hosts = [
+            host
+            for name, host in open_hosts.items()
+            if host.owner == worker and host.waiting and name not in full
+        ]
+        free = [
+            host
+            for host in open_hosts.values()
+            if host.owner is None and host.waiting and host.ready_at <= now
+        ]
+        hosts += free[: max(0, room)] if more else []
+        pages: list[Page] = []
+        for host in hosts:
+            if len(pages) < most:
                 host.owner = worker
-                room -= 1
-                pages += self._take(host, most - len(pages))
+                pages += self._take(host, min(most - len(pages), share_of(most, len(hosts))))
         (self._hungry.add if more and not pages else self._hungry.discard)(worker)
         return Claimed(pages, self._known.least, self._listed and not self._pages, give)
 
@@ -179,7 +186,7 @@ class MemoryStore:
 
     def _take(self, host: Host, most: int) -> list[Page]:
         depth = self._known.depth
-        urls = sorted(host.waiting, key=depth)[: max(0, min(most, SHARE))]
+        urls = sorted(host.waiting, key=depth)[:most]
         for url in urls:
             del host.waiting[url]
             host.claimed.add(url)

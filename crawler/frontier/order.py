@@ -199,6 +199,11 @@ class Order(Generic[T]):
             return 0.0
         return max(0.0, host.ready_at - self._loop.time())
 
+    @property
+    def starved(self) -> bool:
+        """Whether somebody waits for something to do, and nothing may be begun."""
+        return bool(self._waiters) and not self._ready
+
     def runs(self, name: str) -> bool:
         """Whether anything of a host is in work."""
         host = self._hosts.get(name)

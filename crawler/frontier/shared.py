@@ -28,12 +28,16 @@ from .sitemaps import MAX_LEVELS, MAX_SITEMAPS
 from .store import Done, Fenced, Page, Store
 
 # Seconds between two looks for more when there was none, and the most of them; a worker that has
-# enough looks as seldom as that, too.
+# enough looks as seldom as that, too. In a file a look costs nobody else much, and what two workers
+# slept while the other had work for them was up to a tenth of a crawl of some seconds.
 FIRST_LOOK = 0.02
 LAST_LOOK = 0.5
+LAST_LOOK_AT_FILE = 0.1
 # What one claim may give, and how much of a host waits here before no more is asked for.
 MOST = 256
 ENOUGH_OF_A_HOST = 32
+# How much may wait here if all of it is of hosts that are to be left alone: others are asked for.
+MOST_AT_REST = 4_096
 # How much of the list the store is told at a time.
 LISTED_AT_ONCE = 250
 # How many links are remembered as told to the store.
@@ -80,7 +84,8 @@ class SharedFrontier:
     ``lock`` is the descriptor of a file on which the workers that write to one output wait for
     each other; without one the output is this worker's alone. ``counts`` says what the worker has
     counted so far; it goes to the store with the pages that it is about. ``joined`` is told what
-    the worker is called there.
+    the worker is called there. ``last_look`` is how many seconds a worker with nothing to do may
+    let pass until it asks the store again.
     """
 
     def __init__(
@@ -95,8 +100,10 @@ class SharedFrontier:
         trust: Callable[[str], None] | None = None,
         counts: Callable[[], Mapping[str, int]] = dict,
         joined: Callable[[int], None] = lambda worker: None,
+        last_look: float = LAST_LOOK,
     ) -> None:
         self._store = store
+        self._last_look = last_look
         # Where the crawl has to stay is the store's to know, and how much there may be.
         text_only = replace(
             scope, same_host=False, same_site=False, max_pages=None, max_per_host=None
@@ -357,8 +364,12 @@ class SharedFrontier:
         try:
             while not self._closing:
                 self._wanted.clear()
-                hungry = order.waiting < MOST // 2 and not self._draining
-                full = order.well_filled(ENOUGH_OF_A_HOST) if hungry else ()
+                starved = order.starved
+                enough = MOST_AT_REST if starved else MOST // 2
+                hungry = order.waiting < enough and not self._draining
+                full: Sequence[str] = ()
+                if hungry:
+                    full = order.well_filled(1 if starved else ENOUGH_OF_A_HOST)
                 claimed = await self._store.claim(
                     self.worker, MOST if hungry else 0, [*full, *self._leaving], more=hungry
                 )
@@ -382,7 +393,8 @@ class SharedFrontier:
                 pause = FIRST_LOOK if claimed.pages or self._committed else 2 * pause
                 self._committed = False
                 # Not wait_for, which on Python 3.11 may take being cancelled for being woken.
-                limit = LAST_LOOK if order.waiting else min(pause, LAST_LOOK)
+                idle = starved or order.starved or not order.waiting
+                limit = min(pause, self._last_look) if idle else LAST_LOOK
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(limit):
                         await self._wanted.wait()

@@ -4,7 +4,7 @@ The kernel has what a transaction wrote before the next begins, so the end of a 
 comes, takes nothing back. The end of the machine may take the last transactions, and never half of
 one (``synchronous=NORMAL``); the output may then be shorter than the state says, which is told.
 
-What is in the file, and what each step does to it, is in `sqlite_tables`.
+What is in the file is in `sqlite_schema`, what each step does to it in `sqlite_tables`.
 
 A step takes some milliseconds at most, and is made on the loop. In a thread it would take several
 times as long, for that has to have the interpreter back after each statement, while other processes
@@ -25,7 +25,8 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from .reasons import retold
-from .sqlite_tables import LIST, TABLES, VERSION, Tables
+from .sqlite_schema import TABLES, VERSION
+from .sqlite_tables import LIST, Tables
 from .store import Claimed, Done, Rules
 
 P = ParamSpec("P")
@@ -208,6 +209,7 @@ class SQLiteStore:
             # Whoever worked on it is no more. Its list is read again, as it may have grown.
             for (worker,) in execute("select id from workers").fetchall():
                 self._tables.bury(worker)
+            self._tables.take_up()
             execute("update crawl set listed = 0")
 
     # ---- the interface, see Store ----------------------------------------------------------------

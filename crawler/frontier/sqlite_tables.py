@@ -8,9 +8,12 @@ works on a transaction then waits for its turn while others wait for the file. S
 rows goes in as one JSON text, and each transaction is a dozen statements, however many links there
 are.
 
-A page is found by its *mark*, a number that is made of its URL. An index of numbers is a fifth of
-one of URLs: with a million of them it stays in memory, and a new URL changes one small page of it.
-As two URLs may have one mark, it is always the two together that are looked for.
+A page is found by its *mark*, 128 bits of a hash of its URL, and an index has the marks with the
+depths: with a million of them it stays in memory, and for a link that is known the page itself is
+not looked at. Nobody can make two URLs of one mark, and by chance it does not happen.
+
+What is more than the rules let be asked for is *set aside*: it is known, and counts for nothing
+until somebody goes on with a crawl and allows for more.
 """
 
 import hashlib
@@ -19,82 +22,24 @@ import sqlite3
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from .hosts import host_of
-from .store import SHARE, Claimed, Done, Fenced, Page, Rules
+from .sqlite_schema import FOUND
+from .store import Claimed, Done, Fenced, Page, Rules, share_of
 
-# Raised when the tables change.
-VERSION = 3
 # Of how many hosts the share of a worker is reckoned; it needs no more to be busy.
 _COUNTED_HOSTS = 1_000
-_WAITING, _CLAIMED, _DONE = range(3)
+# What is set aside is known, and more than may be asked for.
+_WAITING, _CLAIMED, _DONE, _ASIDE = range(4)
 # The depth at which the list counts as long as it is being read.
 LIST = -1
 
-TABLES = """
-create table crawl (
-    version integer not null,
-    output text not null,      -- the file, and how much of it is committed
-    written integer not null,
-    terms text not null,       -- what the crawl is of
-    listed integer not null,   -- whether the list has been read to its end
-    pages integer not null,    -- how many URLs count against the most that may be asked for
-    least integer not null     -- the least depth of a page that is not done, as it was last
-);
-create table pages (
-    id integer primary key,
-    mark integer not null,
-    url text not null,
-    host integer not null,
-    source text not null,      -- the line of the list, or ''
-    depth integer not null,
-    redirects integer not null,
-    state integer not null     -- 0 waiting, 1 claimed, 2 done
-);
-create index marked_pages on pages (mark);
--- SQLite uses these for queries that say the same in as many words, and for no others.
-create index waiting_pages on pages (host, depth) where state = 0;
-create index claimed_pages on pages (host) where state = 1;
-create table kept (            -- the links of pages that are done and may turn out to be nearer
-    depth integer not null,
-    page integer not null,
-    step integer not null,
-    links blob not null,
-    primary key (depth, page)
-) without rowid;
-create table levels (depth integer primary key, open integer not null);
-create table hosts (
-    id integer primary key,
-    name text not null unique,
-    pages integer not null default 0,    -- known ones, and those of them that are not done
-    open integer not null default 0,
-    waiting integer not null default 0,
-    owner integer,
-    ready_at real not null default 0,    -- on the clock of the system
-    named integer not null default 0
-);
-create index free_hosts on hosts (ready_at) where owner is null and waiting > 0;
-create index held_hosts on hosts (owner) where owner is not null;
-create index held_hosts_with_work on hosts (owner) where owner is not null and waiting > 0;
-create index open_hosts on hosts (id) where open > 0;
-create table begun (place text primary key) without rowid;
-create table workers (
-    id integer primary key autoincrement,
-    until real not null,
-    hungry integer not null default 0
-);
-create table counts (name text primary key, n integer not null) without rowid;
-"""
-_FOUND = """
-create temp table found (
-    mark integer, url text, host text, depth integer, redirects integer, source text, place text,
-    primary key (mark, url)
-) without rowid
-"""
-# A row of it.
-_Found = tuple[int, str, str, int, int, str, str]
+# A way to a URL: the URL, its depth by that way, redirects, and its line of the list or "".
+_Reached = tuple[str, int, int, str]
+T = TypeVar("T")
+H = TypeVar("H")
 
 
 class Tables:
@@ -107,7 +52,7 @@ class Tables:
         self._database = database
         self._rules = rules
         self._lease = lease
-        database.execute(_FOUND)
+        database.execute(FOUND)
 
     # ---- workers and hosts -----------------------------------------------------------------------
 
@@ -158,23 +103,22 @@ class Tables:
     # ---- claim -----------------------------------------------------------------------------------
 
     def claim(self, worker: int, most: int, full: frozenset[str], more: bool) -> Claimed:
-        """Hand out pages, of hosts that the worker holds and then of free ones."""
+        """Hand out pages, of free hosts and of those that the worker holds, by turns."""
         execute, now = self._database.execute, time.time()
         self._hear(worker, now)
-        pages: list[Page] = []
-        # Of each there is at least one, so there is no need to look at more of them.
-        query = "select id, name, named from hosts where owner = ? and waiting > 0 limit ?"
-        for host in execute(query, (worker, max(0, most) + len(full))).fetchall():
-            if host[1] not in full and len(pages) < most:
-                pages += self._take(host, most - len(pages))
         room = self._room(worker)
-        if more and len(pages) < most and room > 0:
-            query = """select id, name, named from hosts where owner is null and waiting > 0
+        hosts: list[tuple[int, str]] = []
+        if most > 0 and more and room > 0:
+            query = """select id, name from hosts where owner is null and waiting > 0
                        and ready_at <= ? order by ready_at, id limit ?"""
-            for host in execute(query, (now, min(room, most - len(pages)))).fetchall():
-                if len(pages) < most:
-                    execute("update hosts set owner = ? where id = ?", (worker, host[0]))
-                    pages += self._take(host, most - len(pages))
+            hosts += execute(query, (now, min(room, most))).fetchall()
+        if most > 0:
+            # Of each there is at least one page, so there is no need to look at more of them.
+            query = """select id, name from hosts where owner = ? and waiting > 0
+                       order by served limit ?"""
+            held = execute(query, (worker, most + len(full))).fetchall()
+            hosts += [host for host in held if host[1] not in full]
+        pages = self._take(worker, [host for host, _ in hosts], most, now)
         give = 0
         query = "select 1 from workers where hungry and id <> ?"
         if room < 0 and execute(query, (worker,)).fetchone():
@@ -197,19 +141,38 @@ class Tables:
         (held,) = execute(query, (worker,)).fetchone()
         return -(-int(busy) // int(living)) - int(held)
 
-    def _take(self, host: tuple[int, str, int], most: int) -> list[Page]:
-        execute = self._database.execute
-        query = """select id, url, source, depth, redirects from pages
-                   where host = ? and state = 0 order by depth limit ?"""
-        number, _, named = host
-        rows = execute(query, (number, min(most, SHARE))).fetchall()
+    def _take(self, worker: int, hosts: list[int], most: int, now: float) -> list[Page]:
+        """Claim pages of these hosts, the least deep of each, until there are enough."""
+        if not hosts:
+            return []
+        query = """select p.id, h.id, p.url, p.source, p.depth, p.redirects, h.named
+                   from json_each(?) j cross join hosts h on h.id = j.value
+                   cross join pages p on p.id in
+                       (select id from pages where host = h.id and state = 0
+                        order by depth limit ?)
+                   limit ?"""
+        rows = self._database.execute(
+            query, (json.dumps(hosts), share_of(most, len(hosts)), most)
+        ).fetchall()
         self._set_state(_CLAIMED, [row[0] for row in rows])
-        execute("update hosts set waiting = waiting - ? where id = ?", (len(rows), number))
-        return [Page._make((*row[1:], named)) for row in rows]
+        taken = _counted(row[1] for row in rows)
+        self._database.executemany(
+            "update hosts set owner = ?, served = ?, waiting = waiting - ? where id = ?",
+            [(worker, now, n, host) for host, n in taken],
+        )
+        return [Page._make(row[2:]) for row in rows]
 
     def _set_state(self, state: int, pages: Iterable[int]) -> None:
         text = "update pages set state = ? where id in (select value from json_each(?))"
         self._database.execute(text, (state, json.dumps(list(pages))))
+
+    def _settled(self) -> int:
+        """The depth at and above which no page may turn out to be nearer."""
+        least, _ = self._least()
+        # What was set aside may be fetched one day, and leads somewhere then.
+        query = "select min(depth) from pages where state = 3"
+        (aside,) = self._database.execute(query).fetchone()
+        return least if aside is None else min(least, int(aside))
 
     def _least(self) -> tuple[int, int]:
         """The least depth of a page that is not done, and how many are not."""
@@ -231,22 +194,21 @@ class Tables:
         """
         execute, now = self._database.execute, time.time()
         self._hear(worker, now)
-        query = """select p.url, p.id, p.depth, p.host
+        query = """select j.value, p.id, p.depth, p.host
                    from json_each(?) j
-                   cross join pages p on p.mark = json_extract(j.value, '$[0]')
-                       and p.url = json_extract(j.value, '$[1]')
+                   cross join pages p on p.mark = substr(?, 1 + 16 * j.key, 16)
                    cross join hosts h on h.id = p.host
                    where p.state = 1 and h.owner = ?"""
-        urls = [(mark_of(page.url), page.url) for page in done if page.url]
-        rows = execute(query, (json.dumps(urls), worker)).fetchall()
+        urls = [page.url for page in done if page.url]
+        rows = execute(query, (json.dumps(urls), _marks(urls), worker)).fetchall()
         found = {url: _Claim(*row) for url, *row in rows}
         if len(found) != len(urls):
             raise Fenced(f"worker {worker} no longer holds what it has fetched")
         self._close(done, found)
-        reached: list[tuple[str, int, int]] = []
+        reached: list[_Reached] = []
         for page in done:
             depth = found[page.url].depth if page.url else 0
-            reached += [(link, depth + page.step, page.redirects) for link in page.links]
+            reached += [(link, depth + page.step, page.redirects, "") for link in page.links]
             if page.moved:
                 self._move(page.moved, depth)
             if page.rest:
@@ -267,7 +229,7 @@ class Tables:
     def _close(self, done: Sequence[Done], found: Mapping[str, "_Claim"]) -> None:
         """Note pages as done, and keep the links of those that may turn out to be nearer."""
         execute = self._database.execute
-        least, _ = self._least()
+        least = self._settled()
         kept = []
         for page in done:
             if page.url and (claim := found[page.url]).depth > least:
@@ -282,7 +244,7 @@ class Tables:
 
     def _forget(self) -> None:
         """Drop the links that can no longer matter."""
-        least, _ = self._least()
+        least = self._settled()
         (before,) = self._database.execute("select least from crawl").fetchone()
         if least > before:
             self._database.execute("delete from kept where depth <= ?", (least,))
@@ -299,79 +261,14 @@ class Tables:
         self._database.execute(
             """insert into pages (mark, url, host, source, depth, redirects, state)
                select ?, ?, id, '', ?, 0, 2 from hosts where name = ?
-               and not exists (select 1 from pages where mark = ? and url = ?)""",
-            (mark, url, depth, host, mark, url),
+               and not exists (select 1 from pages where mark = ?)""",
+            (mark, url, depth, host, mark),
         )
-
-    def _reach(self, reached: list[tuple[str, int, int]]) -> None:
-        """Add what is new, and lower what is nearer than was thought, with all that follows."""
-        execute, place = self._database.execute, self._rules.place
-        while reached:
-            self._put(
-                _found(url, depth, redirects, place=place)
-                for url, depth, redirects in reached
-                if depth <= self._rules.depth
-            )
-            if place is not None:
-                execute("delete from found where place not in (select place from begun)")
-            execute(
-                """delete from found where exists
-                   (select 1 from pages p where p.mark = found.mark and p.url = found.url
-                    and p.depth <= found.depth)"""
-            )
-            reached = self._lower()
-            self._add_found()
-
-    def _put(self, found: Iterable[_Found]) -> None:
-        """Put URLs on the table of what was found, each by its shortest way.
-
-        Of several that are as short, the first counts.
-        """
-        execute = self._database.execute
-        execute("delete from found")
-        execute(
-            """insert into found
-               select json_extract(value, '$[0]'), json_extract(value, '$[1]'),
-                      json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-                      json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-                      json_extract(value, '$[6]')
-               from json_each(?) where true
-               on conflict (mark, url) do update
-               set depth = excluded.depth, redirects = excluded.redirects
-               where excluded.depth < depth""",
-            (json.dumps(list(found)),),
-        )
-
-    def _lower(self) -> list[tuple[str, int, int]]:
-        """Lower the known ones; returns what they lead to, if they are done."""
-        execute = self._database.execute
-        query = """select f.mark, f.url, f.depth, p.id, p.depth, p.state
-                   from found f cross join pages p on p.mark = f.mark and p.url = f.url"""
-        reached: list[tuple[str, int, int]] = []
-        levels: Counter[int] = Counter()
-        for mark, url, depth, page, before, state in execute(query).fetchall():
-            execute("delete from found where mark = ? and url = ?", (mark, url))
-            execute("update pages set depth = ? where id = ?", (depth, page))
-            if state != _DONE:
-                levels[before] -= 1
-                levels[depth] += 1
-                continue
-            key = (before, page)
-            query = "select step, links from kept where depth = ? and page = ?"
-            kept = execute(query, key).fetchone()
-            if kept is not None:
-                step, links = kept
-                execute("update kept set depth = ? where depth = ? and page = ?", (depth, *key))
-                text = zlib.decompress(links).decode()
-                reached += [(link, depth + step, 0) for link in text.split("\n") if link]
-        self._count_levels(levels)
-        return reached
 
     def add(self, listed: Sequence[tuple[str, str]]) -> None:
         """Take URLs of the list, each with its line."""
         execute, place = self._database.execute, self._rules.place
-        rows = [_found(url, 0, 0, source) for url, source in listed]
-        hosts = list({row[2] for row in rows})
+        hosts = list({host_of(url) for url, _ in listed})
         self._know_hosts(hosts)
         names = json.dumps(hosts)
         execute(
@@ -380,62 +277,172 @@ class Tables:
         if place is not None:
             places = json.dumps(list(map(place, hosts)))
             execute("insert or ignore into begun select value from json_each(?)", (places,))
-        self._put(rows)
+        self._reach([(url, 0, 0, source) for url, source in listed])
+
+    def _reach(self, reached: list[_Reached]) -> None:
+        """Add what is new, and lower what is nearer than was thought, with all that follows."""
+        while reached and (found := self._nearer(reached)):
+            self._put(found)
+            if self._rules.place is not None:
+                text = "delete from found where place not in (select place from begun)"
+                self._database.execute(text)
+            reached = self._lower()
+            self._add_found()
+
+    def _nearer(self, reached: list[_Reached]) -> list[_Reached]:
+        """What is not known, or not to be as near: each URL once, by its shortest way.
+
+        Of several ways that are as short, the first counts. This looks at one index and nothing
+        else; most links of most pages go no further.
+        """
+        best: dict[str, _Reached] = {}
+        for row in reached:
+            if row[1] <= self._rules.depth and (row[0] not in best or row[1] < best[row[0]][1]):
+                best[row[0]] = row
+        rows = list(best.values())
+        query = """select j.key from json_each(?) j where not exists
+                   (select 1 from pages p
+                    where p.mark = substr(?, 1 + 16 * j.key, 16) and p.depth <= j.value)"""
+        depths = json.dumps([row[1] for row in rows])
+        found = self._database.execute(query, (depths, _marks(best))).fetchall()
+        return [rows[key] for (key,) in found]
+
+    def _put(self, rows: list[_Reached]) -> None:
+        """Put what was found on a table, with numbers, as pages lead to things in some order."""
+        execute, place = self._database.execute, self._rules.place
+        found = []
+        for url, depth, redirects, source in rows:
+            host = host_of(url)
+            found.append((url, host, depth, redirects, source, place(host) if place else ""))
+        execute("delete from found")
         execute(
-            """delete from found where exists
-               (select 1 from pages p where p.mark = found.mark and p.url = found.url
-                and p.depth = 0)"""
+            """insert into found
+               select substr(?, 1 + 16 * key, 16), json_extract(value, '$[0]'),
+                      json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+                      json_extract(value, '$[3]'), json_extract(value, '$[4]'),
+                      json_extract(value, '$[5]'), 0, key
+               from json_each(?)""",
+            (_marks(row[0] for row in rows), json.dumps(found)),
         )
-        reached = self._lower()
-        self._add_found()
-        self._reach(reached)
+
+    def _lower(self) -> list[_Reached]:
+        """Lower the known ones; returns what they lead to, if they are done."""
+        execute = self._database.execute
+        query = """select p.id, p.depth, f.depth, p.state
+                   from found f cross join pages p on p.mark = f.mark"""
+        rows = execute(query).fetchall()
+        if not rows:
+            return []
+        execute(
+            """update pages set depth = (select f.depth from found f where f.mark = pages.mark)
+               where id in (select value from json_each(?))""",
+            (json.dumps([row[0] for row in rows]),),
+        )
+        execute("delete from found where exists (select 1 from pages p where p.mark = found.mark)")
+        reached: list[_Reached] = []
+        levels: Counter[int] = Counter()
+        for page, before, depth, state in rows:
+            if state in (_WAITING, _CLAIMED):
+                levels[before] -= 1
+                levels[depth] += 1
+            elif state == _DONE:
+                query = "select step, links from kept where depth = ? and page = ?"
+                kept = execute(query, (before, page)).fetchone()
+                if kept is not None:
+                    step, links = kept
+                    text = "update kept set depth = ? where depth = ? and page = ?"
+                    execute(text, (depth, before, page))
+                    text = zlib.decompress(links).decode()
+                    reached += [(link, depth + step, 0, "") for link in text.split("\n") if link]
+        self._count_levels(levels)
+        return reached
 
     def _add_found(self) -> None:
         """Add what is left on the table, which is new."""
         execute = self._database.execute
         self._bound()
-        query = "select host, depth, count(*) from found group by host, depth"
-        new = execute(query).fetchall()
-        if not new:
+        hosts = execute("select distinct host from found").fetchall()
+        if not hosts:
             return
-        self._know_hosts({host for host, _, _ in new})
+        self._know_hosts(host for (host,) in hosts)
         execute(
             """insert into pages (mark, url, host, source, depth, redirects, state)
-               select f.mark, f.url, h.id, f.source, f.depth, f.redirects, 0
-               from found f join hosts h on h.name = f.host"""
+               select f.mark, f.url, h.id, f.source, f.depth, f.redirects, f.state
+               from found f join hosts h on h.name = f.host order by f.number"""
         )
-        by_host: Counter[str] = Counter()
+        self._count_new(
+            execute(
+                """select h.id, f.depth, count(*) from found f join hosts h on h.name = f.host
+                   where f.state = 0 group by h.id, f.depth"""
+            ).fetchall()
+        )
+
+    def _count_new(self, new: Iterable[tuple[int, int, int]]) -> None:
+        """Count pages that begin to wait: of which host, how deep, how many."""
+        by_host: Counter[int] = Counter()
         levels: Counter[int] = Counter()
         for host, depth, n in new:
             by_host[host] += n
             levels[depth] += n
         self._database.executemany(
             """update hosts set pages = pages + ?, open = open + ?, waiting = waiting + ?
-               where name = ?""",
+               where id = ?""",
             [(n, n, n, host) for host, n in by_host.items()],
         )
         self._count_levels(levels)
-        execute("update crawl set pages = pages + ?", (by_host.total(),))
+        self._database.execute("update crawl set pages = pages + ?", (by_host.total(),))
+
+    # ---- how much may be asked for ---------------------------------------------------------------
 
     def _bound(self) -> None:
-        """Take off the table what would be more than may be asked for."""
+        """Set aside, on the table, what would be more than may be asked for."""
         rules, execute = self._rules, self._database.execute
         if rules.max_pages is None and rules.max_per_host is None:
             return
-        (pages,) = execute("select pages from crawl").fetchone()
-        counts: dict[str, int] = {}
-        query = "select mark, url, host from found order by depth"
-        for mark, url, host in execute(query).fetchall():
-            if host not in counts:
-                row = execute("select pages from hosts where name = ?", (host,)).fetchone()
-                counts[host] = 0 if row is None else row[0]
+        query = """select f.mark, f.host, coalesce(h.pages, 0)
+                   from found f left join hosts h on h.name = f.host
+                   order by f.depth, f.number"""
+        _, aside = self._admit(execute(query))
+        text = "update found set state = ? where mark = ?"
+        self._database.executemany(text, [(_ASIDE, mark) for mark in aside])
+
+    def take_up(self) -> None:
+        """Let what was set aside wait, as far as the rules now allow; the crawl is gone on with."""
+        rules, execute = self._rules, self._database.execute
+        limit = -1
+        if rules.max_pages is not None:
+            (asked,) = execute("select pages from crawl").fetchone()
+            if rules.max_per_host is None or asked >= rules.max_pages:
+                limit = max(0, rules.max_pages - asked)
+        query = """select p.id, p.host, h.pages from pages p cross join hosts h on h.id = p.host
+                   where p.state = 3 order by p.depth limit ?"""
+        pages, _ = self._admit(execute(query, (limit,)))
+        numbers = json.dumps(pages)
+        new = execute(
+            """select host, depth, count(*) from pages
+               where id in (select value from json_each(?)) group by host, depth""",
+            (numbers,),
+        ).fetchall()
+        self._set_state(_WAITING, pages)
+        self._count_new(new)
+
+    def _admit(self, rows: Iterable[tuple[T, H, int]]) -> tuple[list[T], list[T]]:
+        """Which of these may be asked for, and which not; each has its host and a count."""
+        rules = self._rules
+        (pages,) = self._database.execute("select pages from crawl").fetchone()
+        counts: dict[H, int] = {}
+        admitted, aside = [], []
+        for what, host, count in rows:
+            of_host = counts.setdefault(host, count)
             if (rules.max_pages is not None and pages >= rules.max_pages) or (
-                rules.max_per_host is not None and counts[host] >= rules.max_per_host
+                rules.max_per_host is not None and of_host >= rules.max_per_host
             ):
-                execute("delete from found where mark = ? and url = ?", (mark, url))
+                aside.append(what)
                 continue
             counts[host] += 1
             pages += 1
+            admitted.append(what)
+        return admitted, aside
 
     def _know_hosts(self, names: Iterable[str]) -> None:
         text = "insert or ignore into hosts (name) select value from json_each(?)"
@@ -457,21 +464,14 @@ class _Claim(NamedTuple):
     host: int
 
 
-def mark_of(url: str) -> int:
-    """The number by which a URL is found: 64 bits of its hash, with a sign."""
-    return int.from_bytes(hashlib.blake2b(url.encode(), digest_size=8).digest(), signed=True)
+def mark_of(url: str) -> bytes:
+    """What a URL is found by: 128 bits of its hash."""
+    return hashlib.blake2b(url.encode(), digest_size=16).digest()
 
 
-def _found(
-    url: str,
-    depth: int,
-    redirects: int,
-    source: str = "",
-    place: Callable[[str], str] | None = None,
-) -> _Found:
-    host = host_of(url)
-    where = "" if place is None else place(host)
-    return mark_of(url), url, host, depth, redirects, source, where
+def _marks(urls: Iterable[str]) -> bytes:
+    """The marks of URLs, one after the other."""
+    return b"".join(map(mark_of, urls))
 
 
 def _counted(values: Iterable[int]) -> list[tuple[int, int]]:

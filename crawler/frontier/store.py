@@ -12,6 +12,8 @@ The rules:
    :class:`Fenced`: nothing of it becomes so.
 4. A page is as deep as the shortest way to it, in whatever order pages come; see :mod:`.known`.
 5. The crawl is over when its list has been read to the end and every known URL is done.
+6. What is more than :class:`Rules` let be asked for is set aside. Whoever goes on with the crawl
+   and allows for more has it asked for, or hears from the store that it did not keep it.
 """
 
 import math
@@ -21,8 +23,8 @@ from typing import NamedTuple, Protocol
 
 # Seconds of silence after which a worker counts as dead. It speaks up several times in that time.
 LEASE = 30.0
-# What a claim gives of one host at a time.
-SHARE = 64
+# The most that a claim gives of one host, and the least where many take turns: see `share_of`.
+SHARE, LEAST_SHARE = 64, 8
 
 
 class Fenced(Exception):
@@ -92,6 +94,14 @@ class Rules:
     max_per_host: int | None = None
     place: Callable[[str], str] | None = None
 
+    @property
+    def bounds(self) -> str:
+        """How much may be asked for, in the words of the command line."""
+        words = [] if self.max_pages is None else [f"--max-pages {self.max_pages}"]
+        if self.max_per_host is not None:
+            words.append(f"--max-per-host {self.max_per_host}")
+        return " ".join(words)
+
 
 class Store(Protocol):
     """Where a crawl keeps what is known; every method may be awaited by many at once."""
@@ -132,3 +142,11 @@ class Store(Protocol):
 
     async def counted(self) -> dict[str, int]:
         """What all commits have counted."""
+
+
+def share_of(most: int, hosts: int) -> int:
+    """How much a claim of ``most`` pages takes of each of so many hosts.
+
+    Not as much as there is, or a few would have all of it, and those may have to be left alone.
+    """
+    return min(SHARE, max(LEAST_SHARE, -(-most // max(1, hosts))))

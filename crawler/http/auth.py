@@ -26,14 +26,19 @@ class Auth(Protocol):
 
 
 class Basic:
-    """A name and a password, in UTF-8."""
+    """A name and a password, in UTF-8 unless they are bytes."""
 
     everywhere = False
 
-    def __init__(self, user: str, password: str) -> None:
-        if ":" in user:
+    def __init__(self, user: str | bytes, password: str | bytes) -> None:
+        parts = []
+        for part in (user, password):
+            if not isinstance(part, str | bytes):
+                raise TypeError(f"a name and a password must be text, got {type(part).__name__}")
+            parts.append(part.encode() if isinstance(part, str) else part)
+        if b":" in parts[0]:
             raise ValueError(f"a user name must not contain a colon, got {user!r}")
-        credentials = f"{user}:{password}".encode()
+        credentials = b":".join(parts)
         self._value = "Basic " + base64.b64encode(credentials).decode("ascii")
 
     def header(self, url: URL) -> str:
@@ -47,6 +52,8 @@ class Bearer:
     everywhere = False
 
     def __init__(self, token: str) -> None:
+        if not token or not token.isascii() or not token.isprintable():
+            raise ValueError("a token must be printable ASCII")  # which one is nobody's business
         self._value = f"Bearer {token}"
 
     def header(self, url: URL) -> str:
@@ -67,12 +74,14 @@ class Netrc:
         import netrc
 
         file = Path.home() / ".netrc" if path is None else Path(path)
-        self._hosts = netrc.netrc(str(file)).hosts
+        entries = netrc.netrc(str(file)).hosts
+        entries.pop("default", None)
+        self._hosts = {host.lower().strip("[]").removesuffix("."): e for host, e in entries.items()}
 
     def header(self, url: URL) -> str | None:
         """What the file has for the host."""
         host = url.tls_name
-        if host == "default" or host not in self._hosts:
+        if host not in self._hosts:
             return None
         user, _, password = self._hosts[host]
         return Basic(user, password or "").header(url)
@@ -80,4 +89,9 @@ class Netrc:
 
 def as_auth(auth: "Auth | tuple[str, str] | None") -> Auth | None:
     """A pair of name and password is Basic."""
-    return Basic(*auth) if isinstance(auth, tuple) else auth
+    if isinstance(auth, tuple) and len(auth) == 2:
+        return Basic(*auth)
+    if auth is not None and not hasattr(auth, "header"):
+        kind = type(auth).__name__
+        raise TypeError(f"auth must be a pair of name and password, or an Auth, got a {kind}")
+    return auth

@@ -1,6 +1,7 @@
 """A reply's body without its content coding: the decoder, with errors that name the URL."""
 
 import zlib
+from collections.abc import Iterator
 
 from .decoding import Inflater, Overflow, decoder
 from .errors import DecodingError, TooLarge
@@ -24,6 +25,16 @@ def decoded(url: URL, inflate: Inflater, data: bytes | bytearray) -> bytes:
     """The next piece."""
     try:
         return inflate.feed(data)
+    except Overflow as error:
+        raise TooLarge(url.href, "the body is too large when decompressed") from error
+    except zlib.error as error:
+        raise _undecodable(url, error) from error
+
+
+def decoded_pieces(url: URL, inflate: Inflater, data: bytes) -> Iterator[bytes]:
+    """The same in pieces of a bounded size, for whoever does not keep them all."""
+    try:
+        yield from inflate.pieces(data)
     except Overflow as error:
         raise TooLarge(url.href, "the body is too large when decompressed") from error
     except zlib.error as error:

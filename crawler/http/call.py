@@ -1,5 +1,6 @@
 """What a caller asks for, and what becomes of it on the way: one object for each call."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -23,7 +24,7 @@ class Options(TypedDict, total=False):
     ``headers``             take the place of the client's own of the same name
     ``content``             the body: bytes, text, a file or its path, or an iterable of bytes
     ``json``, ``data``, ``files``   the body as JSON, as a form, as a form with files; ``data`` that
-                            is bytes or text is the body itself
+                            is no form, but what ``content`` may be, is the body itself
     ``auth``                a pair of name and password, or an ``Auth``
     ``cookies``             sent besides those of the client's jar, to this origin only
     ``timeout``             seconds for all of it, the wait for a connection included
@@ -33,18 +34,18 @@ class Options(TypedDict, total=False):
                             HTTPError the body is not downloaded and the error is raised
     """
 
-    params: Form | str
-    headers: HeaderFields
-    content: Body
+    params: Form | str | bytes | None
+    headers: HeaderFields | None
+    content: Body | None
     json: Any
-    data: Form | bytes | str
-    files: Files
-    auth: Auth | tuple[str, str]
-    cookies: Mapping[str, str]
-    timeout: float
-    limits: Limits
+    data: Form | Body | None
+    files: Files | None
+    auth: Auth | tuple[str, str] | None
+    cookies: Mapping[str, str] | None
+    timeout: float | None
+    limits: Limits | None
     follow_redirects: bool
-    inspect: Inspect
+    inspect: Inspect | None
 
 
 _KEYWORDS = Options.__annotations__.keys()
@@ -112,30 +113,50 @@ def call_of(
     auth = as_auth(options.get("auth")) or auth
     call = Call(_request(method, url, options), limits, auth, downgrade, options.get("inspect"))
     call.follow = options.get("follow_redirects", True)
-    cookies = options.get("cookies") or {}
-    call.cookies = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    if cookies := options.get("cookies"):
+        call.cookies = _cookies(cookies)
     return call
+
+
+def _cookies(cookies: Mapping[str, str]) -> str:
+    text = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    for name, value in cookies.items():
+        if _NOT_IN_A_COOKIE.search(f"{name}{value}") or "=" in name:
+            raise ValueError(f"a cookie must be latin-1, without ';' and controls, got {name!r}")
+    return text
+
+
+_NOT_IN_A_COOKIE = re.compile(r"[\0-\x1f\x7f;]|[^\0-\xff]")
 
 
 def _request(method: str, url: str | URL, options: Options) -> Request:
     if not isinstance(url, URL):
         url = URL(url)
-    if params := options.get("params"):
+    if (params := options.get("params")) and (query := query_of(params)):
         before, mark, fragment = url.href.partition("#")
         joint = "&" if "?" in before else "?"
         if before.endswith(("?", "&")):
             joint = ""
-        url = URL(f"{before}{joint}{query_of(params)}{mark}{fragment}")
+        url = URL(f"{before}{joint}{query}{mark}{fragment}")
     content = content_of(
         options.get("content"), options.get("json"), options.get("data"), options.get("files")
     )
     headers = fields_of(options.get("headers") or ())
     for name, value in list(headers):
-        if name.lower() in (b"content-length", b"transfer-encoding"):
-            # The body says how it is framed; a caller may know the length of what it will yield.
+        # The body says how it is framed; a caller may know the length of what it will yield, or
+        # want chunks where they need not be.
+        if name.lower() == b"content-length":
             headers.remove((name, value))
-            if content is not None and content.length is None and name.lower() == b"content-length":
+            if not value.isdigit():
+                raise ValueError(f"Content-Length must be a number, got {value.decode('latin-1')}")
+            if content is not None and content.length is None:
                 content.length = int(value)
+        elif name.lower() == b"transfer-encoding":
+            headers.remove((name, value))
+            if value.lower() != b"chunked":
+                raise ValueError(f"Transfer-Encoding must be chunked, got {value!r}")
+            if content is not None:
+                content.length = None
     return Request(method.upper(), url, headers or None, content)
 
 
@@ -150,10 +171,15 @@ def fields_of(headers: HeaderFields) -> Fields:
             raise ValueError(f"a header must be latin-1, got {name!r}: {value!r}") from error
         except AttributeError as error:
             raise TypeError(f"a header must be text, got {name!r}: {value!r}") from error
+        if _TOKEN.fullmatch(field[0]) is None:
+            raise ValueError(f"the name of a header must be a token, got {name!r}")
         if any(byte in field[1] for byte in b"\r\n\0"):
             raise ValueError(f"a header must be one line, got {name!r}: {value!r}")
         fields.append(field)
     return fields
+
+
+_TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
 
 def _bytes(text: str | bytes, encoding: str) -> bytes:

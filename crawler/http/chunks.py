@@ -4,6 +4,7 @@ h11 could do it, at ten times the price, and without what servers send and every
 
     what is odd                                  what is done
     a line that ends with LF alone               taken for a line end
+    a CR alone within a line                     taken for a part of it
     blanks between a size and its extension      left out
     the connection ends after the last chunk     taken for the end of the trailer
     anything but hexadecimal digits as a size    refused, as are signs, ``0x`` and no digit at all
@@ -64,6 +65,8 @@ class Chunks:
             if line.endswith(b"\r"):
                 line = line[:-1]
             else:
+                self.odd = True
+            if b"\r" in line:
                 self.odd = True
             self._take_line(line)
         self.rest = data[at:]

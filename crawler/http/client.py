@@ -45,8 +45,9 @@ class Client:
     """Fetches URLs over kept-alive connections. Close it with ``async with`` or :meth:`close`.
 
     ``tls`` is the context for https, see :func:`crawler.http.tls.tls_context`; the default verifies
-    against the system's certificates. ``headers`` are sent with each request. ``auth`` is a pair of
-    name and password, or an :class:`crawler.http.auth.Auth`. ``cookies`` is True for a jar of its
+    against the system's certificates. ``headers`` are sent with each request, but ``Authorization``
+    and ``Cookie`` not where a redirect leads to another origin. ``auth`` is a pair of name and
+    password, or an :class:`crawler.http.auth.Auth`. ``cookies`` is True for a jar of its
     own, or a jar. ``proxy`` is the URL of one, see :mod:`crawler.http.proxy`;
     ``proxy_from_environment`` looks at ``HTTP_PROXY`` and the like instead. ``retry`` says what is
     repeated when it fails; by default nothing is, except on a kept connection that turns out to be
@@ -62,7 +63,7 @@ class Client:
         limits: Limits | None = None,
         user_agent: str = "crawler",
         accept: str = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-        headers: HeaderFields = (),
+        headers: HeaderFields | None = None,
         auth: Auth | tuple[str, str] | None = None,
         cookies: "bool | CookieJar" = False,
         tls: ssl.SSLContext | None = None,
@@ -74,11 +75,12 @@ class Client:
         trace: Trace | None = None,
         around: Callable[[Stream, bool], Stream] | None = None,
     ) -> None:
-        own = fields_of(headers)
+        own = fields_of(headers or ())
         names = {name.lower() for name, _ in own}
+        if names & {b"content-length", b"transfer-encoding"}:
+            raise ValueError("how long a body is differs from request to request")
         usual = [
-            (b"User-Agent", user_agent.encode("ascii")),
-            (b"Accept", accept.encode("ascii")),
+            *fields_of({"User-Agent": user_agent, "Accept": accept}),
             (b"Accept-Encoding", ACCEPTED),
         ]
         self.limits = limits or Limits()
@@ -195,8 +197,11 @@ class Client:
                 await response.aclose()
             finally:
                 if held:
+                    upload = connection.upload
                     connection.close()
                     self.pool.drop(origin)
+                    if upload is not None:
+                        await upload.ended()
 
 
 # What `get` does without a look at all that could have been asked for.
@@ -204,6 +209,9 @@ _USUAL = frozenset({"inspect", "follow_redirects"})
 
 
 def _kept(jar: "bool | CookieJar") -> "Cookies":
+    if not isinstance(jar, bool) and not hasattr(jar, "extract_cookies"):
+        kind = type(jar).__name__
+        raise TypeError(f"cookies of a client must be True or a CookieJar, got a {kind}")
     from .cookies import Cookies  # what it needs takes longer to import than all the rest
 
     return Cookies(None if isinstance(jar, bool) else jar)

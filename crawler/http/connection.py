@@ -18,6 +18,7 @@ before the head of a reply is complete, or the reply is 408 (the server gave up 
 request), nothing was wrong with the request: see :class:`Stale`.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import h11
@@ -32,11 +33,11 @@ from .errors import (
     ProtocolError,
     TooLarge,
 )
-from .head import BadHead, mend
+from .head import BadHead, may_be_head, mend
 from .headers import Headers
 from .limits import Limits
 from .plain_head import read_plain
-from .reply import MENDED_HEAD, NO_FAREWELL, Reply
+from .reply import MENDED_HEAD, NO_FAREWELL, Reply, seconds_kept
 from .request import Request, RequestTemplate
 from .stream import Stream
 from .trace import Trace, span
@@ -82,6 +83,8 @@ class Connection:
         "_chunks",
         "_clock",
         "_http",
+        "_kept_for",
+        "_last",
         "_stream",
         "_template",
         "_trace",
@@ -117,9 +120,18 @@ class Connection:
         # The chunks of a reply that has some; what came with its head, of which nobody has had any.
         self._chunks: Chunks | None = None
         self._unread = b""
+        # Whether nothing can follow the exchange that is going on, because of what we have said.
+        self._last = template.closes
+        # The seconds for which the server says that it keeps a connection that is idle.
+        self._kept_for: float | None = None
         self.exchanges = 0
         self.idle_since = 0.0
         self.reusable = False
+
+    @property
+    def upload(self) -> Upload | None:
+        """The body that is being sent, if there is one that did not go with its head."""
+        return self._upload
 
     @property
     def stream(self) -> Stream:
@@ -139,20 +151,20 @@ class Connection:
         """
         self.reusable = False
         self._url = request.url
-        if self.exchanges and self._stream.readable():
+        if self.exchanges and (self._stream.readable() or self._may_end(request)):
             text = "closed by the server, or spoken to unasked, while it was idle"
             raise Stale(ConnectionLost(self._url.href, text), sent=False)
         self._clock.busy = True
         self._clock.total = total_deadline
         try:
             if self._trace is None:
-                await self._send(request)
-                reply = await self._receive_head(request)
+                unsent = await self._send(request)
+                reply = await self._receive_head(request, unsent)
             else:
                 with span(self._trace, "send_request", url=self._url.href):
-                    await self._send(request)
+                    unsent = await self._send(request)
                 with span(self._trace, "receive_head", url=self._url.href):
-                    reply = await self._receive_head(request)
+                    reply = await self._receive_head(request, unsent)
         finally:
             self._clock.busy = False
         self.exchanges += 1
@@ -221,11 +233,16 @@ class Connection:
         if chunks is not None:
             whole = chunks.ended and not chunks.odd and not chunks.rest and reply.keeps_alive
         elif self._http is not None:
-            whole = self._http.their_state is h11.DONE and not self._http.trailing_data[0]
+            whole = (
+                not reply.endless
+                and self._http.their_state is h11.DONE
+                and not self._http.trailing_data[0]
+            )
         else:
             whole = True
         self.reusable = (
             whole
+            and not self._last
             and MENDED_HEAD not in reply.flags
             and not ("transfer-encoding" in reply.headers and "content-length" in reply.headers)
         )
@@ -263,15 +280,40 @@ class Connection:
         self._stream.discard()
         self.close()
 
+    def _may_end(self, request: Request) -> bool:
+        """Whether the server may be closing at this moment, and that would matter.
+
+        A request that can be repeated is sent again then. For another it is not worth the risk in
+        the last second of those that the server gave us, or in the second half of a single one.
+        """
+        if self._kept_for is None or request.repeatable:
+            return False
+        idle = asyncio.get_running_loop().time() - self.idle_since
+        return idle > self._kept_for - min(1.0, self._kept_for / 2)
+
     # ---- out -----------------------------------------------------------------------------------
 
-    async def _send(self, request: Request) -> None:
+    async def _send(self, request: Request) -> OSError | None:
+        """Send the request, or begin to; returns the error if the server takes no more of it.
+
+        It may have said why, so that is not raised before there turns out to be no reply.
+        """
         self._http = None
         data = self._template.plain(request)
         if data is None:
             self._http, data = self._machine(request)
         content = request.content
-        if content is not None and content.data is not None and len(content.data) <= SENT_AT_ONCE:
+        waits = False
+        if request.headers is not None:
+            self._last = self._last or request.says(b"connection", b"close")
+            waits = content is not None and request.says(b"expect", b"100-continue")
+        if (
+            content is not None
+            and content.data is not None
+            and content.length is not None
+            and len(content.data) <= SENT_AT_ONCE
+            and not waits
+        ):
             data += content.data
             content = None
         self._writing = True
@@ -279,17 +321,23 @@ class Connection:
         try:
             await self._stream.send_all(data)
         except OSError as error:
-            raise self._no_reply(error) from error
-        self._writing = False
+            if (interrupted := self._interrupted()) is not None:
+                raise interrupted from error
+            self._last = True
+            return error
+        finally:
+            self._writing = False
         if content is None:
-            return
+            return None
         self._upload = Upload(
             content,
             self._stream,
             self._clock.move,
             write_limit=self._clock.write_limit,
             read_limit=self._clock.read_limit,
+            waits=waits,
         )
+        return None
 
     async def _end_upload(self, upload: Upload) -> None:
         self._upload = None
@@ -302,15 +350,15 @@ class Connection:
 
     # ---- in ------------------------------------------------------------------------------------
 
-    async def _receive_head(self, request: Request) -> Reply:
+    async def _receive_head(self, request: Request, unsent: OSError | None) -> Reply:
         if self._upload is None or self._upload.done:
             self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(error) from error
+            raise self._no_reply(unsent or error) from error
         if not data or self._interrupted() is not None:
-            raise self._no_reply(None)
+            raise self._no_reply(unsent)
         self._chunks = None
         reply: Reply
         if self._http is None and (plain := read_plain(data)) is not None:
@@ -319,6 +367,8 @@ class Connection:
             reply = await self._receive_odd_head(request, data)
         if reply.length is None and not reply.endless:
             self._chunks = Chunks()
+        if "keep-alive" in reply.headers.index:
+            self._kept_for = seconds_kept(reply.headers)
         if reply.status == 408 and self.exchanges:
             lost = ConnectionLost(self._url.href, "given up by the server while it was idle")
             raise Stale(lost, sent=True)
@@ -345,6 +395,9 @@ class Connection:
             if isinstance(event, h11.Response):  # asked first, as most are that at once
                 break
             if event is h11.NEED_DATA:
+                if not may_be_head(received):
+                    text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
+                    raise ProtocolError(self._url.href, text)
                 data = await self._more_of_the_head()
                 http.receive_data(data)
                 received += data
@@ -353,8 +406,11 @@ class Connection:
                 if interim > MAX_INTERIM:
                     raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = http.trailing_data
+                if event.status_code == 100 and self._upload is not None:
+                    self._upload.go_on()
             else:
-                raise ProtocolError(self._url.href, f"expected a reply, got {event!r}")
+                text = "the server changes to another protocol (101), which is not followed"
+                raise ProtocolError(self._url.href, text)
         headers = Headers(event.headers.raw_items())
         reply = Reply(event.status_code, event.reason, event.http_version, headers, request.method)
         if mended:
@@ -401,6 +457,8 @@ class Connection:
         """What it means that not a byte of the reply has come and none will."""
         if (interrupted := self._interrupted()) is not None:
             return interrupted
+        if error is None and self._upload is not None:
+            error = self._upload.refusal
         if error is None:
             lost = ConnectionLost(self._url.href, "closed by the server without a reply")
             return self._cut_off(lost)
@@ -429,7 +487,7 @@ class Connection:
             reply.body = body if inflate is None else decoded_whole(self._url, inflate, body, reply)
         reply.wire_bytes = len(body)
         reply.complete = True
-        self.reusable = True
+        self.reusable = not self._last
 
     async def _receive_body(self, reply: Reply, max_body: int) -> None:
         declared = reply.length

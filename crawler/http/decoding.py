@@ -2,9 +2,8 @@
 
 Rules:
 
-1. A few kilobytes can hold gigabytes of zeros, so the limit is passed down to the decompressor:
-   what is over it is hardly ever produced, and never by more than a piece. Where the codings are
-   nested, each layer has the limit.
+1. A few kilobytes can hold gigabytes of zeros, so all is decoded in pieces of a bounded size, and
+   each is counted before the next is made. Where the codings are nested, each layer has the limit.
 2. Each byte is fed once. Where a stream ends and what follows is no other stream, the rest is
    dropped unread.
 3. Faults of servers that browsers accept are accepted, and the record says so:
@@ -15,7 +14,7 @@ Rules:
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 # Each is a library in C that some Pythons have no build of. What is not there is not asked for.
@@ -56,6 +55,8 @@ _ZSTD_WINDOW_LOG = 23
 _CHUNK = 256 * 1024
 # And what it is given at a time.
 _SLICE = 16 * 1024
+# What is kept of a body in brotli, to read it once more, on the wire.
+_KEPT = 16 * 1024 * 1024
 # Nobody compresses a body more often than this.
 _MAX_LAYERS = 2
 
@@ -72,11 +73,11 @@ _TOO_SOON = "the compressed stream ends too soon"
 
 
 class _Layer(Protocol):
-    """One coding. ``feed`` gives at most ``limit + 1`` bytes, or a chunk more than that."""
+    """One coding. ``pieces`` decodes what has come, a chunk or little more at a time."""
 
     flags: set[str]
 
-    def feed(self, data: bytes, limit: int) -> bytes: ...
+    def pieces(self, data: bytes) -> Iterator[bytes]: ...
 
     def finish(self) -> None: ...
 
@@ -96,13 +97,24 @@ class Inflater:
 
     def feed(self, data: bytes | bytearray) -> bytes:
         """Decode a piece; raises :class:`Overflow` past the limit and ``zlib.error`` on rubbish."""
-        out = bytes(data)
-        for number, layer in enumerate(self._layers):
-            out = layer.feed(out, self._left[number])
-            self._left[number] -= len(out)
-            if self._left[number] < 0:
-                raise Overflow
-        return out
+        out = list(self.pieces(data))
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def pieces(self, data: bytes | bytearray) -> Iterator[bytes]:
+        """The same, of bounded size each, however much comes of it: take all of them."""
+        source: Iterator[bytes] = iter((bytes(data),))
+        for number in range(len(self._layers)):
+            source = self._through(number, source)
+        return source
+
+    def _through(self, number: int, source: Iterator[bytes]) -> Iterator[bytes]:
+        layer = self._layers[number]
+        for data in source:
+            for piece in layer.pieces(data):
+                self._left[number] -= len(piece)
+                if self._left[number] < 0:
+                    raise Overflow
+                yield piece
 
     def finish(self) -> None:
         """Say that the body is over; raises ``zlib.error`` if the compressed stream is not."""
@@ -149,18 +161,15 @@ class _Inflate:
         self._gzip = self._over = False
         self._members = 0
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        out: list[bytes] = []
-        if self._over and data:
-            self.flags.add(PADDED)
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         # In slices, as each member copies what follows it.
         for start in range(0, len(data), _SLICE):
-            limit = self._feed_slice(data[start : start + _SLICE], limit, out)
-            if self._over or limit < 0:
+            if self._over:
+                self.flags.add(PADDED)
                 break
-        return out[0] if len(out) == 1 else b"".join(out)
+            yield from self._slice(data[start : start + _SLICE])
 
-    def _feed_slice(self, data: bytes, limit: int, out: list[bytes]) -> int:
+    def _slice(self, data: bytes) -> Iterator[bytes]:
         while not self._over:
             if self._inflate is None:
                 data = self._head + data
@@ -171,18 +180,20 @@ class _Inflate:
                 if not self._begin(data):
                     break
             assert self._inflate is not None
-            piece = self._inflate.decompress(data, limit + 1)
-            out.append(piece)
-            limit -= len(piece)
-            if limit < 0 or not self._inflate.eof:
-                break
+            piece = self._inflate.decompress(data, _CHUNK)
+            if piece:
+                yield piece
+            if not self._inflate.eof:
+                data = self._inflate.unconsumed_tail
+                if len(piece) < _CHUNK:
+                    break
+                continue  # there may be more although all was read
             data = self._inflate.unused_data
             self._inflate = None
             self._members += 1
             self._over = not self._gzip
             if self._over and data:
                 self.flags.add(PADDED)
-        return limit
 
     def _begin(self, data: bytes) -> bool:
         """Begin a member, if ``data`` is the beginning of one."""
@@ -225,65 +236,72 @@ class _Brotli:
     """Brotli (RFC 7932).
 
     The library takes it for an error when anything follows the stream, and then loses what it had
-    decoded. So what was fed is kept, at most as long as the body on the wire, and read once more.
+    decoded. So the beginning of what was fed is kept, and read once more.
     """
 
     def __init__(self) -> None:
         self.flags: set[str] = set()
         self._machine = brotli.Decompressor()
         self._fed: list[bytes] = []
+        self._size = 0
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        out: list[bytes] = []
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _SLICE):
             if self._machine.is_finished():
                 self.flags.add(PADDED)
                 break
-            piece = data[start : start + _SLICE]
+            wire = data[start : start + _SLICE]
+            given = 0
             try:
-                out.extend(_unbrotli(self._machine, piece, limit + 1))
+                for piece in _unbrotli(self._machine, wire):
+                    given += len(piece)
+                    yield piece
             except brotli.error as error:
-                out.extend(self._feed_last(piece, limit + 1, error))
-            self._fed.append(piece)
-            limit -= sum(map(len, out))
-            if limit < 0:
-                break
-        return b"".join(out)
+                yield from self._last(wire, given, error)
+            self._size += len(wire)
+            if self._size <= _KEPT:
+                self._fed.append(wire)
+            else:
+                self._fed.clear()
 
-    def _feed_last(self, data: bytes, limit: int, error: Exception) -> list[bytes]:
-        """Read a piece in which the stream ends before the piece does."""
+    def _last(self, data: bytes, given: int, error: Exception) -> Iterator[bytes]:
+        """Read a piece in which the stream ends before the piece does.
+
+        Of what comes of it, ``given`` bytes have been given already.
+        """
         self._machine = brotli.Decompressor()
+        if self._size and not self._fed:
+            raise DecodeError(f"not brotli: {error}") from error
         for piece in self._fed:
-            _unbrotli(self._machine, piece, limit=None)
-        out: list[bytes] = []
+            for _ in _unbrotli(self._machine, piece):
+                pass
         try:
             for start in range(len(data)):
-                out.extend(_unbrotli(self._machine, data[start : start + 1], limit))
+                for piece in _unbrotli(self._machine, data[start : start + 1]):
+                    yield piece[given:]
+                    given = max(0, given - len(piece))
                 if self._machine.is_finished():
                     self.flags.add(PADDED)
-                    return out
+                    return
         except brotli.error:
             pass  # it is what it seemed to be
         raise DecodeError(f"not brotli: {error}") from error
 
     def finish(self) -> None:
-        if self._fed and not self._machine.is_finished():
+        if self._size and not self._machine.is_finished():
             raise DecodeError(_TOO_SOON)
 
 
-def _unbrotli(machine: "brotli.Decompressor", data: bytes, limit: int | None) -> list[bytes]:
-    """What comes out for ``data``, up to about ``limit`` bytes; nothing is kept without a limit."""
-    out: list[bytes] = []
-    size = 0
-    while limit is None or size < limit:
-        piece = machine.process(data, output_buffer_limit=_CHUNK)
-        if limit is not None:
-            out.append(piece)
-        size += len(piece)
+def _unbrotli(machine: "brotli.Decompressor", data: bytes) -> Iterator[bytes]:
+    """What comes out for ``data``, in pieces of about a chunk."""
+    while True:
+        piece: bytes = machine.process(data, output_buffer_limit=_CHUNK)
+        if piece:
+            yield piece
         data = b""
-        if machine.is_finished() or machine.can_accept_more_data():
+        # That it can take more does not mean that it has given all.
+        if machine.is_finished() or (len(piece) < _CHUNK and machine.can_accept_more_data()):
             break
-    return out
 
 
 class _Zstd:
@@ -296,20 +314,17 @@ class _Zstd:
         self._head = b""
         self._over = False
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        out: list[bytes] = []
-        if self._over and data:
-            self.flags.add(PADDED)
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _SLICE):
-            limit = self._feed_slice(data[start : start + _SLICE], limit, out)
-            if self._over or limit < 0:
+            if self._over:
+                self.flags.add(PADDED)
                 break
-        return b"".join(out)
+            yield from self._slice(data[start : start + _SLICE])
 
-    def _feed_slice(self, data: bytes, limit: int, out: list[bytes]) -> int:
+    def _slice(self, data: bytes) -> Iterator[bytes]:
         data = self._head + data
         self._head = b""
-        while not self._over and limit >= 0:
+        while True:
             if self._machine is None:
                 if len(data) < len(_ZSTD_MAGIC):
                     self._head = data
@@ -323,11 +338,11 @@ class _Zstd:
                 }
                 self._machine = zstd.ZstdDecompressor(options=options)
             try:
-                piece = self._machine.decompress(data, max_length=min(limit + 1, _CHUNK))
+                piece = self._machine.decompress(data, max_length=_CHUNK)
             except zstd.ZstdError as error:
                 raise DecodeError(f"not zstd: {error}") from error
-            out.append(piece)
-            limit -= len(piece)
+            if piece:
+                yield piece
             data = b""
             if self._machine.eof:
                 data = self._machine.unused_data
@@ -337,7 +352,6 @@ class _Zstd:
                     break
             elif self._machine.needs_input:
                 break
-        return limit
 
     def finish(self) -> None:
         if self._machine is not None or (self._head and not self._frames):

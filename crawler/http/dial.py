@@ -53,12 +53,19 @@ async def dial(
             raise ConnectError(url, text)
         addresses = allowed
     waits(f"{host} port {port} did not answer")
-    with span(trace, "connect_tcp", host=host, port=port, addresses=addresses):
-        try:
-            return await (_connect(addresses[0]) if len(addresses) == 1 else _race(addresses))
-        except (OSError, NoneConnected) as error:
-            resolver.forget(host, port)
-            raise _connect_error(url, host, port, error) from error
+    sock: socket.socket | None = None
+    try:
+        with span(trace, "connect_tcp", host=host, port=port, addresses=addresses):
+            try:
+                sock = await (_connect(addresses[0]) if len(addresses) == 1 else _race(addresses))
+            except (OSError, NoneConnected) as error:
+                resolver.forget(host, port)
+                raise _connect_error(url, host, port, error) from error
+    except BaseException:
+        if sock is not None:  # the trace failed
+            sock.close()
+        raise
+    return sock
 
 
 class NoneConnected(Exception):

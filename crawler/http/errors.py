@@ -29,8 +29,16 @@ when there was one, is the ``__cause__``.
         └── NotHTML              a content type that holds no HTML
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
+
+_PASSWORD = re.compile(r"(://[^\s/?#:@]*):[^\s/?#@]*@")
+
+
+def without_password(text: str) -> str:
+    """``text`` without the passwords in its URLs, so that it can go to a log."""
+    return _PASSWORD.sub(r"\1:***@", text) if "@" in text else text
 
 
 class HTTPError(Exception):
@@ -46,7 +54,7 @@ class HTTPError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.url}: {self.reason}: {self.detail}"
+        return without_password(f"{self.url}: {self.reason}: {self.detail}")
 
 
 class InvalidURL(HTTPError):
@@ -164,6 +172,11 @@ class BadStatus(RefusedResponse):
         super().__init__(url, f"{status} {phrase}".rstrip())
         self.status = status
         self.retry_after = retry_after
+        self._made_of = url, status, phrase, retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is copied, and sent to other processes, by what it is made of: not the text.
+        return type(self), self._made_of, self.__dict__
 
 
 class NotHTML(RefusedResponse):

@@ -5,29 +5,41 @@ the loop.
 """
 
 import asyncio
+import contextlib
 import io
 import json as json_module
 import os
+import re
+import stat
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, cast
 from urllib.parse import urlencode
 
 from .request import Content
 
 Field = str | bytes | int | float | bool | None
-Form = Mapping[str, Field | Sequence[Field]] | Sequence[tuple[str, Field]]
+_Pair = tuple[str, Field | Sequence[Field]]
+Form = Mapping[str, Field | Sequence[Field]] | Sequence[_Pair] | Iterator[_Pair]
 File = bytes | str | Path | IO[bytes]
-# A file, or its name, itself and perhaps its media type. Without a name it is a field.
-FileField = File | tuple[str | None, File] | tuple[str | None, File, str]
-Files = Mapping[str, FileField] | Sequence[tuple[str, FileField]]
+# A file, or its name, itself, and perhaps its media type and further headers of its part. Without a
+# name it is a field.
+FileField = (
+    File
+    | tuple[str | None, File]
+    | tuple[str | None, File, str | None]
+    | tuple[str | None, File, str | None, Mapping[str, str]]
+)
+Files = Mapping[str, FileField | list[FileField]] | Sequence[tuple[str, FileField]]
 Body = bytes | str | Path | IO[bytes] | AsyncIterable[bytes] | Iterable[bytes]
 
 # What is read of a file at a time.
@@ -37,45 +49,69 @@ _PIECE = 64 * 1024
 def content_of(
     content: Body | None = None,
     json: Any = None,
-    data: Form | bytes | str | None = None,
+    data: Form | Body | None = None,
     files: Files | None = None,
 ) -> Content | None:
     """The body of a request, or None; raises ValueError if it is given in two ways."""
-    if isinstance(data, bytes | str) and content is None:
-        content, data = data, None
+    files = files or None
+    if content is None and data is not None and _is_body(data):
+        if files is not None:
+            raise TypeError("with files, data must be the fields of the form")
+        content, data = cast("Body", data), None
     given = [name for name, it in (("content", content), ("json", json)) if it is not None]
     if data is not None or files is not None:
         given.append("data or files")
     if len(given) > 1:
         raise ValueError(f"a request has one body, got {' and '.join(given)}")
-    assert not isinstance(data, bytes | str)  # then it would be one too many
+    form_data = cast("Form | None", data)  # or it would be one too many
     if files is not None:
-        return _multipart(data or {}, files)
-    if data is not None:
-        form = urlencode([(name, _text(value)) for name, value in pairs(data)])
+        return _multipart(form_data or {}, files)
+    if form_data is not None:
+        form = urlencode([(name, _text(value)) for name, value in pairs(form_data)])
         return Content(form.encode("ascii"), media_type="application/x-www-form-urlencoded")
     if json is not None:
         text = json_module.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return Content(text.encode(), media_type="application/json")
+        # Half a surrogate pair has no UTF-8, and is valid JSON as an escape.
+        encoded = _LONE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text).encode()
+        return Content(encoded, media_type="application/json")
     return None if content is None else _raw(content)
 
 
-def query_of(params: Form | str) -> str:
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def _is_body(data: object) -> bool:
+    """Whether ``data`` is a body as it is, and no form."""
+    return (
+        isinstance(data, bytes | bytearray | memoryview | str | Path | AsyncIterable)
+        or hasattr(data, "read")
+        or (isinstance(data, Sequence) and len(data) > 0 and isinstance(data[0], bytes))
+    )
+
+
+def query_of(params: Form | str | bytes) -> str:
     """``params`` as they are appended to a URL."""
+    if isinstance(params, bytes):
+        params = params.decode("ascii")
     if isinstance(params, str):
-        return params.removeprefix("?")
+        return params.removeprefix("?").replace("#", "%23")
     return urlencode([(name, _text(value)) for name, value in pairs(params)])
 
 
 def pairs(form: Form) -> list[tuple[str, Field]]:
-    """Names and values, one pair for each value of a list."""
-    items: Iterable[tuple[str, Any]] = form.items() if isinstance(form, Mapping) else form
+    """Names and values, one pair for each value of a list or the like."""
+    items: Any = form.items() if isinstance(form, Mapping) else form
     flat: list[tuple[str, Field]] = []
-    for name, value in items:
-        if isinstance(value, list | tuple):
-            flat.extend((name, item) for item in value)
-        else:
+    for item in items if isinstance(items, Iterable) else (items,):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise TypeError(f"a form must be a mapping or pairs, got {form!r:.100}")
+        name, value = item
+        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
             flat.append((name, value))
+        elif isinstance(value, Mapping):
+            raise TypeError(f"the value of {name!r} must not be a mapping, got {value!r:.100}")
+        else:
+            flat.extend((name, each) for each in value)
     return flat
 
 
@@ -97,7 +133,11 @@ def _raw(content: Body) -> Content:
     if isinstance(content, Path) or hasattr(content, "read"):
         source = _Source(cast("Path | IO[bytes]", content))
         return Content(pieces=source.pieces, length=source.length, replayable=source.replayable)
-    return Content(pieces=lambda: _each(content))
+    if isinstance(content, Mapping) or not isinstance(content, Iterable):
+        raise TypeError(f"a body must be bytes, text, a file or pieces, got {content!r:.100}")
+    return Content(
+        pieces=lambda: _each(content), replayable=not isinstance(content, Iterator | AsyncIterator)
+    )
 
 
 async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -112,17 +152,29 @@ class _Source:
     once.
     """
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, given: File) -> None:
+        file: Any = given  # others may be given as well, by those who check no types
         if isinstance(file, str):
             file = file.encode()
-        self._file = file
+        elif isinstance(file, bytearray | memoryview):
+            file = bytes(file)
+        elif not isinstance(file, bytes | Path) and not hasattr(file, "read"):
+            raise TypeError(f"a file must be bytes, text, a path or open, got {file!r:.100}")
+        if isinstance(file, io.TextIOBase):
+            raise TypeError(f"a file must be open for reading bytes, not text: {file!r:.100}")
+        self._file: bytes | Path | IO[bytes] = file
         self._start = 0
         self.length: int | None = None
         self.replayable = True
         if isinstance(file, bytes):
             self.length = len(file)
         elif isinstance(file, Path):
-            self.length = file.stat().st_size
+            known = file.stat()
+            # A pipe, a terminal and the files of /proc have a size of 0 and yet something to read.
+            if stat.S_ISREG(known.st_mode) and known.st_size:
+                self.length = known.st_size
+            else:
+                self.replayable = stat.S_ISREG(known.st_mode)
         else:
             try:
                 self._start = file.tell()
@@ -137,18 +189,13 @@ class _Source:
             yield self._file
         elif isinstance(self._file, Path):
             with await asyncio.to_thread(self._file.open, "rb") as file:
-                async for piece in _reading(file):
+                while piece := await asyncio.to_thread(file.read, _PIECE):
                     yield piece
         else:
             if self.replayable:
                 await asyncio.to_thread(self._file.seek, self._start)
-            async for piece in _reading(self._file):
+            while piece := await asyncio.to_thread(self._file.read, _PIECE):
                 yield piece
-
-
-async def _reading(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.read, _PIECE):
-        yield piece
 
 
 def _multipart(data: Form, files: Files) -> Content:
@@ -161,16 +208,17 @@ def _multipart(data: Form, files: Files) -> Content:
         text = _text(value)
         encoded = text.encode() if isinstance(text, str) else text
         parts.append((_part_head(boundary, name), _Source(encoded)))
-    for name, field in files.items() if isinstance(files, Mapping) else files:
-        filename, file, media_type = _file_field(field)
-        parts.append((_part_head(boundary, name, filename, media_type), _Source(file)))
+    for name, field in _file_fields(files):
+        filename, file, media_type, headers = _file_field(field)
+        parts.append((_part_head(boundary, name, filename, media_type, headers), _Source(file)))
     end = f"--{boundary}--\r\n".encode()
 
     async def pieces() -> AsyncIterator[bytes]:
         for head, source in parts:
             yield head
-            async for piece in source.pieces():
-                yield piece
+            async with contextlib.aclosing(source.pieces()) as read:
+                async for piece in read:
+                    yield piece
             yield b"\r\n"
         yield end
 
@@ -188,12 +236,26 @@ def _multipart(data: Form, files: Files) -> Content:
     )
 
 
-def _file_field(field: FileField) -> tuple[str | None, File, str | None]:
+def _file_fields(files: Files) -> Iterator[tuple[str, FileField]]:
+    """Each file with the name of its field, which several may have."""
+    for name, field in files.items() if isinstance(files, Mapping) else files:
+        for one in field if isinstance(field, list) else (field,):
+            yield name, one
+
+
+def _file_field(
+    field: FileField,
+) -> tuple[str | None, File, str | None, Mapping[str, str]]:
+    media_type: str | None = None
+    headers: Mapping[str, str] = {}
     if isinstance(field, tuple):
-        filename, file = field[0], field[1]
-        media_type = field[2] if len(field) == 3 else None
+        if not 2 <= len(field) <= 4:
+            raise TypeError(f"a file has a name, itself, a type and headers, got {field!r:.100}")
+        filename, file, *more = cast("tuple[Any, ...]", field)
+        media_type = more[0] if more else None
+        headers = more[1] if len(more) > 1 else {}
     else:
-        file, media_type = field, None
+        file = field
         filename = os.path.basename(
             str(getattr(file, "name", file if isinstance(file, Path) else ""))
         )
@@ -202,20 +264,28 @@ def _file_field(field: FileField) -> tuple[str | None, File, str | None]:
         import mimetypes
 
         media_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return filename, file, media_type
+    return filename, file, media_type, headers
 
 
 def _part_head(
-    boundary: str, name: str, filename: str | None = None, media_type: str | None = None
+    boundary: str,
+    name: str,
+    filename: str | None = None,
+    media_type: str | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
     if filename is not None:
         head += f'; filename="{_quoted(filename)}"'
-    if media_type is not None:
-        if not media_type.isprintable():
-            raise ValueError(f"a media type must be one line, got {media_type!r}")
-        head += f"\r\nContent-Type: {media_type}"
-    return f"{head}\r\n\r\n".encode()
+    fields = dict(headers)
+    if media_type is not None and "content-type" not in map(str.lower, headers):
+        fields = {"Content-Type": media_type, **headers}
+    for field, value in fields.items():
+        if not f"{field}{value}".isprintable():
+            raise ValueError(f"a header must be one line, got {field!r}: {value!r}")
+        head += f"\r\n{field}: {value}"
+    # A name of a file that is not UTF-8 goes as the bytes that it is.
+    return f"{head}\r\n\r\n".encode(errors="surrogateescape")
 
 
 def _quoted(text: str) -> str:

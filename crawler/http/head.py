@@ -69,6 +69,12 @@ def mend(received: bytes) -> bytes:
             return mended + received
 
 
+def may_be_head(received: bytes) -> bool:
+    """Whether these bytes, which are not all of it yet, can begin a head: we need not wait."""
+    begun = received[:64].lstrip(b"\r\n \t").upper()
+    return any(begun.startswith(name[: len(begun)]) for name in (b"HTTP/", b"ICY"))
+
+
 def _mend_head(head: bytes) -> tuple[int, bytes]:
     if b"\0" in head:
         raise BadHead("a NUL in the head")

@@ -76,6 +76,7 @@ class Pool:
         self._starving: deque[Origin] = deque()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def open_connections(self) -> int:
@@ -95,6 +96,9 @@ class Pool:
         """
         if self._closed:
             raise RuntimeError("the client is closed: make a new one to send more requests")
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
         # No other task comes in before the record has its permit or its waiter: one that has
         # neither is forgotten.
         origin = self._origins.get(url.origin)
@@ -149,6 +153,15 @@ class Pool:
             self._reaper = None
         while self._idle:
             self._evict()
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to ``loop``; raises RuntimeError while there is another one."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise RuntimeError("the client belongs to another event loop: make one for each loop")
+        self._loop = loop
+        self._reaper = None
+        while self._evict():
+            pass
 
     async def _wait(self, origin: Origin) -> Connection | None:
         waiter: Waiter = asyncio.get_running_loop().create_future()

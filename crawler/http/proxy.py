@@ -19,6 +19,7 @@ import h11
 
 from .errors import InvalidURL, ProxyError
 from .stream import Stream
+from .suffixes import is_address
 from .url import URL
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -31,7 +32,8 @@ class Proxy:
     __slots__ = ("authorization", "host", "key", "password", "port", "scheme", "user")
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        url = url.strip()
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in _PORTS:
             text = f"the scheme of a proxy must be http, https or socks5, got {parts.scheme!r}"
             raise InvalidURL(url, text)
@@ -50,7 +52,8 @@ class Proxy:
         if self.user or self.password:
             credentials = f"{self.user}:{self.password}".encode()
             self.authorization = b"Basic " + base64.b64encode(credentials)
-        self.key = f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.key = f"{self.scheme}://{host}:{self.port}"
 
     @property
     def forwards(self) -> bool:
@@ -72,8 +75,8 @@ class Proxies:
         if url is None and environment:
             for scheme in ("http", "https", "all"):
                 if found := _variable(f"{scheme}_proxy"):
-                    self._by_scheme[scheme] = Proxy(found if "://" in found else f"http://{found}")
-            self._exempt = [name.strip().lower() for name in _variable("no_proxy").split(",")]
+                    self._by_scheme[scheme] = Proxy(found)
+            self._exempt = [_in_ascii(name) for name in _variable("no_proxy").lower().split(",")]
 
     def __bool__(self) -> bool:
         return self._only is not None or bool(self._by_scheme)
@@ -94,6 +97,15 @@ def _variable(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.upper(), "")
 
 
+def _in_ascii(name: str) -> str:
+    """A name of ``NO_PROXY`` as hosts are written, those of other scripts in ASCII."""
+    name = name.strip()
+    if not name.isascii():
+        with contextlib.suppress(InvalidURL):
+            return URL(f"http://{name}/").host_header
+    return name
+
+
 def _covers(exempt: str, url: URL) -> bool:
     """Whether a name of ``NO_PROXY`` means the host of ``url``.
 
@@ -112,8 +124,8 @@ def _covers(exempt: str, url: URL) -> bool:
         if int(port) != url.port:
             return False
         exempt = name
-    exempt = exempt.strip("[]").removeprefix("*").removeprefix(".")
-    return host == exempt or host.endswith("." + exempt)
+    exempt = exempt.strip("[]").removeprefix("*").removeprefix(".").removesuffix(".")
+    return host == exempt or (host.endswith("." + exempt) and not is_address(host))
 
 
 async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
@@ -131,7 +143,10 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
             event, h11.InformationalResponse
         ):
             if event is h11.NEED_DATA:
-                http.receive_data(await stream.recv())
+                data = await stream.recv()
+                if not data:
+                    raise ConnectionError("it closed the connection")
+                http.receive_data(data)
     except (OSError, h11.RemoteProtocolError) as error:
         text = f"{proxy.key} did not answer CONNECT: {error}"
         raise ProxyError(url.href, text) from error

@@ -19,7 +19,8 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 
 # How many in a row are followed, unless somebody says otherwise.
 MAX_REDIRECTS = 10
-_FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host"})
+# What is not carried to another origin.
+FOR_ONE_ORIGIN = frozenset({b"authorization", b"cookie", b"host", b"proxy-authorization"})
 
 _Sent = tuple[str, bytes, str, str]
 
@@ -54,7 +55,8 @@ class Trail:
         start = self._urls[0].href
         location = _location(start, here, reply.status, reply.headers)
         if len(self._urls) > self._limit:
-            raise RedirectError(start, f"more than {self._limit} redirects, the last to {location}")
+            text = f"more than {self._limit} redirects, the last to {location:.200}"
+            raise RedirectError(start, text)
         try:
             there = URL(location, base=here)
         except InvalidURL as error:
@@ -97,7 +99,7 @@ def _location(start: str, here: URL, status: int, headers: Headers) -> str:
 def _following(request: Request, status: int, there: URL) -> Request:
     method, content, headers = request.method, request.content, request.headers
     if headers is not None and there.origin != request.url.origin:
-        headers = [field for field in headers if field[0].lower() not in _FOR_ONE_ORIGIN]
+        headers = [field for field in headers if field[0].lower() not in FOR_ONE_ORIGIN]
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, content = "GET", None
         if headers is not None:
@@ -106,4 +108,4 @@ def _following(request: Request, status: int, there: URL) -> Request:
 
 
 def _is_about_the_body(name: bytes) -> bool:
-    return name.startswith(b"content-") or name == b"transfer-encoding"
+    return name.startswith(b"content-") or name in (b"transfer-encoding", b"expect")

@@ -1,5 +1,7 @@
 """One reply as it came: its head, its body, and what was odd about it."""
 
+import re
+
 from .errors import HTTPError
 from .headers import Headers
 
@@ -12,7 +14,16 @@ NO_CONTENT = "no content"
 # Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
 _BODILESS = (204, 304)
 # What stands in ``Connection`` where another request may follow.
-_KEPT = (None, b"keep-alive", b"Keep-Alive")
+_GOES_ON = (None, b"keep-alive", b"Keep-Alive")
+
+
+_KEPT = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
+
+
+def seconds_kept(headers: Headers) -> float | None:
+    """What ``Keep-Alive: timeout=`` says (RFC 2068, section 19.7.1), None if nothing."""
+    match = _KEPT.search(headers.get("keep-alive", ""))
+    return None if match is None else float(match[1])
 
 
 class Reply:
@@ -65,7 +76,7 @@ class Reply:
                 self.endless = True
             else:
                 self.length = int(length)
-                self.simple = headers.index.get("connection") in _KEPT and self.version == "1.1"
+                self.simple = headers.index.get("connection") in _GOES_ON and self.version == "1.1"
         if self.status == 206:
             self.flags = (PARTIAL,)
         elif self.status in (204, 205):

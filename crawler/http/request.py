@@ -1,9 +1,10 @@
 """One request as it goes out, and the part of it that is the same for all URLs of one origin."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import h11
 
+from .errors import without_password
 from .url import URL
 
 Fields = list[tuple[bytes, bytes]]
@@ -81,6 +82,17 @@ class Request:
         """Whether it may be sent again although the server may have acted on it already."""
         return self.method in IDEMPOTENT and (self.content is None or self.content.sendable)
 
+    def says(self, name: bytes, token: bytes) -> bool:
+        """Whether a header of its own has ``token``, in small letters, in its list."""
+        return _says(self.headers or (), name, token)
+
+
+def _says(headers: Iterable[tuple[bytes, bytes]], name: bytes, token: bytes) -> bool:
+    return any(
+        field.lower() == name and token in [part.strip() for part in value.lower().split(b",")]
+        for field, value in headers
+    )
+
 
 class RequestTemplate:
     """The part of a request that is the same for all URLs of one origin.
@@ -89,7 +101,7 @@ class RequestTemplate:
     change. So one request for ``/`` is kept, and only its target is exchanged on the way out.
     """
 
-    __slots__ = ("_event", "_headers", "_rest")
+    __slots__ = ("_event", "_headers", "_rest", "closes")
 
     def __init__(self, url: URL, headers: Fields) -> None:
         self._headers = [(b"Host", url.host_header.encode("ascii")), *headers]
@@ -97,6 +109,8 @@ class RequestTemplate:
         head = h11.Connection(h11.CLIENT).send(self._event)
         assert head is not None
         self._rest = head[len(b"GET /") :]
+        # Whether each request asks the server to close the connection.
+        self.closes = _says(headers, b"connection", b"close")
 
     def plain(self, request: Request) -> bytes | None:
         """The head of ``request`` if it is a GET with nothing of its own but the target."""
@@ -121,7 +135,8 @@ class RequestTemplate:
             )
             head = http.send(event)
         except h11.LocalProtocolError as error:
-            raise ValueError(f"{request.method} {request.url}: {error}") from error
+            what = without_password(f"{request.method} {request.url}")
+            raise ValueError(f"{what}: {error}") from error
         assert head is not None
         return head
 

@@ -6,6 +6,7 @@ of the operating system does not tell how long they are good for.) Failures are 
 """
 
 import asyncio
+import errno
 import itertools
 import socket
 from collections import OrderedDict
@@ -42,6 +43,8 @@ class Resolver:
             question.add_done_callback(lambda asked: self._note(key, asked))
         # Who is cancelled here leaves; the question stands for the others.
         await asyncio.wait({question})
+        if question.cancelled():  # whoever waits was not, so it must not look as if
+            raise OSError(errno.ECANCELED, "the client was closed")
         return question.result()
 
     def forget(self, host: str, port: int) -> None:

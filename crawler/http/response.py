@@ -3,12 +3,12 @@
 import codecs
 import json
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from .body import decoded, finish, inflater
+from .body import decoded_pieces, finish, inflater
 from .charset import decode, to_utf8
 from .connection import Connection
-from .errors import BadStatus, TooLarge
+from .errors import BadStatus, TooLarge, without_password
 from .redirects import STATUSES
 from .reply import Reply
 from .url import URL
@@ -41,13 +41,15 @@ class _Head:
         """Whether the status asks to look elsewhere and the head says where."""
         return self.status in STATUSES and "location" in self.headers
 
-    def raise_for_status(self) -> None:
-        """Raise BadStatus unless the status is one of success."""
+    def raise_for_status(self) -> Self:
+        """Raise BadStatus unless the status is one of success; gives the response itself."""
         if not self.ok:
-            raise BadStatus(self.url.href, self.status, self.phrase)
+            later = self.headers.get("retry-after")
+            raise BadStatus(self.url.href, self.status, self.phrase, later)
+        return self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.status} {self.url}>"
+        return f"<{type(self).__name__} {self.status} {without_password(self.url.href)}>"
 
 
 class Response(_Head):
@@ -74,7 +76,10 @@ class Response(_Head):
 
     def json(self) -> Any:
         """The body as JSON (UTF-8, -16 or -32); raises ValueError if it is none."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError(f"the JSON of {self.url} is nested too deeply") from error
 
 
 class StreamedResponse(_Head):
@@ -85,7 +90,16 @@ class StreamedResponse(_Head):
     one line, keeps to the client's limit.
     """
 
-    __slots__ = ("_begun", "_connection", "_limit", "_max_body", "_opened", "_release", "_reply")
+    __slots__ = (
+        "_begun",
+        "_connection",
+        "_left",
+        "_limit",
+        "_max_body",
+        "_opened",
+        "_release",
+        "_reply",
+    )
 
     def __init__(
         self,
@@ -103,7 +117,7 @@ class StreamedResponse(_Head):
         self._release = release
         self._limit = limit
         self._max_body = max_body
-        self._begun = False
+        self._begun = self._left = False
         self._opened: list[AsyncGenerator[object, None]] = []
 
     def raw_pieces(self) -> AsyncGenerator[bytes, None]:
@@ -128,7 +142,8 @@ class StreamedResponse(_Head):
         return decode(await self.read(), self.headers.get("content-type", "")).text
 
     async def aclose(self) -> None:
-        """End the generators that were not read to their end."""
+        """Read no more: ends the generators that were not read to their end."""
+        self._left = True
         while self._opened:
             await self._opened.pop().aclose()
 
@@ -139,6 +154,8 @@ class StreamedResponse(_Head):
     async def _raw(self, limit: int | None) -> AsyncGenerator[bytes, None]:
         if self._begun:
             raise RuntimeError(f"the body of {self.url} has been read, and comes only once")
+        if self._left:
+            raise RuntimeError(f"the body of {self.url} is read within its `async with`, or never")
         self._begun = True
         reply = self._reply
         while (piece := await self._connection.next_piece(reply)) is not None:
@@ -157,9 +174,8 @@ class StreamedResponse(_Head):
                 yield piece
             return
         async for piece in raw:
-            for start in range(0, len(piece), _INFLATED_AT_ONCE):
-                if out := decoded(self.url, inflate, piece[start : start + _INFLATED_AT_ONCE]):
-                    yield out
+            for out in decoded_pieces(self.url, inflate, piece):
+                yield out
         finish(self.url, inflate, self._reply)
         self.flags = self._reply.flags
 
@@ -181,5 +197,3 @@ class StreamedResponse(_Head):
 
 
 _UNLIMITED = 1 << 62
-# What is fed to a decoder at a time, in bytes: deflate makes 1,000 of one at most.
-_INFLATED_AT_ONCE = 2048

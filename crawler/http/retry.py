@@ -96,10 +96,13 @@ def seconds_asked(retry_after: str | None) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    import datetime
     import email.utils
 
     try:
         date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # HTTP's dates are in UTC, also those that do not say so
+            date = date.replace(tzinfo=datetime.UTC)
         return max(0.0, date.timestamp() - time.time())
     except (ValueError, OverflowError):
         return None  # nonsense says nothing

@@ -26,8 +26,8 @@ from .limits import Limits
 from .opening import Opener
 from .pool import Origin, Pool
 from .proxy import Proxies
+from .redirects import FOR_ONE_ORIGIN, Trail
 from .redirects import STATUSES as REDIRECT_STATUSES
-from .redirects import Trail
 from .reply import Reply
 from .request import Fields, Request, RequestTemplate
 from .retry import Budgets, Retry
@@ -63,12 +63,14 @@ class Sender:
         self._retry = retry
         self._budgets = Budgets(0 if retry is None else retry.budget)
         # Whether there is nothing that depends on the URL to be added to a request.
-        self.bare = auth is None and cookies is None and not proxies
+        self._for_home = [field for field in headers if field[0].lower() in FOR_ONE_ORIGIN]
+        self.bare = auth is None and cookies is None and not proxies and not self._for_home
         self._trace = trace
         self._around = around
+        for_all = [field for field in headers if field not in self._for_home]
         self._opener = Opener(lambda: tls or tls_context(), trace, permit)
         self.pool = Pool(
-            lambda url: RequestTemplate(url, headers),
+            lambda url: RequestTemplate(url, for_all),
             total=limits.connections,
             per_origin=limits.per_origin,
             keep_alive=limits.keep_alive,
@@ -86,6 +88,8 @@ class Sender:
         """
         if call.limits is not self.limits and call.limits.pool is not None:
             call.deadline = asyncio.get_running_loop().time() + call.limits.total
+        if self._cookies is not None:
+            await self._cookies.prepare()
         request, cookies = (call.request, "") if call.bare else self._dress(call)
         trail: Trail | None = None
         try:
@@ -147,7 +151,7 @@ class Sender:
         extra = []
         cookies = self._cookies.header(url) if self._cookies is not None else ""
         if call.cookies and at_home:
-            cookies = f"{cookies}; {call.cookies}" if cookies else call.cookies
+            cookies = _joined(cookies, call.cookies)
         if cookies and not _has(request, b"cookie"):
             extra.append((b"Cookie", cookies.encode("latin-1")))
         auth = call.auth
@@ -159,6 +163,9 @@ class Sender:
             value = auth.header(url)
             if value is not None:
                 extra.append((b"Authorization", value.encode("latin-1")))
+        if at_home and self._for_home:
+            taken = {name.lower() for name, _ in (*extra, *(request.headers or ()))}
+            extra.extend(field for field in self._for_home if field[0].lower() not in taken)
         proxied = False
         if url.scheme == "http" and (proxy := self._proxies.of(url)) is not None and proxy.forwards:
             proxied = True
@@ -211,31 +218,39 @@ class Sender:
                 return reply, connection, origin
             if not connection.finish_at_once(reply, limits.body):
                 await connection.finish(reply, limits.body)
-        except asyncio.CancelledError:
-            if connection is not None:
+        except BaseException as error:
+            upload = None if connection is None else connection.upload
+            if connection is not None and isinstance(error, asyncio.CancelledError):
                 connection.discard()
-            self.pool.drop(origin)
-            raise
-        except BaseException:
-            if connection is not None:
+            elif connection is not None:
                 connection.close()
             self.pool.drop(origin)
+            if upload is not None and not isinstance(error, GeneratorExit):
+                await upload.ended()
             raise
         self.release(origin, connection, url)
         return reply, None, origin
 
     async def _acquire(self, url: URL, seconds: float | None) -> tuple[Origin, Connection | None]:
-        with span(self._trace, "acquire", origin=url.origin):
-            if seconds is None:
-                return await self.pool.acquire(url)
-            try:
-                async with asyncio.timeout(seconds) as limit:
-                    return await self.pool.acquire(url)
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                text = f"no connection was free within {seconds:g} seconds"
-                raise PoolTimeout(url.href, text) from error
+        got: tuple[Origin, Connection | None] | None = None
+        try:
+            with span(self._trace, "acquire", origin=url.origin):
+                try:
+                    async with asyncio.timeout(seconds) as limit:
+                        got = await self.pool.acquire(url)
+                        return got
+                except TimeoutError as error:
+                    if not limit.expired():
+                        raise
+                    text = f"no connection was free within {seconds:g} seconds"
+                    raise PoolTimeout(url.href, text) from error
+        except BaseException:
+            if got is not None:  # the trace failed
+                origin, connection = got
+                if connection is not None:
+                    connection.close()
+                self.pool.drop(origin)
+            raise
 
     def _judge(self, call: Call, request: Request, reply: Reply) -> None:
         """Decide by the head whether the body is wanted; if not, ``refusal`` says why."""
@@ -296,6 +311,15 @@ class _ToRepeat(BadStatus):
     def __init__(self, url: str, reply: Reply, wait: float) -> None:
         super().__init__(url, reply.status, reply.phrase)
         self.wait = wait
+
+
+def _joined(kept: str, given: str) -> str:
+    """The cookies of the jar, but of a name that the caller gives the caller's."""
+    names = {cookie.partition("=")[0] for cookie in given.split("; ")}
+    rest = [
+        cookie for cookie in kept.split("; ") if cookie and cookie.partition("=")[0] not in names
+    ]
+    return "; ".join([*rest, given])
 
 
 def _has(request: Request, name: bytes) -> bool:

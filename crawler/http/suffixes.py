@@ -4,7 +4,9 @@ Its private half (the users of ``github.io``) counts as well: two who share such
 strangers.
 """
 
+import asyncio
 import functools
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,9 +35,25 @@ def is_address(host: str) -> bool:
     return host.startswith("[") or host.rpartition(".")[2].isdigit()
 
 
+def load() -> None:
+    """Load the list, if nobody has."""
+    with _loading:
+        _suffixes()
+
+
+async def load_beside() -> None:
+    """The same in a thread, so that the loop goes on."""
+    if not _suffixes.cache_info().currsize:
+        await asyncio.to_thread(load)
+
+
+_loading = threading.Lock()
+
+
 @functools.cache
 def _suffixes() -> "PublicSuffixList":
-    # Loading the list takes a tenth of a second, for which only those pay who ask for it.
+    # This takes 30 ms of processor time, and on a busy machine a tenth of a second: only those pay
+    # who ask for it, and a program with a loop calls one of the above before.
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()

@@ -5,6 +5,7 @@ read all, to say that it does not want it, and then read no more.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 
 from .request import Content
@@ -15,6 +16,8 @@ from .stream import Stream
 PIECE = 128 * 1024
 # Seconds that the sender gets to notice that it has sent all, once the reply is complete.
 LAST_STEPS = 1.0
+# Seconds that a server which was asked whether it wants the body gets to answer.
+CONTINUE_SECONDS = 1.0
 
 
 class Upload:
@@ -23,9 +26,14 @@ class Upload:
     ``pace`` is called with the seconds that the next wait may take: ``write_limit`` when it is the
     server that we wait for, infinity when it is the caller, who makes the pieces, and in the end
     ``read_limit``, when nothing but the reply is left to wait for.
+
+    ``error`` is that of whoever makes the body, ``refusal`` that of a server which takes no more.
+
+    With ``waits`` it begins when :meth:`go_on` says that the server wants the body, or when it has
+    not heard that for a while, as servers need not say it (RFC 9110, section 10.1.1).
     """
 
-    __slots__ = ("_ends", "_pace", "_stream", "_task", "_whole", "error")
+    __slots__ = ("_called", "_ends", "_pace", "_stream", "_task", "_whole", "error", "refusal")
 
     def __init__(
         self,
@@ -35,11 +43,14 @@ class Upload:
         *,
         write_limit: float,
         read_limit: float,
+        waits: bool = False,
     ) -> None:
+        self._called = asyncio.Event() if waits else None
         self._stream = stream
         self._pace = pace
         self._ends = self._whole = False
         self.error: Exception | None = None
+        self.refusal: OSError | None = None
         sending = self._send(content, write_limit, read_limit)
         self._task = asyncio.get_running_loop().create_task(sending)
 
@@ -48,9 +59,19 @@ class Upload:
         """Whether nothing more is sent."""
         return self._task.done()
 
+    def go_on(self) -> None:
+        """Note that the server wants the body."""
+        if self._called is not None:
+            self._called.set()
+
     def cancel(self) -> None:
         """Send no more; does not wait."""
         self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until what makes the body has been left, too."""
+        if not self._task.done():
+            await asyncio.wait({self._task}, timeout=LAST_STEPS)
 
     async def end(self) -> bool:
         """Send no more, as the reply is complete; true if all had been sent.
@@ -68,6 +89,9 @@ class Upload:
         return self._whole
 
     async def _send(self, content: Content, write_limit: float, read_limit: float) -> None:
+        if self._called is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), CONTINUE_SECONDS)
         content.begin()
         source = frames(content)
         try:
@@ -81,7 +105,8 @@ class Upload:
                 self._pace(write_limit)
                 try:
                     await self._stream.send_all(data)
-                except OSError:
+                except OSError as error:
+                    self.refusal = error
                     break  # the server takes no more; what it says, or does not, is read elsewhere
         except Exception as error:  # noqa: BLE001  (raised by whoever waits for the reply)
             self.error = error
@@ -99,16 +124,18 @@ async def frames(content: Content) -> AsyncGenerator[tuple[bytes, bool], None]:
     for the rest, or take what is left over for another request.
     """
     sent = 0
-    async for piece in _pieces(content):
-        if not piece:
-            continue  # an empty chunk would be the last one
-        sent += len(piece)
-        if content.length is None:
-            yield b"%x\r\n%b\r\n" % (len(piece), piece), False
-        elif sent > content.length:
-            raise ValueError(f"the body is longer than its {content.length:,} bytes")
-        else:
-            yield piece, sent == content.length
+    # Closed by hand: a generator that is left is closed by nobody before it is collected.
+    async with contextlib.aclosing(_pieces(content)) as pieces:
+        async for piece in pieces:
+            if not piece:
+                continue  # an empty chunk would be the last one
+            sent += len(piece)
+            if content.length is None:
+                yield b"%x\r\n%b\r\n" % (len(piece), piece), False
+            elif sent > content.length:
+                raise ValueError(f"the body is longer than its {content.length:,} bytes")
+            else:
+                yield piece, sent == content.length
     if content.length is None:
         yield b"0\r\n\r\n", True
     elif sent < content.length:

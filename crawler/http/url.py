@@ -29,12 +29,14 @@ class URL:
     __slots__ = ("authorization", "host", "href", "origin", "port", "scheme", "target")
 
     def __init__(self, text: str, *, base: "URL | None" = None) -> None:
-        if len(text) > MAX_HOST and host_is_too_long(text):
-            raise InvalidURL(text[:200], f"a host name of more than {MAX_HOST} characters")
         try:
+            if len(text) > MAX_HOST and host_is_too_long(text):
+                raise InvalidURL(text[:200], f"a host name of more than {MAX_HOST} characters")
             parsed = can_ada.parse(text) if base is None else can_ada.parse(base.href) + text
         except ValueError as error:
             raise InvalidURL(text, "not an absolute URL") from error
+        except TypeError as error:
+            raise TypeError(f"a URL must be text, got {text!r}") from error
         scheme = parsed.protocol[:-1]
         if scheme not in DEFAULT_PORTS:
             raise InvalidURL(text, f"the scheme must be http or https, got {scheme!r}")
@@ -65,6 +67,14 @@ class URL:
     def tls_name(self) -> str:
         """The host as TLS wants it: without the dot that ends a complete name (RFC 6066, 3)."""
         return self.server_name.removesuffix(".")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, URL):
+            return self.href == other.href
+        return self.href == other if isinstance(other, str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.href)
 
     def __str__(self) -> str:
         return self.href

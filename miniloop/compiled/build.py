@@ -10,6 +10,7 @@ It needs Cython and a C compiler.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -17,7 +18,9 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Collection
+from contextlib import redirect_stderr
 from pathlib import Path
+from typing import TextIO
 
 from miniloop.compiled.rewrites import IDEAS, LATE, MODULES, REWRITES
 from miniloop.compiled.specialise import Slots, specialise
@@ -26,6 +29,34 @@ from miniloop.kernel.freshness import RECORD, record
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 BUILT = HERE / "built" / str(sys.implementation.cache_tag)
+
+# What Cython warns of and what is meant, with the modules where it is.
+EXPECTED = {
+    # The fields have their types of C from the .pxd. The annotations are for people and mypy.
+    "Annotation ignored since class-level attributes must be Python objects. "
+    "Were you trying to set up an instance attribute?": {
+        "kernel.future",
+        "kernel.handle",
+        "kernel.task",
+    },
+    # Cython cannot write `Callable[[*Ts], object]` down: `inspect.signature` shows <???> for it.
+    "Failed to convert code to string representation in annotation": {"kernel.scheduler"},
+}
+WARNING = re.compile(r"warning: miniloop/(\w+)/(\w+)\.pyx?:\d+:\d+: (.*)\n")
+
+
+class Unexpected(io.TextIOBase):
+    """Where Cython writes what it has to say, line by line: passes on what is not `EXPECTED`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str, /) -> int:
+        """Pass on what is not expected."""
+        found = WARNING.fullmatch(line)
+        if not found or f"{found[1]}.{found[2]}" not in EXPECTED.get(found[3], ()):
+            self._stream.write(line)
+        return len(line)
 
 
 def prepare(folder: Path, without: Collection[str] = ()) -> dict[str, list[int]]:
@@ -86,9 +117,9 @@ def translate(
         for module in MODULES:
             place, name = module.split(".")
             kind = "py" if module in origins else "pyx"
-            result = compile(
-                f"miniloop/{place}/{name}.{kind}", options, full_module_name=f"miniloop.{module}"
-            )
+            source = f"miniloop/{place}/{name}.{kind}"
+            with redirect_stderr(Unexpected(sys.stderr)):
+                result = compile(source, options, full_module_name=f"miniloop.{module}")
             if result.num_errors:
                 raise SystemExit(f"Cython could not translate miniloop.{module}")
             made[module] = (folder / "miniloop" / place / f"{name}.c").resolve()

@@ -107,7 +107,7 @@ def specialise(
     """
     tree = ast.parse(source)
     lines = source.splitlines()
-    splices = list(_without_type_checking(tree, lines))
+    splices = [*_without_type_checking(tree, lines), *_without_globals_of_classes(tree, lines)]
     additions = []
     tables = [rewrite for rewrite in rewrites if isinstance(rewrite, Slots)]
     additions += [table.places() for table in tables]
@@ -302,6 +302,15 @@ def _without_type_checking(tree: ast.Module, lines: list[str]) -> Iterator[_Spli
                 kept = "\n".join(lines[node.orelse[0].lineno - 1 : node.orelse[-1].end_lineno])
                 kept = textwrap.indent(textwrap.dedent(kept), " " * node.col_offset)
             yield _splice(node, node, kept.strip(), lines)
+
+
+def _without_globals_of_classes(tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:
+    """Leave out what a class says to CPython's compiler: a type of C has no `global` in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for line in node.body:
+                if isinstance(line, ast.Global):
+                    yield _splice(line, line, "pass", lines)
 
 
 def _apply(lines: list[str], splices: list[_Splice]) -> tuple[list[str], list[int]]:

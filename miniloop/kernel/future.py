@@ -85,6 +85,9 @@ class Future(_Base[T]):
         "_state",
         "_waiting",
     )
+    # CPython 3.14 would keep a place in each future, beside its slots, for every name that a method
+    # here assigns: the compiler lists them in the class, unless that name is the module's.
+    global __static_attributes__
 
     _loop: Loop  # type: ignore[assignment]  # less than an AbstractEventLoop: what we ask of it
     _state: str

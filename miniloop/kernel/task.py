@@ -82,6 +82,7 @@ class Task(_Base[T]):
         "_send",
         "_throw",
     )
+    global __static_attributes__  # as in Future: a tenth less memory on CPython 3.14
 
     _coro: Any  # a coroutine or what looks like one; None once an eager task is done
     _send: Callable[[None], Any]  # of `_coro`

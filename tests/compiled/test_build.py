@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import miniloop
+from miniloop.compiled import build
 from miniloop.compiled.build import BUILT
 from miniloop.compiled.rewrites import MODULES
 
@@ -112,6 +113,19 @@ def test_a_build_without_a_compiler_says_what_is_missing(
     made = run_in(built, "-m", "miniloop.compiled.build", pure=True)
     assert made.returncode == 1
     assert "there is no C compiler" in made.stderr
+
+
+def test_the_build_tells_of_unexpected_warnings_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origins = build.prepare(tmp_path)
+    monkeypatch.setattr(build, "MODULES", ("kernel.handle", "kernel.scheduler"))
+    build.translate(tmp_path, origins)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(build, "EXPECTED", {"another": {"kernel.handle"}})
+    monkeypatch.setattr(build, "MODULES", ("kernel.handle",))
+    build.translate(tmp_path, origins)
+    assert "miniloop/kernel/handle.py" in capsys.readouterr().err
 
 
 def test_tasks_and_futures_take_attributes_and_weak_references(program: Program) -> None:

@@ -59,6 +59,12 @@ def test_without_a_rewrite_only_what_type_checkers_read_is_left_out() -> None:
     assert "self.things.append(thing)" in text
 
 
+def test_a_global_of_a_class_is_left_out_and_one_of_a_function_is_kept() -> None:
+    source = "class Box:\n    global hidden\n\n    def put(self):\n        global seen\n"
+    text, _ = specialise(source, [])
+    assert text == "class Box:\n    pass\n\n    def put(self):\n        global seen\n"
+
+
 def test_an_expression_is_put_in_place_of_another() -> None:
     text = rewritten(Rewrite("", "m", "self.things.append(thing)", "add(self, thing)"))
     assert "        add(self, thing)\n" in text

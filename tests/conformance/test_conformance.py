@@ -12,6 +12,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from tests.builds import pure_only
 from tests.conformance import __main__, report, runner
 
 KNOWN_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
@@ -63,6 +64,7 @@ def test_behaves_like_asyncio_in(name: str, running: Running) -> None:
         pytest.skip(run.skipped or "every test of this module is left out: see left_out.toml")
 
 
+@pure_only  # a recorder watches the functions of Python
 @pytest.mark.parametrize(
     "name",
     [

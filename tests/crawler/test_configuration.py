@@ -93,7 +93,7 @@ def complaint(text: str | bytes, file: Path) -> str:
         ("dept = 3", "1: dept: there is no such option; did you mean depth?"),
         ("zzzzzzzz = 3", "1: zzzzzzzz: there is no such option"),
         ("\n\ndepth = true", "3: depth: must be a text or a number, got true"),
-        ("depth = -1", "1: depth: must be a whole number from 1, got '-1'"),
+        ("depth = -1", "1: depth: must be a whole number from 0, got '-1'"),
         ("depth = [1]", "1: depth: must be a text or a number, got [1]"),
         ("timeout = 'soon'", "1: timeout: must be a number of seconds above 0, got 'soon'"),
         ("same-site = 'yes'", "1: same-site: must be true or false, got 'yes'"),
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_with_its_line_and_key(file: Path, text: str, said
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nproxy = 'foo'", "2: proxy: foo: invalid URL"),
+        ("\nproxy = 'ftp://foo'", "2: proxy: ftp://foo: invalid URL"),
         ("loop = 'none'", "1: loop: the loop must be one of"),
         ("depth = 1\nca-file = 'no.pem'", "2: ca-file: cannot read certificates from no.pem"),
         ("output = 'no/such'", "1: output: cannot write no/such"),
@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_flag_is_not_said_of_the_file(
 
 def test_all_that_is_wrong_is_said_at_once(file: Path) -> None:
     assert complaint("depth = 0.5\n\ndelya = 1\n", file) == (
-        "crawler.toml:1: depth: must be a whole number from 1, got '0.5'\n"
+        "crawler.toml:1: depth: must be a whole number from 0, got '0.5'\n"
         "crawler.toml:3: delya: there is no such option; did you mean delay?"
     )
 
@@ -209,6 +209,12 @@ def test_bash_completes_options_their_values_and_files(tmp_path: Path) -> None:
     assert "urls.txt" in completed(done.stdout, "crawler -o u", tmp_path)
     assert "fetch" in completed(done.stdout, "crawler f", tmp_path)
     assert completed(done.stdout, "crawler fetch --tim", tmp_path) == ["--timings", "--timeout"]
+    assert completed(done.stdout, "crawler status --w", tmp_path) == ["--watch"]
+    assert completed(done.stdout, "crawler --loop u", tmp_path) == ["uvloop"]
+    assert "urls.txt" in completed(done.stdout, "crawler --state u", tmp_path)
+    # Where the function has nothing to say, bash is to complete files: here, the list.
+    assert not completed(done.stdout, "crawler url", tmp_path)
+    assert re.search("^complete .*-o default .*crawler$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "tcsh"])

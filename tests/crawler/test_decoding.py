@@ -68,6 +68,37 @@ def test_a_body_is_decoded_in_pieces_of_any_size(name: str, size: int) -> None:
     assert b"".join(pieces) == TEXT
 
 
+LONG = bytes(3_000_000)
+SHRUNK = {"gzip": gzip.compress(LONG), "deflate": bare(LONG)}
+SHRUNK["gzip, gzip"] = gzip.compress(gzip.compress(LONG))
+if brotli is not None:
+    SHRUNK["br"] = brotli.compress(LONG)
+    SHRUNK["br, br"] = brotli.compress(brotli.compress(LONG))
+if zstd is not None:
+    SHRUNK["zstd"] = zstd.compress(LONG)
+
+
+@pytest.mark.parametrize("size", [3, 1_000_000])
+@pytest.mark.parametrize("coding", SHRUNK)
+def test_much_of_little_is_decoded_whole_and_in_small_pieces(coding: str, size: int) -> None:
+    inflate, data = make(coding, len(LONG)), SHRUNK[coding]
+    sizes: list[int] = []
+    for start in range(0, len(data), size):
+        sizes.extend(len(piece) for piece in inflate.pieces(data[start : start + size]))
+    inflate.finish()
+    assert sum(sizes) == len(LONG)
+    assert max(sizes) <= 512 * 1024
+
+
+@pytest.mark.skipif(brotli is None, reason="brotli is not installed")
+def test_what_follows_much_of_little_in_brotli_is_dropped_and_nothing_given_twice() -> None:
+    inflate = make("br", len(LONG))
+    pieces = list(inflate.pieces(SHRUNK["br"] + b"rubbish"))
+    inflate.finish()
+    assert b"".join(pieces) == LONG
+    assert inflate.flags == {"padded"}
+
+
 @pytest.mark.parametrize("name", CODED)
 def test_one_byte_over_the_limit_is_too_much(name: str) -> None:
     coding, data = CODED[name]

@@ -288,3 +288,24 @@ def test_the_dot_that_ends_a_name_is_not_for_tls(run: Run, monkeypatch: pytest.M
         assert run(main, server.url.replace("localhost", "localhost.")) == b"hello"
     assert names == ["localhost"]
     assert f"\r\nHost: localhost.:{server.port}\r\n".encode() in server.requests[0]
+
+
+@pytest.mark.parametrize(("method", "connections"), [("POST", 2), ("GET", 1)])
+def test_what_cannot_be_repeated_is_not_sent_when_the_server_may_be_closing(
+    run: Run, method: str, connections: int
+) -> None:
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.reply(b"hello", "Keep-Alive: max=9, timeout=5")
+
+    async def main(url: str) -> None:
+        async with Client() as client:
+            await client.request(method, url)
+            await client.request(method, url)  # it is early yet
+            (idle,) = client.pool._idle
+            idle.idle_since -= 4.5
+            await client.request(method, url)
+
+    with serving(script) as server:
+        run(main, server.url)
+    assert server.connections == connections

@@ -73,6 +73,25 @@ def test_it_shows_what_the_crawl_is_at(run: Run, terminal: Terminal) -> None:
     assert "to go" in shown
 
 
+def test_it_goes_on_while_failures_are_printed_at_each_drawing(
+    run: Run, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    async def main() -> None:
+        with LiveView("urls.txt", 40, terminal) as view:
+            for number in range(1, 4):
+                view.page(JOB, PAGE, 3)
+                view.failure(JOB, BadStatus("http://a/", 404, "Not Found"))
+                while terminal.shown().count("FAILED") < number:
+                    await asyncio.sleep(0.01)
+                # What was printed took the view along.
+                assert re.search(rf"\bfailed +{number}: status {number}\b", terminal.shown())
+
+    run(main)
+    assert "pages/s" in terminal.shown()
+
+
 def test_pages_that_others_fetched_count_as_well(run: Run, terminal: Terminal) -> None:
     async def main() -> None:
         with LiveView("h", None, terminal) as view:

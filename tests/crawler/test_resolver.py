@@ -156,7 +156,8 @@ def test_a_resolver_that_is_closed_leaves_no_question_open(run: Run, directory: 
         asking = asyncio.create_task(resolver.resolve("x", 80))
         await turns()
         resolver.close()
-        with pytest.raises(asyncio.CancelledError):
+        # Who asked was not cancelled, and must not look as if.
+        with pytest.raises(OSError, match="the client was closed"):
             await asking
         await turns()
         assert not resolver._asking

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import http.cookiejar
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import publicsuffixlist
 import pytest
 import trustme
 
@@ -28,11 +30,12 @@ from crawler.http import (
     Retry,
     TLSError,
     TLSTimeout,
+    suffixes,
     tls_context,
 )
 from crawler.http.cookies import PER_DOMAIN, Cookies
 from crawler.http.headers import Headers
-from crawler.http.retry import Budgets
+from crawler.http.retry import Budgets, seconds_asked
 from tests.crawler.scripted import Peer, Script, polite, serving
 from tests.crawler.test_tls import AUTHORITY, client_context, server_context
 
@@ -78,6 +81,13 @@ def setting(*cookies: str) -> Headers:
         ("a=1; Domain=", "https://www.example.com/x/y", "a=1"),
         ('a=1; Version=1; Port="8"; Discard', "https://www.example.com/x/y", "a=1"),
         ("a=" + "x" * 5000, "https://www.example.com/x/", ""),
+        ("a=1\x01", "https://www.example.com/x/", ""),
+        ("__Secure-a=1", "https://www.example.com/x/", ""),
+        ("__Secure-a=1; Secure", "https://www.example.com/x/", "__Secure-a=1"),
+        ("__Host-a=1; Secure; Path=/", "https://www.example.com/", "__Host-a=1"),
+        ("__Host-a=1; Secure", "https://www.example.com/x/", ""),
+        ("__Host-a=1; Path=/", "https://www.example.com/", ""),
+        ("__Host-a=1; Secure; Path=/; Domain=example.com", "https://www.example.com/", ""),
     ],
 )
 def test_a_cookie_goes_where_it_is_meant_to_go(cookie: str, url: str, sent: str) -> None:
@@ -105,13 +115,60 @@ def test_a_site_sets_no_cookies_for_strangers_under_its_suffix(
     assert cookies.header(URL(url)) == sent
 
 
-def test_a_server_that_sets_cookies_without_end_is_stopped() -> None:
+@pytest.mark.parametrize(
+    ("cookie", "url", "other", "sent"),
+    [
+        ("a=1; Domain=127.0.0.1", "http://127.0.0.1:81/", "http://127.0.0.1/", "a=1"),
+        ("a=1; Domain=0.0.1", "http://127.0.0.1/", "http://10.0.0.1/", ""),
+        ("a=1; Domain=[::1]", "http://[::1]/", "http://[::1]:81/", "a=1"),
+        ("a=1; Domain=localhost", "http://localhost/", "http://localhost:81/", "a=1"),
+        ("a=1; Domain=.Intranet", "http://intranet/", "http://intranet/", "a=1"),
+        ("a=1; Domain=bücher.example", "http://x.bücher.example/", "http://bücher.example/", "a=1"),
+        ("a=1; Secure", "http://example.com/", "https://example.com/", ""),
+    ],
+)
+def test_hosts_that_are_no_domain_and_domains_of_other_scripts(
+    cookie: str, url: str, other: str, sent: str
+) -> None:
+    cookies = Cookies()
+    cookies.take(URL(url), setting(cookie))
+    assert cookies.header(URL(other)) == sent
+    assert cookies.header(URL(url)) == sent
+
+
+def test_cookies_of_one_reply_are_taken_in_their_order() -> None:
+    cookies = Cookies()
+    cookies.take(URL("http://h.example/"), setting("a=1", "a=; Max-Age=0", "b=1", "b=2"))
+    assert cookies.header(URL("http://h.example/")) == "b=2"
+
+
+def test_what_comes_in_the_clear_replaces_no_cookie_that_is_for_tls() -> None:
+    cookies = Cookies()
+    cookies.take(URL("https://h.example/"), setting("a=safe; Secure"))
+    cookies.take(URL("http://h.example/"), setting("a=evil"))
+    assert cookies.header(URL("https://h.example/")) == "a=safe"
+
+
+def test_of_a_server_that_sets_cookies_without_end_the_latest_are_kept() -> None:
     cookies = Cookies()
     for number in range(PER_DOMAIN * 2):
         cookies.take(URL("http://h.example/"), setting(f"c{number}=1"))
     assert len(cookies.jar) == PER_DOMAIN
-    cookies.take(URL("http://h.example/"), setting("c1=2"))
-    assert "c1=2" in cookies.header(URL("http://h.example/"))
+    cookies.take(URL("http://h.example/"), setting("session=1"))
+    assert len(cookies.jar) == PER_DOMAIN
+    assert "session=1" in cookies.header(URL("http://h.example/"))
+    cookies.take(URL("http://h.example/"), setting(*(f"d{number}=1" for number in range(9000))))
+    assert len(cookies.jar) == PER_DOMAIN
+
+
+def test_cookies_that_were_deleted_take_no_place() -> None:
+    cookies = Cookies()
+    cookies.take(URL("http://h.example/"), setting("first=1"))
+    for number in range(PER_DOMAIN * 2):
+        cookies.take(URL("http://h.example/"), setting(f"c{number}=1"))
+        cookies.take(URL("http://h.example/"), setting(f"c{number}=; Max-Age=0"))
+    cookies.take(URL("http://h.example/"), setting("last=1"))
+    assert cookies.header(URL("http://h.example/")) == "first=1; last=1"
 
 
 def cookie_wall(peer: Peer) -> None:
@@ -144,6 +201,36 @@ def test_cookies_are_kept_if_one_wants_them(run: Run) -> None:
 
     with serving(cookie_wall) as server:
         run(main, server.url)
+
+
+def test_the_public_suffix_list_is_loaded_beside_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    class Noted(publicsuffixlist.PublicSuffixList):  # type: ignore[misc]
+        def __init__(self) -> None:
+            threads.append(threading.get_ident())
+            super().__init__()
+
+    def reply(peer: Peer) -> None:
+        while peer.request():
+            peer.reply(b"in", "Set-Cookie: a=1; Domain=127.0.0.1")
+
+    async def main(url: str) -> None:
+        async with Client(cookies=True) as client:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(5):
+                    group.create_task(client.get(url))
+            await client.get(url)
+
+    monkeypatch.setattr(publicsuffixlist, "PublicSuffixList", Noted)
+    suffixes._suffixes.cache_clear()
+    with serving(reply) as server:
+        run(main, server.url)
+    suffixes._suffixes.cache_clear()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_cookies_of_a_request_are_sent_besides_those_of_the_jar(run: Run) -> None:
@@ -190,6 +277,21 @@ def test_credentials_of_each_kind(run: Run, tmp_path: Path) -> None:
         "mine",
         "Bearer explicit",
     ]
+
+
+def test_a_token_that_cannot_be_sent_is_refused_and_not_told() -> None:
+    for token in ("", "secret\r\nEvil: 1", "sécret"):
+        with pytest.raises(ValueError, match="printable ASCII") as caught:
+            Bearer(token)
+        assert "cret" not in str(caught.value)
+
+
+def test_netrc_names_hosts_in_whatever_case_and_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "netrc"
+    path.write_text("machine Example.ORG login u password p machine [::1] login u password p\n")
+    path.chmod(0o600)
+    for url in ("http://example.org/", "http://example.org./", "http://[::1]:81/"):
+        assert Netrc(path).header(URL(url)) == "Basic dTpw"
 
 
 def test_netrc_knows_the_host_that_a_redirect_leads_to(run: Run, tmp_path: Path) -> None:
@@ -451,6 +553,17 @@ def test_retry_after_may_be_a_date() -> None:
     wait = Retry(wait=0.001).after(1, formatdate(time.time() + 20, usegmt=True))
     assert wait is not None
     assert 15 < wait <= 20
+
+
+def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        said = formatdate(time.time() + 20, usegmt=True).removesuffix(" GMT")
+        assert 15 < (seconds_asked(said) or 0) <= 20
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("said", ["31", "99999999999999999999", "Wed, 21 Oct 2130 07:28:00 GMT"])

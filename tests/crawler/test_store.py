@@ -278,6 +278,35 @@ def test_no_more_of_a_host_is_asked_for_than_may_be(make: Make) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("bound", ["max_pages", "max_per_host"])
+@pytest.mark.parametrize("kind", [sqlite, redis])
+def test_a_crawl_that_asked_for_less_is_gone_on_with_for_more_or_says_why_not(
+    kind: Make, bound: str, tmp_path: Path
+) -> None:
+    async def ask(most: int | None, links: list[str]) -> list[str]:
+        got: list[str] = []
+        async with kind(tmp_path / "store.db", Rules(depth=2, **{bound: most})) as store:
+            worker = await listing(store, A)
+            while not (claimed := await store.claim(worker, 1)).over:
+                for page in claimed.pages:
+                    await commit(store, worker, Done(page.url, links))
+                    got.append(page.url)
+        return got
+
+    async def main() -> None:
+        links = [A + "1", A + "2", A + "3"]
+        assert await ask(2, links) == [A, A + "1"]
+        assert await ask(2, links) == []
+        if kind is sqlite:
+            assert await ask(3, links) == [A + "2"]
+            assert await ask(None, links) == [A + "3"]
+        else:
+            with pytest.raises(OSError, match=f"--{bound.replace('_', '-')} 2, not with"):
+                await ask(3, links)
+
+    asyncio.run(main())
+
+
 def test_where_a_redirect_leads_is_as_deep_as_the_page_and_says_how_many_there_were(
     make: Make,
 ) -> None:
@@ -353,6 +382,45 @@ def test_workers_that_come_and_die_find_what_a_search_level_by_level_does(
                         del have[:count]
 
     asyncio.run(main())
+    assert sorted(fetched) == sorted(map(url, breadth_first(graph, roots, limit)))
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.dictionaries(NAMES, st.lists(NAMES, max_size=3, unique=True)),
+    st.lists(NAMES, min_size=1, max_size=3),
+    st.integers(0, 5),
+    st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(1, 4)), max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_a_crawl_whose_bounds_were_raised_finds_what_one_without_them_does(
+    tmp_path_factory: pytest.TempPathFactory,
+    graph: Graph,
+    roots: list[str],
+    limit: int,
+    bounds: list[tuple[int, int | None]],
+    randomly: random.Random,
+) -> None:
+    def url(name: str) -> str:
+        return f"http://{'xyz'[ord(name) % 3]}/{name}"
+
+    fetched: list[str] = []
+
+    async def go_on(path: Path, rules: Rules) -> None:
+        async with sqlite(path, rules) as store:
+            worker = await listing(store, *map(url, roots))
+            while not (claimed := await store.claim(worker, randomly.randint(1, 3))).over:
+                for page in claimed.pages:
+                    links = [url(link) for link in graph.get(page.url[9:], ())]
+                    await commit(store, worker, Done(page.url, links))
+                    fetched.append(page.url)
+            assert rules.max_pages is None or len(fetched) <= max(most, rules.max_pages)
+
+    path = tmp_path_factory.mktemp("store") / "store.db"
+    most = 0
+    for max_pages, max_per_host in [*bounds, (None, None)]:
+        asyncio.run(go_on(path, Rules(limit, max_pages, max_per_host)))
+        most = len(fetched)
     assert sorted(fetched) == sorted(map(url, breadth_first(graph, roots, limit)))
 
 

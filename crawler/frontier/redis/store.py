@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from crawler.frontier.hosts import host_of
-from crawler.frontier.store import SHARE, Claimed, Done, Fenced, Page, Rules
+from crawler.frontier.store import Claimed, Done, Fenced, Page, Rules, share_of
 
 from .address import parse_engine
 from .checks import check_engine
@@ -82,8 +82,9 @@ class RedisStore:
         self._text = url
         self._url = replace(parsed, lease=lease or parsed.lease, shards=shards or parsed.shards)
         self._resume = resume
-        self._terms = terms
         self._rules = rules or Rules()
+        # What is more than may be asked for is not kept, as it would be in the engine's memory.
+        self._terms = " ".join(filter(None, [terms, self._rules.bounds]))
         self._delay = delay
         self._looks_on = looks_on
         self._say = say
@@ -338,6 +339,8 @@ class RedisStore:
     ) -> list[Page]:
         pages: list[Page] = []
         self._requests += 1
+        held, free = (sum(int(shard[place]) for shard in look.shards) for place in (3, 2))
+        share = share_of(most, held + min(max(0, room), free))
         # What is held comes first, in all shards, then what is free; never the same shard first.
         order = [(self._requests + n) % self._shards for n in range(self._shards)]
         for new in (False, True):
@@ -346,7 +349,7 @@ class RedisStore:
                 if left <= 0 or (room <= 0 if new else not shard[3]) or (new and not shard[2]):
                     continue
                 request = f"{os.getpid()}.{self._requests}.{int(new)}"
-                words = ["take", worker, left, room if new else 0, SHARE, request]
+                words = ["take", worker, left, room if new else 0, share, request]
                 rows = await self._shard(number, *words, *full)
                 pages += [
                     Page(url.decode(), source.decode(), depth, int(redirects), named == b"1")
