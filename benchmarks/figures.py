@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from benchmarks.ablation import rewrites
 from benchmarks.cli import main as benchmarks
 from benchmarks.page import write_page
 
@@ -31,7 +32,10 @@ PARTS: dict[str, list[str]] = {
     "memory": ["--only", "memory/*"],
     "lateness": ["--only", "lateness/*", "--only", "fairness/*"],
     "ablation": ["--ablation"],
+    "rewrites": ["--instructions"],
 }
+# Parts that another command than `python -m benchmarks` measures.
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"rewrites": rewrites.main}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,11 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stem = f"{part}-{sys.version_info.major}.{sys.version_info.minor}"
         data, text, picture = (options.results / f"{stem}.{kind}" for kind in ("json", "md", "svg"))
         how = ["--from", str(data)] if options.draw else [*PARTS[part], "--json", str(data)]
-        if options.quick and not options.draw:
+        if options.quick and not options.draw and part not in COMMANDS:
             how.append("--quick")
         print(f"== {part}", file=sys.stderr)
         with text.open("w", encoding="utf-8") as file, redirect_stdout(file):
-            worst = max(worst, benchmarks([*how, "--plot", str(picture)]))
+            command = COMMANDS.get(part, benchmarks)
+            worst = max(worst, command([*how, "--plot", str(picture)]))
     print(f"== {write_page(options.results)}", file=sys.stderr)
     return worst
 

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 
 from benchmarks.statistics import percentile
 
-__all__ = ["LATE", "Job", "Sample", "Shape", "WorkNotDoneError"]
+__all__ = ["INSTRUCTIONS", "LATE", "Job", "Sample", "Shape", "WorkNotDoneError"]
 
 
 # The unit of a row that tells how late things were: seconds, too, but not those that the work took.
 LATE = "s late"
+# The unit of a row whose instructions were counted, whatever it measures by the clock.
+INSTRUCTIONS = "instructions"
 # The least delay that counts. Some loops round to milliseconds, and strike a little early: that is
 # no delay, and a ratio needs a cost that is not zero.
 GRAIN = 1e-6  # seconds

@@ -30,6 +30,7 @@ TITLES = {
     "memory": "Memory",
     "lateness": "Lateness and fairness",
     "ablation": "What each trick buys",
+    "rewrites": "What each idea of the compiled build is worth",
 }
 
 # Since then the loop polls every 50 µs while there is work. It was 250 µs, and more is different in

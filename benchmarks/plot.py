@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.job import LATE
+from benchmarks.job import INSTRUCTIONS, LATE
 from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
@@ -158,6 +158,8 @@ def _ablation(rows: Sequence[RowResult]) -> Panel:
                 found[name] = longer
         groups.append((trick, found))
     shown = [name for name in names if any(name in found for _, found in groups)]
+    if rows[0].unit == INSTRUCTIONS:
+        return _bars("times as many instructions without the idea", groups, shown)
     return _bars("times as long without the trick (rows beyond their spread)", groups, shown)
 
 

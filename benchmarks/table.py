@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.catalogue import APART
-from benchmarks.job import LATE
+from benchmarks.job import INSTRUCTIONS, LATE
 from benchmarks.results import ON, RowResult, Run
 from benchmarks.statistics import Figure, geometric_mean
 
@@ -13,6 +13,17 @@ __all__ = ["amount", "ratio_text", "ratios_of", "render", "summary"]
 
 # From here on the far end was so busy that it, not the loop, may have set the pace.
 BUSY = 0.9
+
+# What stands above the table of an ablation.
+CLOCKED = (
+    "How much longer the work takes without each trick. In brackets: within the spread, so it",
+    "may be nothing. The control is the whole loop once more.",
+)
+COUNTED = (
+    "How many more instructions the work takes without each idea, in the process with the loop.",
+    "The first line: how many one operation takes with all of them. The control is the whole loop",
+    "once more.",
+)
 
 
 def render(run: Run) -> str:
@@ -26,6 +37,10 @@ def _lines(run: Run) -> Iterator[str]:
     yield f"{machine['system']} {machine['architecture']}, "
     yield f"{machine['processors']} x {machine['processor']}, {machine['date']}"
     yield "loops: " + ", ".join(f"{name} {version}".strip() for name, version in run.loops.items())
+    if run.rows and run.rows[0].unit == INSTRUCTIONS:
+        yield ""
+        yield from _ablation(run.rows)
+        return
     yield f"{run.rounds} interleaved rounds; each figure is their median (and its 95 % interval);"
     if not run.is_ablation:
         yield f"ratios are to {run.reference} in the same round, and more is better."
@@ -107,11 +122,13 @@ def _cost(row: RowResult) -> str:
 
 def _ablation(rows: Sequence[RowResult]) -> Iterator[str]:
     """A line for each trick, a column for each row: how much longer it takes without the trick."""
-    yield "How much longer the work takes without each trick. In brackets: within the spread, so it"
-    yield "may be nothing. The control is the whole loop once more."
+    yield from COUNTED if rows[0].unit == INSTRUCTIONS else CLOCKED
     yield ""
     labels = list(dict.fromkeys(label for row in rows for label in (*row.labels, row.control)))
     lines = [["", *(row.name.split("/", 1)[1] for row in rows)]]
+    if rows[0].unit == INSTRUCTIONS:
+        whole = (f"{row.cost(row.reference).median:,.0f}" for row in rows)
+        lines.append([rows[0].reference, *whole])
     for label in labels:
         if label != rows[0].reference:
             lines.append([label, *(_longer(row, label) for row in rows)])
@@ -124,6 +141,8 @@ def _longer(row: RowResult, label: str) -> str:
     longer = row.ratio(row.reference, to=label)
     if longer is None:
         return "failed" if label in row.errors else ""
+    if row.unit == INSTRUCTIONS:
+        return f"{longer.median - 1:+.1%}"
     text = f"{longer.median - 1:+.0%}"
     return f"({text})" if longer.holds(1.0) else text
 

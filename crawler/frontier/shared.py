@@ -307,8 +307,13 @@ class SharedFrontier:
 
     @property
     def urgent(self) -> bool:
-        """Whether a commit is waited for: there may be nothing to do until then."""
-        return not self._order.waiting
+        """Whether a commit is waited for: there may be nothing to do until then.
+
+        Or not for others: a host that they are to have is given back after its last commit.
+        """
+        return not self._order.waiting or any(
+            self._noted[host] and not self._order.runs(host) for host in self._leaving
+        )
 
     def take(self) -> Notes:
         """What has been noted since the last call; it goes to :meth:`commit`."""
@@ -384,8 +389,10 @@ class SharedFrontier:
                     return
                 if claimed.stop:
                     self.drain()
-                if claimed.give and not self._draining:
-                    self._give(claimed.give)
+                # Those that it is about to give back are counted as its own still.
+                give = claimed.give - len(self._leaving)
+                if give > 0 and not self._draining:
+                    self._give(give)
                 await self._release()
                 # With something to do it looks again when half of that is done; else when there has
                 # been a commit, or others may have found something.

@@ -4,12 +4,12 @@ h11 keeps the protocol; a stream carries the bytes; this file moves them from on
 clock is in :mod:`.deadline`.
 
 h11 and its price. It is a careful state machine in Python, and careful costs time: some 300,000
-machine instructions for a request and its reply, which was two thirds of the whole client. Three
-things keep it at two thirds of that. The request of an origin is validated once and its target
-exchanged (RequestTemplate). Each exchange has a state machine of its own, which need not be led
-through the end of a request and round to the next cycle. And a body that has a length and is there
-in full when the head is, as most are, is taken as it is; chunks are undone in :mod:`.chunks`. All
-other bodies are h11's.
+machine instructions for a request and its reply, which was two thirds of the whole client. So most
+exchanges do without it. The request of an origin is validated once and its target exchanged
+(RequestTemplate); a reply as plain as most are is read at one look (:mod:`.plain_head`); and chunks
+are undone in :mod:`.chunks`. All other heads, and all bodies that do not come as a whole with their
+head, are h11's: each exchange then has a state machine of its own, which need not be led through
+the end of a request and round to the next cycle, and which is told what has come so far.
 
 Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
 for, at any moment. So a kept connection is looked at right before it is used: one that has become
@@ -34,7 +34,9 @@ from .errors import (
     TooLarge,
 )
 from .head import BadHead, may_be_head, mend
+from .headers import Headers
 from .limits import Limits
+from .plain_head import read_plain
 from .reply import MENDED_HEAD, NO_FAREWELL, Reply, seconds_kept
 from .request import Request, RequestTemplate
 from .stream import Stream
@@ -106,7 +108,8 @@ class Connection:
     ) -> None:
         self._stream = stream
         self._template = template
-        self._http: h11.Connection
+        # The state machine of this exchange, if there is need of one.
+        self._http: h11.Connection | None = None
         self._url: URL  # of the exchange that is going on, or was the last: errors name it
         self._clock = Deadline(
             stream.abort, read_limit, read_limit if write_limit is None else write_limit
@@ -114,7 +117,7 @@ class Connection:
         self._trace = trace
         self._upload: Upload | None = None
         self._writing = False
-        # The chunks of a reply that has some, and what came with its head and is not fed to them.
+        # The chunks of a reply that has some; what came with its head, of which nobody has had any.
         self._chunks: Chunks | None = None
         self._unread = b""
         # Whether nothing can follow the exchange that is going on, because of what we have said.
@@ -174,7 +177,7 @@ class Connection:
         """
         if not reply.simple or self._upload is not None:
             return False
-        body, _ = self._http.trailing_data
+        body, self._unread = self._unread, b""
         if len(body) != reply.length:
             return False
         if self._trace is None:
@@ -210,8 +213,10 @@ class Connection:
         try:
             if self._chunks is not None:
                 piece = await self._next_chunk(self._chunks)
-            else:
-                piece = await self._next_data()
+            elif self._http is not None:
+                piece = await self._next_data(self._http)
+            else:  # the whole body came with its head
+                piece, self._unread = self._unread or None, b""
         finally:
             self._clock.busy = False
         if piece is not None:
@@ -225,23 +230,19 @@ class Connection:
         # ways to say where a body ends came together (RFC 9112, section 6.3), or whose head had to
         # be mended.
         chunks = self._chunks
-        if chunks is None:
+        if chunks is not None:
+            whole = chunks.ended and not chunks.odd and not chunks.rest and reply.keeps_alive
+        elif self._http is not None:
             whole = (
                 not reply.endless
-                and not self._last
                 and self._http.their_state is h11.DONE
                 and not self._http.trailing_data[0]
             )
         else:
-            whole = (
-                chunks.ended
-                and not self._last
-                and not chunks.odd
-                and not chunks.rest
-                and reply.keeps_alive
-            )
+            whole = True
         self.reusable = (
             whole
+            and not self._last
             and MENDED_HEAD not in reply.flags
             and not ("transfer-encoding" in reply.headers and "content-length" in reply.headers)
         )
@@ -297,8 +298,10 @@ class Connection:
 
         It may have said why, so that is not raised before there turns out to be no reply.
         """
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        data = self._template.send(self._http, request)
+        self._http = None
+        data = self._template.plain(request)
+        if data is None:
+            self._http, data = self._machine(request)
         content = request.content
         waits = False
         if request.headers is not None:
@@ -356,15 +359,37 @@ class Connection:
             raise self._no_reply(unsent or error) from error
         if not data or self._interrupted() is not None:
             raise self._no_reply(unsent)
-        self._http.receive_data(data)
+        self._chunks = None
+        reply: Reply
+        if self._http is None and (plain := read_plain(data)) is not None:
+            reply, self._unread = plain
+        else:
+            reply = await self._receive_odd_head(request, data)
+        if reply.length is None and not reply.endless:
+            self._chunks = Chunks()
+        if "keep-alive" in reply.headers.index:
+            self._kept_for = seconds_kept(reply.headers)
+        if reply.status == 408 and self.exchanges:
+            lost = ConnectionLost(self._url.href, "given up by the server while it was idle")
+            raise Stale(lost, sent=True)
+        return reply
+
+    async def _receive_odd_head(self, request: Request, data: bytes) -> Reply:
+        """What h11 makes of ``data`` and of what follows."""
+        http = self._http
+        if http is None:
+            http, _ = self._machine(request)
+            self._http = http
+        http.receive_data(data)
         received = data
         mended = False
         interim = 0
         while True:
             try:
-                event = self._http.next_event()
+                event = http.next_event()
             except h11.RemoteProtocolError as error:
-                received = self._mend(request, received, error)
+                http, received = self._mend(request, received, error)
+                self._http = http
                 mended = True
                 continue
             if isinstance(event, h11.Response):  # asked first, as most are that at once
@@ -374,32 +399,31 @@ class Connection:
                     text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
                     raise ProtocolError(self._url.href, text)
                 data = await self._more_of_the_head()
-                self._http.receive_data(data)
+                http.receive_data(data)
                 received += data
             elif isinstance(event, h11.InformationalResponse):
                 interim += 1
                 if interim > MAX_INTERIM:
                     raise ProtocolError(self._url.href, "interim replies without an end")
-                received, _ = self._http.trailing_data
+                received, _ = http.trailing_data
                 if event.status_code == 100 and self._upload is not None:
                     self._upload.go_on()
             else:
                 text = "the server changes to another protocol (101), which is not followed"
                 raise ProtocolError(self._url.href, text)
-        reply = Reply(event, request.method)
+        headers = Headers(event.headers.raw_items())
+        reply = Reply(event.status_code, event.reason, event.http_version, headers, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
             reply.simple = False
-        if "keep-alive" in reply.headers.index:
-            self._kept_for = seconds_kept(reply.headers)
-        self._chunks = None
-        if reply.length is None and not reply.endless:
-            self._chunks = Chunks()
-            self._unread, _ = self._http.trailing_data
-        if reply.status == 408 and self.exchanges:
-            lost = ConnectionLost(self._url.href, "given up by the server while it was idle")
-            raise Stale(lost, sent=True)
+        if reply.simple or (reply.length is None and not reply.endless):
+            self._unread, _ = http.trailing_data
         return reply
+
+    def _machine(self, request: Request) -> tuple[h11.Connection, bytes]:
+        """A state machine that knows of ``request``, and the head of that as it is sent."""
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        return http, self._template.send(http, request)
 
     async def _more_of_the_head(self) -> bytes:
         if self._upload is None or self._upload.done:
@@ -414,19 +438,20 @@ class Connection:
             raise self._cut_off(cut_short(self._url))
         return data
 
-    def _mend(self, request: Request, received: bytes, error: h11.RemoteProtocolError) -> bytes:
-        """``received`` as h11 will take it, given to a new state machine."""
+    def _mend(
+        self, request: Request, received: bytes, error: h11.RemoteProtocolError
+    ) -> tuple[h11.Connection, bytes]:
+        """A new state machine that was given ``received`` as h11 will take it, and what that is."""
         try:
             mended = mend(received)
         except BadHead as bad:
             raise ProtocolError(self._url.href, str(bad)) from error
         if mended == received:
             raise ProtocolError(self._url.href, str(error)) from error
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self._template.send(self._http, request)
+        http, _ = self._machine(request)
         if mended:
-            self._http.receive_data(mended)
-        return mended
+            http.receive_data(mended)
+        return http, mended
 
     def _no_reply(self, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
@@ -512,9 +537,8 @@ class Connection:
             data = b""
         return None
 
-    async def _next_data(self) -> bytes | bytearray | None:
+    async def _next_data(self, http: h11.Connection) -> bytes | bytearray | None:
         """The next bytes of a body that has a length, or ends with the connection."""
-        http = self._http
         while True:
             try:
                 event = http.next_event()

@@ -2,8 +2,6 @@
 
 import re
 
-import h11
-
 from .errors import HTTPError
 from .headers import Headers
 
@@ -15,6 +13,8 @@ NO_CONTENT = "no content"
 
 # Statuses whose reply has no body, whatever its headers say (RFC 9112, section 6.3).
 _BODILESS = (204, 304)
+# What stands in ``Connection`` where another request may follow.
+_GOES_ON = (None, b"keep-alive", b"Keep-Alive")
 
 
 _KEPT = re.compile(r"timeout\s*=\s*\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
@@ -50,11 +50,12 @@ class Reply:
         "wire_bytes",
     )
 
-    def __init__(self, event: h11.Response, method: str) -> None:
-        headers = Headers(event.headers.raw_items())
-        self.status = event.status_code
-        self.phrase = event.reason.decode("latin-1")
-        self.version = event.http_version.decode("ascii")
+    def __init__(
+        self, status: int, phrase: bytes, version: bytes, headers: Headers, method: str = "GET"
+    ) -> None:
+        self.status = status
+        self.phrase = phrase.decode("latin-1")
+        self.version = version.decode("ascii")
         self.headers = headers
         self.body = b""
         self.wire_bytes = 0
@@ -63,7 +64,7 @@ class Reply:
         self.flags: tuple[str, ...] = ()
         self.length: int | None = None
         # The body has a length, and the connection goes on after it, which is what a reply says
-        # by saying nothing.
+        # by saying nothing, or needlessly.
         self.simple = False
         # Nothing but the end of the connection ends the body.
         self.endless = False
@@ -75,7 +76,7 @@ class Reply:
                 self.endless = True
             else:
                 self.length = int(length)
-                self.simple = "connection" not in headers.index and self.version == "1.1"
+                self.simple = headers.index.get("connection") in _GOES_ON and self.version == "1.1"
         if self.status == 206:
             self.flags = (PARTIAL,)
         elif self.status in (204, 205):

@@ -101,33 +101,41 @@ class RequestTemplate:
     change. So one request for ``/`` is kept, and only its target is exchanged on the way out.
     """
 
-    __slots__ = ("_event", "_headers", "closes")
+    __slots__ = ("_event", "_headers", "_rest", "closes")
 
     def __init__(self, url: URL, headers: Fields) -> None:
         self._headers = [(b"Host", url.host_header.encode("ascii")), *headers]
         self._event = h11.Request(method=b"GET", target=b"/", headers=self._headers)
+        head = h11.Connection(h11.CLIENT).send(self._event)
+        assert head is not None
+        self._rest = head[len(b"GET /") :]
         # Whether each request asks the server to close the connection.
         self.closes = _says(headers, b"connection", b"close")
 
-    def send(self, http: h11.Connection, request: Request) -> bytes:
-        """Tell ``http`` that ``request`` goes out and return the bytes of its head."""
-        url = request.url
+    def plain(self, request: Request) -> bytes | None:
+        """The head of ``request`` if it is a GET with nothing of its own but the target."""
         if (
             request.headers is None
             and request.content is None
             and request.method == "GET"
-            and url.authorization is None
+            and request.url.authorization is None
         ):
-            head = http.send(self._event)
-            assert head is not None
-            return b"GET " + request.target + head[len(b"GET /") :]
+            return b"GET " + request.target + self._rest
+        return None
+
+    def send(self, http: h11.Connection, request: Request) -> bytes:
+        """Tell ``http`` that ``request`` goes out and return the bytes of its head."""
+        head = self.plain(request)
+        if head is not None:
+            http.send(self._event)
+            return head
         try:
             event = h11.Request(
                 method=request.method, target=request.target, headers=self._fields(request)
             )
             head = http.send(event)
         except h11.LocalProtocolError as error:
-            what = without_password(f"{request.method} {url}")
+            what = without_password(f"{request.method} {request.url}")
             raise ValueError(f"{what}: {error}") from error
         assert head is not None
         return head

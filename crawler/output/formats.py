@@ -5,8 +5,8 @@ A format is a target (:mod:`.target`) and a function from a record to what that 
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sized
+from json.encoder import encode_basestring as _json_text
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +18,6 @@ from .target import Target
 HEADER = "source_url\tparsed_url\n"
 
 _values = attrgetter(*FIELDS)
-# Made once: to make one takes longer than to write a record with it.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 class Format(NamedTuple):
@@ -47,8 +45,32 @@ def _links(record: Record) -> bytes:
 
 
 def _json_line(record: Record) -> bytes:
-    text = _encode(dict(zip(FIELDS, _values(record), strict=True)))
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    """An object of all fields, as :mod:`json` writes it, put together in less time."""
+    status = "null" if record.status is None else record.status
+    timings = [f"{_json_text(name)}: {seconds!r}" for name, seconds in record.timings.items()]
+    text = (
+        f'{{"url": {_json_text(record.url)}, "depth": {record.depth}, "time": {record.time!r}, '
+        f'"status": {status}, "final_url": {_json_text(record.final_url)}, '
+        f'"redirects": {_json_list(record.redirects)}, "type": {_json_text(record.type)}, '
+        f'"charset": {_json_text(record.charset)}, "size": {record.size}, '
+        f'"decoded_size": {record.decoded_size}, "seconds": {record.seconds!r}, '
+        f'"timings": {{{", ".join(timings)}}}, "flags": {_json_list(record.flags)}, '
+        f'"links": {_json_urls(record.links)}, "error": {_json_text(record.error)}, '
+        f'"detail": {_json_text(record.detail)}}}\n'
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _json_list(texts: list[str]) -> str:
+    return f"[{', '.join(map(_json_text, texts))}]" if texts else "[]"
+
+
+def _json_urls(urls: list[str]) -> str:
+    """The same for links: the URL standard leaves no control character in them."""
+    joined = '", "'.join(urls)
+    if "\\" in joined or joined.count('"') != 2 * len(urls) - 2:
+        return _json_list(urls)
+    return f'["{joined}"]'
 
 
 def _csv_row(record: Record) -> bytes:

@@ -10,6 +10,7 @@ It needs Cython and a C compiler.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import os
 import re
@@ -187,6 +188,26 @@ def compile_c(sources: dict[str, Path], into: Path) -> None:
     command.run()
 
 
+def compile_kept(sources: dict[str, Path], into: Path, kept: Path) -> None:
+    """As `compile_c`, but what was compiled of the same C before is taken from `kept`."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    headers = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.h")))
+    places = {
+        module: kept / (hashlib.sha256(headers + source.read_bytes()).hexdigest() + suffix)
+        for module, source in sources.items()
+    }
+    compile_c({module: sources[module] for module in sources if not places[module].exists()}, into)
+    kept.mkdir(parents=True, exist_ok=True)
+    for module, place in places.items():
+        package, name = module.split(".")
+        made = into.parent / "lib" / "miniloop" / package / f"{name}{suffix}"
+        if place.exists():
+            made.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(place, made)
+        else:
+            shutil.copy(made, place)
+
+
 def _sources() -> list[str]:
     files = (f"{module.replace('.', '/')}.py" for module in MODULES)
     return [file for file in files if (PACKAGE / file).exists()]
@@ -196,6 +217,9 @@ def main() -> None:
     """Read the command line, and build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="where to leave what is made on the way")
+    parser.add_argument(
+        "--objects", type=Path, help="a folder of what was compiled before, which is used again"
+    )
     parser.add_argument(
         "--unrecorded",
         action="store_true",
@@ -217,7 +241,10 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         seen = record(str(PACKAGE), _sources())  # before they are read
         sources = translate(folder, prepare(folder, arguments.without), arguments.without)
-        compile_c(sources, folder / "x")
+        if arguments.objects:
+            compile_kept(sources, folder / "x", arguments.objects.resolve())
+        else:
+            compile_c(sources, folder / "x")
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
         for module in MODULES:
             place, name = module.split(".")

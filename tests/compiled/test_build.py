@@ -128,6 +128,31 @@ def test_the_build_tells_of_unexpected_warnings_alone(
     assert "miniloop/kernel/handle.py" in capsys.readouterr().err
 
 
+def test_what_was_compiled_of_the_same_c_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def compile_c(sources: dict[str, Path], into: Path) -> None:
+        for module, source in sources.items():
+            compiled.append(module)
+            made = into.parent / "lib" / "miniloop" / (module.replace(".", "/") + suffix)
+            made.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, made)
+
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    monkeypatch.setattr(build, "compile_c", compile_c)
+    sources = {f"kernel.{name}": tmp_path / f"{name}.c" for name in ("task", "future")}
+    for round_name in ("first", "second"):
+        sources["kernel.task"].write_text(round_name)
+        sources["kernel.future"].write_text("always this")
+        build.compile_kept(sources, tmp_path / round_name / "x", tmp_path / "kept")
+    assert compiled == ["kernel.task", "kernel.future", "kernel.task"]
+    again = tmp_path / "second" / "lib" / "miniloop" / "kernel"
+    assert (again / f"task{suffix}").read_text() == "second"
+    assert (again / f"future{suffix}").read_text() == "always this"
+
+
 def test_tasks_and_futures_take_attributes_and_weak_references(program: Program) -> None:
     program(
         """

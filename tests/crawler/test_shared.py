@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from crawler.frontier import Job, MemoryStore, Rules, Scope, SharedFrontier, SQLiteStore, Store
-from crawler.frontier.shared import MOST
+from crawler.frontier.shared import FIRST_LOOK, MOST
+from crawler.frontier.store import Claimed
 
 Run = Callable[..., Any]
 HOSTS, PAGES = 120, 70
@@ -54,4 +55,37 @@ def test_hosts_that_are_to_be_left_alone_hold_no_others_up(
                 await visit(store)
 
     assert HOSTS * PAGES > 16 * MOST
+    run(main)
+
+
+def test_no_more_hosts_are_given_back_than_others_are_to_have(run: Run) -> None:
+    """They cannot be given back before their pages are done, and the others ask all the while."""
+
+    async def main() -> None:
+        store = MemoryStore(Rules(depth=1))
+        await store.add([(f"http://h{host}/{page}", "") for host in range(8) for page in range(9)])
+        await store.end_list()
+        async with SharedFrontier(
+            store, Scope(depth=1), per_host=1, last_look=FIRST_LOOK
+        ) as frontier:
+            jobs = [await frontier.next() for _ in range(8)]
+            assert len({job.url.host for job in jobs if job is not None}) == 8
+            other = await store.join()
+            assert not (await store.claim(other, 9)).pages
+            waiting = asyncio.create_task(frontier.next())
+            looks = 0
+            claim = store.claim
+
+            async def counted(*words: Any, **options: Any) -> Claimed:
+                nonlocal looks
+                looks += 1
+                return await claim(*words, **options)
+
+            store.claim = counted  # type: ignore[method-assign]
+            while looks < 4:
+                await asyncio.sleep(0)
+            assert len(frontier._leaving) == 4
+            frontier.drain()
+            await waiting
+
     run(main)

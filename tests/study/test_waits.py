@@ -4,55 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import math
-import re
-import socket
-import sys
-import threading
-import types
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-import miniloop
-from miniloop.study import Waits, dump_waits, waits_of
-from miniloop.study.rings import Needs, rings_among, stuck
-from miniloop.study.waits import TaskState
+from miniloop.study import waits_of
+from tests.study.waits_of_tasks import (
+    enter,
+    held_by,
+    hold_by_hand,
+    late_answer,
+    settled,
+    state_of,
+    text_of,
+)
 
 Run = Callable[..., Any]
-
-
-async def settled(*coroutines: Coroutine[Any, Any, Any], names: Sequence[str] = "abcdef") -> Waits:
-    """Run each in a task until it waits, and report; then end them all."""
-    tasks = [
-        asyncio.create_task(coro, name=name) for coro, name in zip(coroutines, names, strict=False)
-    ]
-    try:
-        for _ in range(10):
-            await asyncio.sleep(0)
-        return waits_of(asyncio.get_running_loop())
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def state_of(waits: Waits, name: str) -> TaskState:
-    return next(state for state in waits.tasks if state.name == name)
-
-
-def text_of(waits: Waits, name: str) -> str:
-    state = state_of(waits, name)
-    assert state.wait is not None
-    return state.wait.what
-
-
-def held_by(waits: Waits, name: str) -> list[str]:
-    wait = state_of(waits, name).wait
-    assert wait is not None
-    return [holder.task.get_name() for holder in wait.holders]
 
 
 async def hold(*managers: Any) -> None:
@@ -60,16 +29,6 @@ async def hold(*managers: Any) -> None:
         for manager in managers:
             await stack.enter_async_context(manager)
         await asyncio.Event().wait()
-
-
-async def hold_by_hand(manager: Any) -> None:
-    async with manager:
-        await asyncio.Event().wait()
-
-
-async def enter(manager: Any) -> None:
-    async with manager:
-        pass
 
 
 def test_a_lock_is_held_by_who_is_inside_of_its_block_and_not_by_who_waits(run: Run) -> None:
@@ -288,11 +247,6 @@ async def unfinished_queue() -> None:
     await queue.join()
 
 
-async def late_answer() -> None:
-    future = asyncio.get_running_loop().create_future()
-    await future
-
-
 async def at_a_barrier() -> None:
     await asyncio.Barrier(3).wait()
 
@@ -326,15 +280,6 @@ async def grouping() -> None:
 async def another_task() -> None:
     other = asyncio.create_task(late_answer(), name="other")
     await other
-
-
-async def running_process() -> None:
-    process = await asyncio.create_subprocess_exec("sleep", "1000")
-    try:
-        await process.wait()
-    finally:
-        process.kill()
-        await process.wait()
 
 
 @pytest.mark.parametrize(
@@ -396,248 +341,3 @@ def test_tasks_that_do_not_wait_say_so(run: Run) -> None:
         assert state_of(waits_of(loop), current.get_name()).state == "runs"
 
     run(main)
-
-
-def test_a_step_that_runs_is_shown_with_its_lines() -> None:
-    async def main() -> None:
-        def deep() -> Waits:
-            return waits_of(asyncio.get_running_loop())
-
-        waits = deep()
-        assert waits.runs[-1].function.endswith("main.<locals>.deep")
-        assert waits.loop.startswith(
-            "miniloop.EventLoop runs a step, and last came from the kernel 0."
-        )
-
-    miniloop.run(main())
-
-
-def test_a_thread_and_a_descriptor_are_among_those_who_could_wake_the_loop() -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        goes_on, begun = threading.Event(), threading.Event()
-
-        def work() -> None:
-            begun.set()
-            goes_on.wait()
-
-        left, right = socket.socketpair()
-        with left, right:
-            left.setblocking(False)
-            call = loop.run_in_executor(None, work)
-            waiting = asyncio.create_task(wait_for_call(call), name="caller")
-            reading = asyncio.create_task(loop.sock_recv(left, 1), name="reader")
-            await asyncio.sleep(0)
-            while not begun.is_set():
-                await asyncio.sleep(0)
-            waits = waits_of(loop)
-            number = left.fileno()
-            goes_on.set()
-            right.send(b"x")
-            await asyncio.gather(waiting, reading)
-        assert f"descriptor {number}" in waits.wakers
-        assert "a call in a thread" in waits.wakers
-        assert text_of(waits, "caller") == "a call that is running in a thread"
-        assert text_of(waits, "reader").endswith("to be readable")
-
-    async def wait_for_call(call: asyncio.Future[None]) -> None:
-        await call
-
-    miniloop.run(main())
-
-
-def test_the_report_is_of_the_program_and_not_of_its_libraries(run: Run) -> None:
-    async def main() -> None:
-        waits = await settled(late_answer(), asyncio.sleep(1000))
-        places = state_of(waits, "a").places
-        assert [place.function for place in places] == ["late_answer"]
-        assert state_of(waits, "b").places[0].function == "sleep"  # it has no line of the program
-
-    run(main)
-
-
-def test_nothing_is_kept_alive_and_nothing_changes_by_looking(run: Run) -> None:
-    async def main() -> None:
-        lock = asyncio.Lock()
-        order: list[str] = []
-
-        async def use(name: str) -> None:
-            for _ in range(3):
-                async with lock:
-                    waits_of(asyncio.get_running_loop())
-                    await asyncio.sleep(0)
-                    order.append(name)
-
-        await asyncio.gather(use("a"), use("b"))
-        assert sorted(order) == ["a"] * 3 + ["b"] * 3
-
-    run(main)
-
-
-def test_dump_waits_prints_the_running_loop(capsys: pytest.CaptureFixture[str]) -> None:
-    async def main() -> None:
-        dump_waits()
-
-    miniloop.run(main())
-    assert "miniloop.EventLoop runs a step" in capsys.readouterr().err
-
-
-def test_the_running_task_holds_its_locks_too(run: Run) -> None:
-    async def main() -> None:
-        lock = asyncio.Lock()
-        async with lock:
-            waiter = asyncio.create_task(enter(lock), name="waiter")
-            await asyncio.sleep(0)
-            waits = waits_of(asyncio.get_running_loop())
-            current = asyncio.current_task()
-        assert current is not None
-        await waiter
-        assert held_by(waits, "waiter") == [current.get_name()]
-
-    run(main)
-
-
-# Rings, by themselves.
-
-
-def test_who_needs_all_is_stuck_with_one_and_who_needs_any_only_with_all() -> None:
-    ring = {"a": Needs(("b",)), "b": Needs(("a",))}
-    free = {"f": Needs((), free=True)}
-    every = stuck({**ring, **free, "x": Needs(("a", "f"))})
-    either = stuck({**ring, **free, "x": Needs(("a", "f"), every=False)})
-    assert every == {"a", "b", "x"}
-    assert either == {"a", "b"}
-
-
-def test_each_ring_is_found_once() -> None:
-    needs = {
-        "behind": Needs(("a",)),
-        "a": Needs(("b",)),
-        "b": Needs(("c",)),
-        "c": Needs(("a",)),
-        "own": Needs(("own",)),
-        "idle": Needs(("nobody",)),
-    }
-    assert rings_among(needs) == [["a", "b", "c"], ["own"]]
-
-
-class Lock:
-    """A lock as a library may have it: another class, with a future for each that waits."""
-
-    def __init__(self) -> None:
-        self.waiters: list[asyncio.Future[None]] = []
-        self.taken = False
-
-    async def acquire(self) -> None:
-        while self.taken:
-            self.waiters.append(asyncio.get_running_loop().create_future())
-            await self.waiters[-1]
-        self.taken = True
-
-    def release(self) -> None:
-        self.taken = False
-        for waiter in self.waiters:
-            waiter.cancel()
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.release()
-
-
-def test_a_lock_of_a_library_is_known_by_its_methods(run: Run) -> None:
-    # Its code must be a library's: what the program itself does is shown as it stands there.
-    source = inspect.getsource(Lock)
-    space: dict[str, Any] = {"asyncio": asyncio, "__name__": "library"}
-    exec(compile(source, "/lib/site-packages/library.py", "exec"), space)
-
-    async def main() -> None:
-        lock = space["Lock"]()
-        waits = await settled(hold_by_hand(lock), enter(lock))
-        assert text_of(waits, "b") == "Lock #1 (manager)"
-        assert held_by(waits, "b") == ["a"]
-        assert state_of(waits, "b").places[-1].function == "enter"
-
-    run(main)
-
-
-def test_tasks_of_the_same_name_are_told_apart(run: Run) -> None:
-    async def main() -> None:
-        waits = await settled(late_answer(), late_answer(), names=["same", "same"])
-        assert [state.name for state in waits.tasks if "same" in state.name] == ["same", "same (2)"]
-
-    run(main)
-
-
-def test_a_process_and_a_server_are_named() -> None:
-    async def serve() -> None:
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1")
-        await server.serve_forever()
-
-    async def main() -> None:
-        tasks = [
-            asyncio.create_task(running_process(), name="process"),
-            asyncio.create_task(serve(), name="server"),
-        ]
-        loop = asyncio.get_running_loop()
-        while not {"process", "server"} <= {name for name in waiting(waits_of(loop))}:
-            await asyncio.sleep(0)
-        waits = waits_of(loop)
-        assert re.fullmatch(r"process \d+ to end", text_of(waits, "process"))
-        assert text_of(waits, "server") == "Server #1 (server) to be closed"
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def waiting(waits: Waits) -> list[str]:
-        ends = ("to end", "to be closed")
-        return [
-            state.name
-            for state in waits.tasks
-            if state.wait is not None and state.wait.what.endswith(ends)
-        ]
-
-    miniloop.run(main())
-
-
-class Unbound:
-    """A proxy that stands for nothing yet, as those of web frameworks do outside of a request."""
-
-    @property
-    def __dict__(self) -> Any:  # type: ignore[override]
-        raise RuntimeError("working outside of the request context")
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError("working outside of the request context")
-
-
-def test_objects_that_do_not_want_to_be_looked_at_do_no_harm(run: Run) -> None:
-    async def wait(lock: asyncio.Lock, proxy: Any) -> None:
-        async with lock:
-            pass
-        del proxy
-
-    async def main() -> None:
-        lock = asyncio.Lock()
-        waits = await settled(hold_by_hand(lock), wait(lock, Unbound()))
-        assert held_by(waits, "b") == ["a"]
-
-    run(main)
-
-
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="a task wants a coroutine from 3.12 on")
-def test_a_generator_that_is_a_task_is_looked_at_as_well() -> None:
-    def generator() -> Any:
-        yield from asyncio.get_running_loop().create_future()
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        task = miniloop.Task(types.coroutine(generator)(), loop=loop, name="generator")
-        assert state_of(waits_of(loop), "generator").state == "has not begun"
-        await asyncio.sleep(0)
-        assert "a Future #1" in text_of(waits_of(loop), "generator")
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    miniloop.run(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from miniloop.compiled.rewrites.ideas import CALL, CLOCK, EVENT, RUN
+from miniloop.compiled.rewrites.ideas import CALL, CLOCK, EVENT, RUN, TYPES
 from miniloop.compiled.specialise import Addition, Rewrite
 
 __all__ = ["OF_TURNS"]
@@ -129,8 +129,8 @@ OF_TURNS: tuple[Addition | Rewrite, ...] = (
         check_signals()  # no step of Python may come for a long time
         """,
     ),
-    Rewrite(RUN, "kernel.scheduler", "turns = range(MOST_TURNS)", "turns = MOST_TURNS"),
-    Rewrite(RUN, "kernel.scheduler", "turns", "range(turns)"),
+    Rewrite(TYPES, "kernel.scheduler", "turns = range(MOST_TURNS)", "turns = MOST_TURNS"),
+    Rewrite(TYPES, "kernel.scheduler", "turns", "range(turns)"),
     Rewrite(RUN, "kernel.scheduler", "begin_turn(ready)", "length(begin_turn, ready)"),
     Rewrite(
         CLOCK,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from miniloop.compiled.rewrites.ideas import AWAIT, WAKE
+from miniloop.compiled.rewrites.ideas import AWAIT, TYPES, WAKE
 from miniloop.compiled.specialise import Addition, Rewrite
 
 __all__ = ["OF_WAITING"]
@@ -61,8 +61,9 @@ OF_WAITING: tuple[Addition | Rewrite, ...] = (
             return FutureAwaiter(self)
         """,
     ),
+    # A method of C has no code of Python, be it a generator or not.
     Rewrite(
-        AWAIT,
+        TYPES,
         "kernel.future",
         "AWAIT_CODE = Future.__await__.__code__",
         "AWAIT_CODE = None",
