@@ -22,6 +22,7 @@ cdef extern from "places.h":
     ctypedef struct Slot "miniloop_slot":
         pass
     int find_slot "miniloop_find_slot"(Slot *slot, object kind, object name) except -1
+    bint has_own "miniloop_has_own"(object self, object name) except -1
     object get_slot "miniloop_get_slot"(object self, Slot *slot)
     int set_slot "miniloop_set_slot"(object self, Slot *slot, object value) except -1
 
@@ -36,6 +37,9 @@ cdef extern from "system.h":
     int learn_sockets "miniloop_learn_sockets"(object sock) except -1
     object receive_bytes "miniloop_recv"(object sock, Py_ssize_t size)
     Py_ssize_t receive_into "miniloop_recv_into"(object sock, object buffer) except -1
+    bint can_accept "miniloop_can_accept"(object sock)
+    object accept_connection "miniloop_accept"(object sock)
+    object name_of "miniloop_name"(object sock, bint peer)
     object receive_from "miniloop_receive_from"(object sock, object receive)
     object send_to "miniloop_send_to"(object sock, object data, object address)
     Py_ssize_t drop_bytes "miniloop_drop"(object sock, Py_ssize_t size) except -1

@@ -61,4 +61,12 @@ miniloop_set_slot(PyObject *self, const miniloop_slot *slot, PyObject *value)
     return PyObject_SetAttr(self, slot->name, value);
 }
 
+/* Whether the very object has something of that name, as one has whose method was exchanged. */
+static inline int
+miniloop_has_own(PyObject *self, PyObject *name)
+{
+    PyObject **dict = _PyObject_GetDictPtr(self);
+    return dict == NULL || *dict == NULL ? 0 : PyDict_Contains(*dict, name);
+}
+
 #endif

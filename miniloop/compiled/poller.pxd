@@ -1,4 +1,5 @@
 cimport cython
+from miniloop.kernel.core cimport has_own
 from miniloop.kernel.epoll cimport EpollWait, Events
 
 cdef enum:
@@ -77,3 +78,23 @@ cdef inline hand_out(poller, dict watches, Events events, enqueue):
             poller._unregister(fd)
         else:
             tell(poller, found, events.all[number].events, enqueue)
+
+cdef inline apply(poller, Watch watch):
+    """`poller._apply(watch)`."""
+    if type(poller) is EpollPoller and not has_own(poller, "_apply"):
+        EpollPoller._apply(<EpollPoller>poller, watch)
+    else:
+        (<Poller>poller)._apply(watch)
+
+cdef inline drop(poller, Watch watch):
+    """`poller._drop(watch)`."""
+    if type(poller) is EpollPoller and not has_own(poller, "_drop"):
+        Poller._drop(<Poller>poller, watch)
+    else:
+        (<Poller>poller)._drop(watch)
+
+cdef inline Watch watch_of(poller, fd):
+    """`poller._watch_number(fd)`."""
+    if type(poller) is EpollPoller and not has_own(poller, "_watch_number"):
+        return Poller._watch_number(<Poller>poller, fd)
+    return (<Poller>poller)._watch_number(fd)

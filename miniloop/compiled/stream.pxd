@@ -4,6 +4,7 @@ from miniloop.kernel.core cimport (
     find_slot,
     get_slot,
     learn_sockets,
+    name_of,
     receive_bytes,
     receive_into,
     send_bytes,

@@ -15,6 +15,7 @@ struct epoll_event { uint32_t events; union { int fd; } data; };
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Seconds of `time.monotonic`, to the bit. */
 static inline double
@@ -301,6 +302,26 @@ miniloop_show_four(const struct in_addr *address, char *text)
     return end - text;
 }
 
+/* An address as Python has it; None if it is none of the internet. */
+static inline PyObject *
+miniloop_show(const miniloop_address *address, socklen_t length)
+{
+    char host[INET6_ADDRSTRLEN];
+    if (length && address->any.sa_family == AF_INET) {
+        return Py_BuildValue(
+            "s#i", host, miniloop_show_four(&address->four.sin_addr, host),
+            (int)ntohs(address->four.sin_port));
+    }
+    if (length && address->any.sa_family == AF_INET6 &&
+        inet_ntop(AF_INET6, &address->six.sin6_addr, host, sizeof(host))) {
+        return Py_BuildValue(
+            "siII", host, (int)ntohs(address->six.sin6_port),
+            (unsigned int)ntohl(address->six.sin6_flowinfo),
+            (unsigned int)address->six.sin6_scope_id);
+    }
+    Py_RETURN_NONE;
+}
+
 /* A datagram of the internet, and its sender's address: `receive()`, which is `sock.recvfrom` of so
    many bytes. With the GIL kept, nobody else uses the buffer. */
 static inline PyObject *
@@ -322,20 +343,7 @@ miniloop_receive_from(PyObject *sock, PyObject *receive)
     if (count < 0) {
         return NULL;
     }
-    char host[INET6_ADDRSTRLEN];
-    if (length && sender.any.sa_family == AF_INET) {
-        return Py_BuildValue(
-            "y#(s#i)", buffer, (Py_ssize_t)count, host,
-            miniloop_show_four(&sender.four.sin_addr, host), (int)ntohs(sender.four.sin_port));
-    }
-    if (length && sender.any.sa_family == AF_INET6 &&
-        inet_ntop(AF_INET6, &sender.six.sin6_addr, host, sizeof(host))) {
-        return Py_BuildValue(
-            "y#(siII)", buffer, (Py_ssize_t)count, host, (int)ntohs(sender.six.sin6_port),
-            (unsigned int)ntohl(sender.six.sin6_flowinfo),
-            (unsigned int)sender.six.sin6_scope_id);
-    }
-    return Py_BuildValue("y#O", buffer, (Py_ssize_t)count, Py_None);
+    return Py_BuildValue("y#N", buffer, (Py_ssize_t)count, miniloop_show(&sender, length));
 }
 
 /* `sock.sendto(data, address)`: in C for an IPv4 address in digits, the usual one. */
@@ -369,6 +377,102 @@ miniloop_send_to(PyObject *sock, PyObject *data, PyObject *address)
         }
     }
     return PyObject_CallMethod(sock, "sendto", "OO", data, address);
+}
+
+/* Whether it is an open socket of the internet, and a `socket.socket`. */
+static inline int
+miniloop_is_internet(PyObject *sock)
+{
+    int family = miniloop_descriptor(sock) < 0 ? AF_UNSPEC : ((miniloop_socket *)sock)->family;
+    return family == AF_INET || family == AF_INET6;
+}
+
+/* `sock.getsockname()`, or with `peer` `sock.getpeername()`. */
+static inline PyObject *
+miniloop_name(PyObject *sock, int peer)
+{
+    if (!miniloop_is_internet(sock)) {
+        return PyObject_CallMethod(sock, peer ? "getpeername" : "getsockname", NULL);
+    }
+    int fd = ((miniloop_socket *)sock)->descriptor;
+    miniloop_address name;
+    socklen_t length = sizeof(name);
+    if ((peer ? getpeername : getsockname)(fd, &name.any, &length) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return miniloop_show(&name, length);
+}
+
+/* Whether `miniloop_accept` can be asked for what waits at this listening socket. */
+static inline int
+miniloop_can_accept(PyObject *sock)
+{
+#ifdef __linux__
+    return miniloop_is_internet(sock);
+#else
+    return 0;
+#endif
+}
+
+/* `socket.socket(family, type, proto, fd)`, without its `__init__` of Python, which does no more.
+   The descriptor is closed if there can be none. */
+static inline PyObject *
+miniloop_adopt(int family, int type, int protocol, int fd)
+{
+    PyTypeObject *kind = miniloop_socket_type;
+    PyObject *nothing = PyTuple_New(0);
+    PyObject *arguments = Py_BuildValue("iiii", family, type, protocol, fd);
+    PyObject *made = NULL;
+    if (nothing != NULL && arguments != NULL) {
+        made = kind->tp_new(kind, nothing, NULL);
+        if (made != NULL && kind->tp_base->tp_init(made, arguments, NULL) < 0) {
+            Py_CLEAR(made);
+        }
+    }
+    Py_XDECREF(nothing);
+    Py_XDECREF(arguments);
+    if (made == NULL) {
+        close(fd);
+        return NULL;
+    }
+    PyObject *zero = PyLong_FromLong(0);
+    if (PyObject_SetAttrString(made, "_io_refs", zero) < 0 ||
+        PyObject_SetAttrString(made, "_closed", Py_False) < 0) {
+        Py_CLEAR(made);
+    }
+    Py_XDECREF(zero);
+    return made;
+}
+
+/* A connection from the queue of a listening socket, and the peer's address. The system makes it
+   non-blocking as it makes it. */
+static inline PyObject *
+miniloop_accept(PyObject *sock)
+{
+#ifdef __linux__
+    miniloop_socket *listener = (miniloop_socket *)sock;
+    miniloop_address peer;
+    socklen_t length;
+    int fd, problem;
+    do {
+        length = sizeof(peer);
+        Py_BEGIN_ALLOW_THREADS
+        fd = accept4(listener->descriptor, &peer.any, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        problem = errno;
+        Py_END_ALLOW_THREADS
+    } while (fd < 0 && miniloop_again(problem));
+    if (fd < 0) {
+        return NULL;
+    }
+    PyObject *connection = miniloop_adopt(
+        listener->family, listener->type | SOCK_NONBLOCK, listener->protocol, fd);
+    if (connection == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("NN", connection, miniloop_show(&peer, length));
+#else
+    return PyObject_CallMethod(sock, "accept", NULL);
+#endif
 }
 
 #endif

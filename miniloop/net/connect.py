@@ -93,10 +93,13 @@ async def create_connection(
     if host is not None or port is not None:
         if sock is not None:
             raise ValueError("host/port and sock can not be specified at the same time")
-        where = partial(resolver.resolve, loop, family=family, proto=proto, flags=flags)
         literal = resolver.parse_literal(host, port, family, socket.SOCK_STREAM, proto)
-        remote = await where((host, port)) if literal is None else [literal]
-        local = None if local_addr is None else await where(local_addr)
+        if literal is not None and local_addr is None:
+            remote, local = [literal], None
+        else:
+            where = partial(resolver.resolve, loop, family=family, proto=proto, flags=flags)
+            remote = await where((host, port))
+            local = None if local_addr is None else await where(local_addr)
         if not remote or local == []:
             raise OSError("getaddrinfo() returned empty list")
         if happy_eyeballs_delay is not None and interleave is None:

@@ -85,6 +85,9 @@ class DescriptorTransport(asyncio.BaseTransport):
         self._started = False
         self._closing = False
         self._lost = False
+        # Those of `ReadableTransport`: a constructor of its own would cost every connection a call.
+        self._paused = False
+        self._ended = False  # nothing more will come, and the protocol knows
         self._protocol: Any = protocol
         self._fd: int = file.fileno()
         self._file: Any = file  # from now on `__del__` closes it
@@ -277,17 +280,6 @@ class ReadableTransport(DescriptorTransport):
     """A transport that reads, and can be paused."""
 
     __slots__ = ()
-
-    def __init__(
-        self,
-        loop: CompleteLoop,
-        file: Any,
-        protocol: asyncio.BaseProtocol,
-        extra: dict[str, Any] | None,
-    ) -> None:
-        self._paused = False
-        self._ended = False  # nothing more will come, and the protocol knows
-        super().__init__(loop, file, protocol, extra)
 
     def _read_ready(self) -> None:
         """There is something to read."""

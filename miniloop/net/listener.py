@@ -132,7 +132,6 @@ class Listener:
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
-            connection.setblocking(False)
             attach(
                 self._loop,
                 connection,

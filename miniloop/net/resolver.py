@@ -11,7 +11,7 @@ to the C library.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from miniloop.kernel.contract import CompleteLoop
@@ -68,7 +68,9 @@ def parse_literal(
     return found, kind, wanted, "", (host, number)
 
 
-def _literal_family(host: str, families: Iterable[int]) -> int | None:
+# A client asks twice for each connection, and of few hosts.
+@lru_cache(maxsize=256)
+def _literal_family(host: str, families: tuple[int, ...]) -> int | None:
     """Which of these families `host` is a literal of; None if it is a name."""
     for family in families:
         try:

@@ -32,13 +32,15 @@ from miniloop.net.ownership import refuse_owned
 from miniloop.net.socket_kind import (
     INTERNET,
     accept,
+    connect,
     family_of,
     is_tcp,
     refuse_ssl_socket,
     type_of,
 )
+from miniloop.net.socket_watch import SocketWatch
 
-__all__ = ["SocketWatch", "Sockets"]
+__all__ = ["Sockets"]
 
 T = TypeVar("T")
 
@@ -47,43 +49,6 @@ _PLAIN_BYTES = (bytes, bytearray)
 # Seconds between two tries to connect to a Unix socket whose queue is full: the kernel says
 # "would block", but gives nothing to wait for.
 FULL_QUEUE_RETRY = 0.005
-
-# How many sends in a row may pass without the guess that the answer is there: see guess_reply. A
-# server that is wrong every time pays for one futile read in 64.
-MOST_SKIPPED = 63
-
-
-class SocketWatch(Watch):
-    """What is known of a socket that is used by `sock_*` methods, and what is guessed."""
-
-    __slots__ = ("guesses_skipped", "guesses_to_skip", "guessing", "short_read_drains")
-
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
-        self.guessing = False  # `drained` was cleared by a guess, and nobody has read since
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0
-        # True if a read that brings less than asked for has emptied the buffer: see the trap.
-        self.short_read_drains = False
-
-    def guess_reply(self) -> None:
-        """Something was sent: assume that the answer is there, if that was true lately.
-
-        A client whose server is near mostly finds the answer when it comes to read it; a server
-        that has answered never finds the next request. So each wrong guess lets twice as many
-        chances pass before the next, and a right one begins afresh.
-        """
-        if self.guesses_skipped < self.guesses_to_skip:
-            self.guesses_skipped += 1
-        else:
-            self.drained = False
-            self.guessing = True
-
-    def settle_guess(self, right: bool) -> None:
-        """The read that followed a guess found something, or found nothing."""
-        self.guessing = False
-        self.guesses_skipped = 0
-        self.guesses_to_skip = 0 if right else min(2 * self.guesses_to_skip + 1, MOST_SKIPPED)
 
 
 class Sockets:
@@ -136,9 +101,7 @@ class Sockets:
 
     async def accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Accept a connection: a new non-blocking socket, and the address of the peer."""
-        connection, address = await self._read(sock, lambda: accept(sock))
-        connection.setblocking(False)
-        return connection, address
+        return await self._read(sock, lambda: accept(sock))
 
     async def _read(self, sock: socket.socket, read: Callable[[], T], doubtful: bool = False) -> T:
         """Call `read` until it does not block; `doubtful` if it may be one that never does."""
@@ -198,15 +161,12 @@ class Sockets:
                     raise OSError(f"getaddrinfo found no address for {address!r}")
                 info = infos[0]
             address = info[4]
-        while True:
-            try:
-                sock.connect(address)
-            except WOULD_BLOCK as exc:
-                if exc.errno != errno.EAGAIN or family != socket.AF_UNIX:
-                    break
-                await asyncio.sleep(FULL_QUEUE_RETRY)
-            else:
-                return
+        while problem := connect(sock, address):
+            if problem != errno.EAGAIN or family != socket.AF_UNIX:
+                break
+            await asyncio.sleep(FULL_QUEUE_RETRY)
+        else:
+            return
         # A peer on this machine may have answered before `connect` returned. We wait all the same:
         # if it is a server of this very loop, it is told in the same turn, and has accepted us
         # before we go on.

@@ -7,8 +7,12 @@ numbers are read from where the properties have them.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from typing import Any
+
+from miniloop.net.nonblocking import WOULD_BLOCK
 
 try:
     from ssl import SSLSocket
@@ -17,10 +21,21 @@ except ImportError:  # an interpreter built without it
 else:
     _BLOCKING_SOCKETS = (SSLSocket,)
 
-__all__ = ["INTERNET", "accept", "family_of", "is_tcp", "refuse_ssl_socket", "type_of"]
+__all__ = [
+    "INTERNET",
+    "accept",
+    "connect",
+    "family_of",
+    "is_tcp",
+    "refuse_ssl_socket",
+    "type_of",
+]
 
 INTERNET = (int(socket.AF_INET), int(socket.AF_INET6))
 _STREAM = int(socket.SOCK_STREAM)
+
+# What a BlockingIOError or an InterruptedError would say.
+_NOT_YET = (errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY, errno.EINTR)
 
 _Socket = socket.socket
 _bare_family = socket.SocketType.family.__get__
@@ -46,11 +61,38 @@ def is_tcp(sock: socket.socket) -> bool:
 
 
 def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
-    """`sock.accept()` of a listening socket that does not block."""
-    if type(sock) is not _Socket:
-        return sock.accept()
-    fd, address = sock._accept()  # type: ignore[attr-defined]  # private
-    return _Socket(_bare_family(sock), _bare_type(sock), sock.proto, fd), address
+    """`sock.accept()` of a listening socket that does not block; what it gives does not either."""
+    if type(sock) is _Socket:
+        fd, address = sock._accept()  # type: ignore[attr-defined]  # private
+        connection = _Socket(_bare_family(sock), _bare_type(sock), sock.proto, fd)
+    else:
+        connection, address = sock.accept()
+    connection.setblocking(False)
+    return connection, address
+
+
+def connect(sock: socket.socket, address: Any) -> int:
+    """`sock.connect(address)` of a socket that does not block.
+
+    Returns 0 if it is connected, and else the error that says that it is not yet. Any other is
+    raised. Nearly every connection is "in progress" first, and an exception for that would be
+    half of what it costs to begin one.
+    """
+    if type(sock) is _Socket:
+        try:
+            problem = sock.connect_ex(address)
+        except (TypeError, OverflowError):
+            sock.connect(address)  # raises the same, in its own name
+            raise
+    else:
+        try:
+            sock.connect(address)
+        except WOULD_BLOCK as exc:
+            return exc.errno or errno.EINPROGRESS
+        return 0
+    if problem and problem not in _NOT_YET:
+        raise OSError(problem, os.strerror(problem))
+    return problem
 
 
 def refuse_ssl_socket(sock: Any) -> None:

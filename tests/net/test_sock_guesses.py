@@ -11,7 +11,7 @@ import pytest
 
 import miniloop
 from miniloop.kernel.poller import SelectorPoller
-from miniloop.net.sock import MOST_SKIPPED, SocketWatch
+from miniloop.net.socket_watch import MOST_SKIPPED, SocketWatch
 
 ROUNDS = 500
 

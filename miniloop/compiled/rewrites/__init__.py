@@ -35,6 +35,7 @@ MODULES = (
     "net.flow_control",
     "net.burst",
     "net.socket_kind",
+    "net.socket_watch",
     "net.ownership",
     "net.unread",
     "net.descriptor_transport",

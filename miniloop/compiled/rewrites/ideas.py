@@ -12,6 +12,7 @@ __all__ = [
     "IDEAS",
     "LATE",
     "OBJECTS",
+    "PARENT",
     "PLACE",
     "RUN",
     "STEP",
@@ -30,6 +31,7 @@ EVENT = "what the kernel reports, in numbers of C"
 CURRENT = "who is running now, without a method"
 RUN = "an entry is run by a C method"
 CLOCK = "the clock of the system, without an object"
+PARENT = "a method of the parent, without `super()`"
 PLACE = "slots of a transport, where they lie"
 BYTES = "recv and send of C"
 
@@ -46,6 +48,7 @@ IDEAS = {
     EVENT: "events and masks as Python's integers",
     RUN: "`_run` looked up by its name, and `islice` over the queue",
     CLOCK: "`time.monotonic` called, and floats made, once a poll",
+    PARENT: "an object for each `super()`, and a look through the classes",
     PLACE: "a slot asked for by its name",
     BYTES: "methods of the socket, and 16 KiB for each read",
     LATE: "a dictionary made with each future and task",
