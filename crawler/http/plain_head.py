@@ -5,6 +5,7 @@ reply is looked at here first, and left to h11 unless it is as plain as can be: 
 there, in the form below; and the body has a length, given once, and is there as well, or it comes
 in chunks. What is taken here h11 would take too, and for the same
 (``tests/crawler/test_plain_heads.py``): nothing is mended, and nothing is guessed.
+Why: ``docs/decisions/plain-heads.md``.
 """
 
 import re
