@@ -51,6 +51,7 @@ ROWS = (
     "callbacks/future-ping-pong",
     *(["callbacks/eager-task"] if sys.version_info >= (3, 12) else []),  # as its row
     "sockets/protocol/1KiB-x10",
+    "sockets/connect",
 )
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from crawler.http import Client, Response
 from crawler.http.forms import content_of, query_of
+from tests.crawler.echo_peer import Echo, fields, read_body, send
 from tests.crawler.scripted import Peer, polite, serving
-from tests.crawler.test_requests import Echo, fields, read_body, send
 
 Run = Callable[..., Any]
 
