@@ -7,7 +7,8 @@ that its pattern matches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def mean_of(run: Run, label: str) -> tuple[float, int] | None:
     return (geometric_mean(medians), len(medians)) if medians else None
 
 
+def shared_rows(run: Run, labels: Sequence[str]) -> list[RowResult]:
+    """The rows that each of these ran, so that their means are of the same work."""
+    return [
+        row
+        for row in run.rows
+        if not row.programs and all(row.ratio(label) is not None for label in labels)
+    ]
+
+
 def slower_rows(run: Run) -> Iterator[tuple[RowResult, Figure]]:
     """The rows on which miniloop's median is behind the reference's."""
     for row in run.rows:
@@ -167,17 +177,23 @@ def _means(runs: dict[str, Run]) -> Iterator[str]:
             if label != run.reference and not label.startswith("epoll-")
         )
     )
-    yield "Geometric means, and of how many rows:"
+    yield "Geometric means, and of how many rows. Where a loop could not run some, a second line"
+    yield "has the means over those that all of them ran."
     yield ""
     yield "| | measured on | " + " | ".join(loops) + " |"
     yield "|---|---|" + "---|" * len(loops)
     for stem, run in chosen.items():
-        cells = []
-        for loop in loops:
-            mean = mean_of(run, loop)
-            cells.append("" if mean is None else f"{mean[0]:.2f} ({mean[1]})")
+        means = [mean_of(run, loop) for loop in loops]
         title = TITLES[stem.partition("-")[0]].lower()
-        yield f"| [{title}]({stem}.md) | {_source(run)} | " + " | ".join(cells) + " |"
+        yield f"| [{title}]({stem}.md) | {_source(run)} | {_cells(means)} |"
+        if len({mean[1] for mean in means if mean is not None}) > 1:
+            ran = [loop for loop, mean in zip(loops, means, strict=True) if mean is not None]
+            same = replace(run, rows=shared_rows(run, ran))
+            yield f"| of the rows of all | | {_cells([mean_of(same, loop) for loop in loops])} |"
+
+
+def _cells(means: Sequence[tuple[float, int] | None]) -> str:
+    return " | ".join("" if mean is None else f"{mean[0]:.2f} ({mean[1]})" for mean in means)
 
 
 def _slower(runs: dict[str, Run]) -> Iterator[str]:

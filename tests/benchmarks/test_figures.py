@@ -55,6 +55,14 @@ def test_the_readme_has_the_means_of_the_committed_runs() -> None:
         assert int(number) == len(run.rows)
 
 
+def test_means_can_be_taken_over_the_rows_that_all_ran() -> None:
+    run = Run.load(figures.RESULTS / "sockets-3.13.json")
+    rloop = [row.name for row in run.rows if row.ratio("rloop") is not None]
+    assert 0 < len(rloop) < len(run.rows)
+    assert [row.name for row in page.shared_rows(run, ["miniloop", "rloop"])] == rloop
+    assert page.shared_rows(run, ["a loop that never ran"]) == []
+
+
 def test_unknown_part_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         figures.main(["nonsense"])
