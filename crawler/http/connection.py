@@ -54,6 +54,8 @@ MAX_DRAIN = 64 * 1024
 DRAIN_SECONDS = 1.0
 # A request's body up to this size travels with its head.
 SENT_AT_ONCE = 64 * 1024
+# Who takes no more of a request has mostly said why, and that is here. In seconds.
+LAST_WORDS = 0.1
 
 
 Inspect = Callable[[Reply], None]
@@ -351,14 +353,16 @@ class Connection:
     # ---- in ------------------------------------------------------------------------------------
 
     async def _receive_head(self, request: Request, unsent: OSError | None) -> Reply:
-        if self._upload is None or self._upload.done:
+        if unsent is not None:
+            self._clock.move(min(LAST_WORDS, self._clock.read_limit))
+        elif self._upload is None or self._upload.done:
             self._clock.move(self._clock.read_limit)
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(unsent or error) from error
+            raise self._no_reply(error, unsent) from error
         if not data or self._interrupted() is not None:
-            raise self._no_reply(unsent)
+            raise self._no_reply(None, unsent)
         self._chunks = None
         reply: Reply
         if self._http is None and (plain := read_plain(data)) is not None:
@@ -453,8 +457,10 @@ class Connection:
             http.receive_data(mended)
         return http, mended
 
-    def _no_reply(self, error: OSError | None) -> BaseException:
+    def _no_reply(self, error: OSError | None, unsent: OSError | None = None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
+        if unsent is not None:
+            return self._cut_off(broken(self._url, unsent))
         if (interrupted := self._interrupted()) is not None:
             return interrupted
         if error is None and self._upload is not None:

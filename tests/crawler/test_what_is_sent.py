@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import socket
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 from crawler.http import Client, Response
+from crawler.http.errors import HTTPError
 from crawler.http.forms import content_of, query_of
+from crawler.http.stream import PlainStream
 from tests.crawler.echo_peer import Echo, fields, read_body, send
 from tests.crawler.scripted import Peer, polite, serving
 
@@ -264,6 +267,24 @@ def test_a_reply_is_read_although_the_server_takes_nothing_of_the_request(run: R
     with serving(script) as server:
         response: Response = run(main, server.url)
     assert (response.status, response.body) == (503, b"too busy")
+
+
+def test_a_request_that_cannot_be_sent_is_not_waited_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.until_gone()
+
+    async def refuse(self: PlainStream, data: bytes) -> None:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    async def main(url: str) -> None:
+        async with asyncio.timeout(5), Client() as client:
+            await client.get(url)
+
+    monkeypatch.setattr(PlainStream, "send_all", refuse)
+    with serving(script) as server, pytest.raises(HTTPError, match="No buffer space"):
+        run(main, server.url)
 
 
 def test_a_body_of_a_known_length_is_sent_in_chunks_if_one_wants_them(run: Run) -> None:
