@@ -74,6 +74,7 @@ class DatagramTransport(
     """
 
     __slots__ = ("_address", "_burst", "_connected", "_queue", "_receive", "_size")
+    global __static_attributes__  # as in Future: 50 bytes less on CPython 3.14
 
     def __init__(
         self,

@@ -59,6 +59,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         "_read_size",
         "_server",
     )
+    global __static_attributes__  # as in Future: 70 bytes less on CPython 3.14
 
     # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us.
     _start_tls_compatible = True

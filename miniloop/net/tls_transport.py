@@ -70,6 +70,7 @@ class SSLTransport(asyncio.Transport):
         "marks",
         "reading_paused",
     )
+    global __static_attributes__  # as in Future: 70 bytes less on CPython 3.14
 
     # asyncio.StreamWriter.start_tls and other libraries check whether loop.start_tls accepts us:
     # TLS inside TLS is how one talks to a server through a proxy that encrypts.
