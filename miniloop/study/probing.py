@@ -1,4 +1,4 @@
-"""What never passes the ready queue, and is told to recorders by probes.
+"""What never passes the ready queue: probes tell the recorders of it.
 
 The probes hold for the whole process. They are placed when the first recorder is put in, and
 removed with the last; each asks the loop in question who records it.

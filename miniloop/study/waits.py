@@ -5,10 +5,10 @@
 
 No recorder is needed, and nothing is changed: the frames of the suspended coroutines are looked at
 where they stand. It may be done from a step of the loop, from a handler of a signal, and from
-another thread, where what is seen may be a moment old and not fit together.
+another thread. There the loop may go on meanwhile, so the parts of the report may not match.
 
-What cannot be known is said to be unknown: who took a lock by `acquire()`, who would set an event,
-and for how long a task has waited if nobody has kept the time (see `stopwatch`).
+The report says what it cannot know: who took a lock by `acquire()`, who would set an event, and for
+how long a task has waited if there is no `stopwatch`.
 """
 
 from __future__ import annotations

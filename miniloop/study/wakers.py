@@ -3,8 +3,8 @@
 * A reader or writer, or a waiter of `sock_*`, of any descriptor but the loop's own.
 * A call that `run_in_executor` has handed to a thread and that has not come back.
 * Any other thread that is not an idle one of a pool: it may call `call_soon_threadsafe`.
-* A handler that was added by `add_signal_handler`. One of the `signal` module may not use the loop,
-  says the CPython documentation of `loop.add_signal_handler`, and does not count.
+* A handler that was added by `add_signal_handler`. A handler of the `signal` module does not count:
+  it may not use the loop (CPython documentation, `loop.add_signal_handler`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def other_threads() -> list[threading.Thread]:
 
 
 def _is_idle(thread: threading.Thread) -> bool:
-    """Whether it is a worker of a `ThreadPoolExecutor` that waits for a call, and none is there."""
+    """Whether it is a worker of a `ThreadPoolExecutor` that waits, and no call is queued for it."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None or frame.f_code is not _IDLE_WORKER:
         return False

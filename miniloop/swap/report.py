@@ -119,7 +119,7 @@ def _show(wanted: settings.Settings) -> None:
 def _show_before_the_end_by_a_signal(wanted: settings.Settings) -> None:
     """Have the notes shown also by a program that ends itself by the signal that it was sent.
 
-    uvicorn does, as a well-behaved program should, and exit handlers are not run then.
+    uvicorn does so, and exit handlers are not run then.
     """
     raise_signal = signal.raise_signal
 

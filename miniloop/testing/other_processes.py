@@ -1,8 +1,8 @@
 """Whether a test does the same in another process, where strings have other hashes.
 
-The order of a set of strings is the same in all runs of one process, and another in the next one,
-unless PYTHONHASHSEED is set. So this difference only shows between processes: two are started, with
-two hash seeds, and each writes down what the test does in plain FIFO order.
+The order of a set of strings is the same in all runs of one process, and differs between processes
+unless PYTHONHASHSEED is set. So two processes are started, with two hash seeds, and each writes
+down what the test does in plain FIFO order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""BareSocket: the half of a simulated socket that moves no bytes: names, options, and its end.
+"""BareSocket: the part of a simulated socket that moves no bytes: names, options and closing.
 
 What an option does is remembered; these few have effect: SO_SNDBUF and SO_RCVBUF (in bytes, not
 doubled as on Linux), SO_REUSEPORT, SO_LINGER with a time of zero.
@@ -61,7 +61,7 @@ class BareSocket(socket.socket):
         self._queue: Queue | None = None
         self._port: Port | None = None
         self._number = table.add(self)
-        # Nothing on the network's side may hold the socket: it would never be found unclosed.
+        # No part of the network may refer to the socket: one left unclosed must be collected.
         self._changed: Callable[[], object] = partial(table.changed, self._number)
         if kind == socket.SOCK_DGRAM:
             self._port = Port(machine)
@@ -118,7 +118,7 @@ class BareSocket(socket.socket):
             return self._queue.events()
         return _FRESH if self._end is None else self._end.events()
 
-    # Blocking, which it cannot.
+    # Blocking, which is refused.
 
     def setblocking(self, flag: bool) -> None:
         """As `settimeout(None)` or `settimeout(0)`; only the second is of use."""

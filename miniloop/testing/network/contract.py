@@ -1,7 +1,7 @@
 """What the parts of a simulated network may ask of each other.
 
-A connection knows its machine, a table its sockets and a fault its network, but none of them the
-file in which these are made: see `miniloop.kernel.contract`.
+A connection is given its machine, a table its sockets and a fault its network. None of their files
+imports the file in which these are made: see `miniloop.kernel.contract`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Reading(Protocol):
 
 
 class Station(Protocol):
-    """A machine, as its connections and ports see it."""
+    """A machine, as seen by its connections and ports."""
 
     name: str
     wire: Wire
@@ -45,7 +45,7 @@ class Station(Protocol):
 
 
 class KnownSocket(Protocol):
-    """A socket, as the table of sockets sees it."""
+    """A socket, as seen by the table of sockets."""
 
     @property
     def machine(self) -> Station: ...
@@ -54,7 +54,7 @@ class KnownSocket(Protocol):
 
 
 class KnownHost(Protocol):
-    """A host, as a fault sees it."""
+    """A host, as seen by a fault."""
 
     @property
     def name(self) -> str: ...
@@ -66,7 +66,7 @@ class KnownHost(Protocol):
 
 
 class Troubled(Protocol):
-    """A network, as faults see it."""
+    """A network, as seen by faults."""
 
     @property
     def here(self) -> KnownHost: ...

@@ -1,4 +1,4 @@
-"""A machine: the kernel's side of a host. Its addresses, its ports, its ways to other machines."""
+"""A machine: the kernel's side of a host: its addresses, ports, and roads to other machines."""
 
 from __future__ import annotations
 

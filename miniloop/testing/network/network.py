@@ -11,8 +11,9 @@
 
     miniloop.testing.run(main(), network=network)
 
-Programs use the loop as ever: `create_connection`, `create_server`, datagram endpoints, streams,
-TLS, `sock_*`, `getaddrinfo`. Who belongs to no host is on a machine of its own, `network.here`.
+Programs use the loop as usual: `create_connection`, `create_server`, datagram endpoints, streams,
+TLS, `sock_*`, `getaddrinfo`. A task that belongs to no host runs on a machine of its own,
+`network.here`.
 
 What is decided by chance is drawn from the run's seed alone, and everything happens in one order:
 the same program with the same seed does the same.

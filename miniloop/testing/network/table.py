@@ -1,7 +1,7 @@
-"""The table of simulated sockets: their numbers, and of which of them there is news.
+"""The table of simulated sockets: their numbers, and which of them may have events.
 
-A poller asks for the events of sockets at every poll. It is not asked of every socket, but of
-those with which something has changed, and which have had something to tell since.
+A poller asks for the events of sockets at every poll. Not every socket is asked, only those with
+which something has changed, and which have had events at every poll since.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALWAYS = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: told whether they were asked for 
 
 
 class Table:
-    """The open sockets of a network, by number, and those of which there may be news."""
+    """The open sockets of a network, by number, and those that may have events."""
 
     def __init__(self, resolve: Callable[[Any, str, int], str]) -> None:
         self.addresses_of = resolve

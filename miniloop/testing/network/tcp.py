@@ -1,4 +1,4 @@
-"""TCP, as much of it as a program can notice: what a kernel keeps of a connection.
+"""TCP, as far as a program can notice it: what a kernel keeps of a connection.
 
     fresh --listen--> listening
     fresh --connect--> connecting --answer--> open --both sides finished--> over
@@ -12,7 +12,7 @@ learns that there is room again. Both have a limit, so a peer that does not read
 Rules, each of which a program notices:
 
 1. Bytes arrive in order and once, or the connection ends with an error.
-2. Who closes with data unread, or is sent data after closing, answers by a reset (RFC 2525, 2.17).
+2. An end that closes with data unread, or gets data after closing, sends a reset (RFC 2525, 2.17).
 3. What had arrived before a reset can still be read; then ECONNRESET is told once.
 4. Two full buffers hold what `SO_SNDBUF` and `SO_RCVBUF` say, 64 KiB each unless told otherwise.
 
@@ -375,7 +375,7 @@ class End:
     def was_reset(self) -> None:
         """The peer, or something on the way, has broken the connection."""
         if self.state != "over":
-            # Who has heard of the end and not finished is told that the pipe is broken.
+            # An end that has read the end of file, and has not finished, gets EPIPE.
             in_half = self.peer_done and not self._done_sent
             self._fail(errno.EPIPE if in_half else errno.ECONNRESET)
 

@@ -1,6 +1,6 @@
 """UDP: datagrams, which arrive whole, once, several times, in another order, or never.
 
-Which of these befalls a datagram is drawn from the link's probabilities and the network's seed.
+Which of these happens to a datagram is drawn from the link's probabilities and the network's seed.
 A datagram to a port where nobody listens is answered by a message of ICMP; a socket that is
 connected to that port is then told ECONNREFUSED, once, as on Linux. One that finds the receiver's
 buffer full is dropped.
