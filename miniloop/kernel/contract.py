@@ -203,7 +203,7 @@ class Network(Protocol):
 
 
 # The inner interface: what files of the kernel use of each other's objects although its name is
-# private. `tests/layering.py` refuses what is not declared here.
+# private. `tests/layering.py` refuses what is not declared here, also in `net` and `system`.
 
 
 class InnerHandle(Entry, Protocol):

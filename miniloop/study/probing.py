@@ -134,7 +134,7 @@ def _poller_recorders(poller: Any) -> list[Recorder]:
     """Those of the loop that runs in this thread, if it is that loop's poller."""
     from asyncio import _get_running_loop
 
-    loop: Any = _get_running_loop()
+    loop = _get_running_loop()
     return [recorder for recorder in _recorders(loop) if getattr(loop, "poller", None) is poller]
 
 

@@ -74,13 +74,13 @@ def keep_time(loop: EventLoop) -> None:
         loop.observe(Stopwatch(loop))
 
 
-def waiting_since(loop: Any, task: Any) -> float | None:
+def waiting_since(loop: object, task: Any) -> float | None:
     """As `Stopwatch.since`, on the clock of `loop`; None if it has no stopwatch."""
     stopwatch = _stopwatch_of(loop)
     return None if stopwatch is None else stopwatch.since(task)
 
 
-def _stopwatch_of(loop: Any) -> Stopwatch | None:
+def _stopwatch_of(loop: object) -> Stopwatch | None:
     for observer in getattr(loop, "_observers", ()):
         if isinstance(observer, Stopwatch):
             return observer

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from concurrent.futures import thread as pools
-from typing import Any
 
 from miniloop.loop import EventLoop
 
@@ -22,7 +21,7 @@ __all__ = ["descriptors", "other_threads", "signal_handlers", "threads_at_work"]
 _IDLE_WORKER = vars(pools)["_worker"].__code__
 
 
-def descriptors(loop: Any) -> list[str]:
+def descriptors(loop: object) -> list[str]:
     """The descriptors that somebody waits for, in words."""
     if not isinstance(loop, EventLoop) or loop.is_closed():
         return []
@@ -36,14 +35,14 @@ def descriptors(loop: Any) -> list[str]:
     return [f"descriptor {number}" for number in sorted(numbers)]
 
 
-def signal_handlers(loop: Any) -> list[str]:
+def signal_handlers(loop: object) -> list[str]:
     """The signals that have a handler in the loop, in words."""
     if not isinstance(loop, EventLoop) or loop.is_closed():
         return []
     return [f"a handler of {signal.Signals(number).name}" for number in loop._signals.handlers]
 
 
-def threads_at_work(loop: Any) -> list[str]:
+def threads_at_work(loop: object) -> list[str]:
     """The threads that may yet hand something to the loop."""
     if not isinstance(loop, EventLoop):
         return []

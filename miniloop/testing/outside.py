@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
-from miniloop.kernel.contract import Network
+from miniloop.kernel.contract import CompleteLoop, Network
 from miniloop.kernel.origin import entrance
 from miniloop.kernel.poller import Watch
 from miniloop.testing.errors import OutsideWorld
@@ -25,7 +25,7 @@ class Outside(Network, Protocol):
     One object may serve many runs, one after the other.
     """
 
-    def begin(self, loop: Any, clock: Callable[[], float], seed: int, /) -> None:
+    def begin(self, loop: CompleteLoop, clock: Callable[[], float], seed: int, /) -> None:
         """A run begins: start afresh. All randomness comes from `seed`."""
 
     def next_event(self) -> float | None:
@@ -68,10 +68,12 @@ class ClosedNetwork:
         """Refuse. Raises OutsideWorld."""
         refuse(f"{entrance()[1] or 'make_socket'}()", "a real socket")
 
-    async def getaddrinfo(self, loop: Any, host: Any, port: Any, **options: int) -> list[Any]:
+    async def getaddrinfo(
+        self, loop: CompleteLoop, host: Any, port: Any, **options: int
+    ) -> list[Any]:
         """Refuse. Raises OutsideWorld."""
         refuse(f"getaddrinfo({host!r}, {port!r})", "a real name server")
 
-    async def getnameinfo(self, loop: Any, sockaddr: Any, flags: int) -> tuple[str, str]:
+    async def getnameinfo(self, loop: CompleteLoop, sockaddr: Any, flags: int) -> tuple[str, str]:
         """Refuse. Raises OutsideWorld."""
         refuse(f"getnameinfo({sockaddr!r})", "a real name server")

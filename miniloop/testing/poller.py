@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniloop.kernel.poller import Poller, Watch, default_poller
+from miniloop.loop import EventLoop
 from miniloop.study.waits import EverybodyWaits
 from miniloop.testing.clock import VirtualClock
 from miniloop.testing.errors import TooLong
@@ -52,14 +53,14 @@ class VirtualPoller(Poller):
         self._real_io = real_io
         self.patience = PATIENCE
         self._kernel: Poller | None = None
-        self._loop: Any = None
+        self._loop: Any = None  # the `LoopUnderTest` that is made with this poller
         self._looks = 0
         self.threads = Threads(self._nudge)
         # The entries in the queue that came from outside, if the queue keeps such a set: it removes
         # each when it takes the entry.
         self._arrived: set[int] | None = None
 
-    def attach(self, loop: Any) -> None:
+    def attach(self, loop: EventLoop) -> None:
         """Serve this loop, which was made with this poller."""
         self._loop = loop
         self._arrived = getattr(loop._ready, "arrived", None)

@@ -59,7 +59,7 @@ class ScheduledQueue(deque[Any]):
         super().__init__()
         self.chooser = chooser
         self.most_steps = most_steps
-        self.loop: Any = None
+        self.loop: Any = None  # the `LoopUnderTest` that is made with this queue
         self.arrived: set[int] = set()  # entries that came from outside and have not run
         self.steps = 0
         self.has_foreign_tasks = False  # of asyncio's own class

@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 from miniloop.kernel.poller import WRITE
 from miniloop.testing.network.contract import Address
 from miniloop.testing.network.machine import Machine
+from miniloop.testing.network.socket_errors import error_of, would_block
 from miniloop.testing.network.table import Table
-from miniloop.testing.network.tcp import End, Queue, error_of, would_block
+from miniloop.testing.network.tcp import End, Queue
 from miniloop.testing.network.udp import Port
 
 __all__ = ["BareSocket"]

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from miniloop.testing.network.contract import Address
-from miniloop.testing.network.tcp import End, Queue, error_of
+from miniloop.testing.network.socket_errors import error_of
+from miniloop.testing.network.tcp import End, Queue
 from miniloop.testing.network.udp import Port
 from miniloop.testing.network.wire import Road, Wire
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from miniloop.testing.network.bare_socket import BareSocket
-from miniloop.testing.network.tcp import End, Queue, error_of, would_block
+from miniloop.testing.network.socket_errors import error_of, would_block
+from miniloop.testing.network.tcp import End, Queue
 
 __all__ = ["SimulatedSocket"]
 

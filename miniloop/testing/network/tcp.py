@@ -24,13 +24,13 @@ Source: RFC 9293; tcp(7), socket(7).
 from __future__ import annotations
 
 import errno
-import os
 from collections import deque
 from functools import partial
 from typing import Any
 
 from miniloop.kernel.poller import READ, WRITE
 from miniloop.testing.network.contract import Address, Station
+from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
 from miniloop.testing.network.wire import Flight, Passage
 
 __all__ = ["BUFFER_SIZE", "End", "Queue"]
@@ -73,15 +73,15 @@ class Queue:
         return READ if self.ready else 0
 
 
-class End:
+class End(PendingError):
     """One side of a connection, as its kernel has it."""
 
     def __init__(self, machine: Station, local: Address, remote: Address) -> None:
+        super().__init__()
         self.machine = machine
         self.local, self.remote = local, remote
         self.peer: End | None = None
         self.state = "connecting"
-        self.error = 0  # an errno that nobody has been told
         self.notify: Any = _nobody
         # Receiving.
         self.inbox = bytearray()
@@ -283,16 +283,6 @@ class End:
             self._passage.send(HEADER, peer.was_reset, insist=False)
         self._end()
 
-    def take_error(self) -> int:
-        """The errno that nobody has been told yet, or 0."""
-        error, self.error = self.error, 0
-        return error
-
-    def raise_error(self) -> None:
-        """Raise it, if there is one."""
-        if self.error:
-            raise error_of(self.take_error())
-
     # What happens on the network.
 
     def _used(self) -> int:
@@ -409,13 +399,3 @@ class End:
 
 def _nobody() -> None:
     """Whom to tell of changes when the program has closed it."""
-
-
-def error_of(number: int) -> OSError:
-    """The exception that the `socket` module raises for an errno."""
-    return OSError(number, os.strerror(number))
-
-
-def would_block() -> OSError:
-    """What a non-blocking call raises that cannot do anything now."""
-    return error_of(errno.EAGAIN)

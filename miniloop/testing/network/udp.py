@@ -16,7 +16,8 @@ from typing import Any
 
 from miniloop.kernel.poller import READ, WRITE
 from miniloop.testing.network.contract import Address, Station
-from miniloop.testing.network.tcp import BUFFER_SIZE, error_of, would_block
+from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
+from miniloop.testing.network.tcp import BUFFER_SIZE
 
 __all__ = ["LONGEST_DATAGRAM", "Port"]
 
@@ -27,14 +28,14 @@ HEADER = 28
 _ERROR = 0x008  # EPOLLERR
 
 
-class Port:
+class Port(PendingError):
     """A UDP socket, as its kernel has it."""
 
     def __init__(self, machine: Station) -> None:
+        super().__init__()
         self.machine = machine
         self.local: Address | None = None
         self.remote: Address | None = None  # where all goes, and from where alone things come
-        self.error = 0
         self.receive_size = BUFFER_SIZE * 4
         self.notify: Any = lambda: None
         self.closed = False
@@ -47,16 +48,6 @@ class Port:
         if self._inbox:
             found |= READ
         return found | READ | _ERROR if self.error else found
-
-    def take_error(self) -> int:
-        """The errno that nobody has been told yet, or 0."""
-        error, self.error = self.error, 0
-        return error
-
-    def raise_error(self) -> None:
-        """Raise it, if there is one."""
-        if self.error:
-            raise error_of(self.take_error())
 
     def send(self, data: memoryview, address: Address) -> int:
         """Send one datagram."""
