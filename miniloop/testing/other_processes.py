@@ -14,18 +14,15 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from miniloop.testing.execution import Settings, execute, prepared
+from miniloop.testing.execution import Settings, Test, execute, prepared
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.trace import Tracing
 
 __all__ = ["difference_between_processes"]
 
 _CHILD = "from miniloop.testing.other_processes import _write_what_it_does as w; w()"
-
-Test = Callable[[], Coroutine[Any, Any, Any]]
 
 
 def difference_between_processes(test: Test, settings: dict[str, Any]) -> str | None:

@@ -28,8 +28,9 @@ from miniloop.kernel.task import Task
 from miniloop.testing.errors import TooLong
 from miniloop.testing.who import KEY, ROOT, Who, name_root, task_of, who_is, who_is_callback
 
-__all__ = ["Chooser", "ScheduledQueue"]
+__all__ = ["WINDOW", "Chooser", "ScheduledQueue"]
 
+# Of so many entries at the head of the queue one is chosen.
 WINDOW = 64
 FAIRNESS = 400
 

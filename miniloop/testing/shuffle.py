@@ -20,11 +20,10 @@ from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.joints import Joints
 from miniloop.kernel.recovery import snapshot
 from miniloop.loop import EventLoop
+from miniloop.testing.queue import WINDOW
 from miniloop.testing.who import task_of
 
 __all__ = ["Shuffle", "shuffle"]
-
-WINDOW = 64
 
 SOON, TIMER, OUTSIDE = 1, 2, 4
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from miniloop.kernel.poller import WRITE
-from miniloop.testing.network.contract import Address
+from miniloop.testing.network.contract import HANGUP, Address
 from miniloop.testing.network.machine import Machine
 from miniloop.testing.network.socket_errors import error_of, would_block
 from miniloop.testing.network.table import Table
@@ -27,7 +27,7 @@ __all__ = ["BareSocket"]
 
 _UNBOUND = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0, 0, 0)}
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
-_FRESH = WRITE | 0x010  # as Linux says of a socket that was never connected
+_FRESH = WRITE | HANGUP  # as Linux says of a socket that was never connected
 
 
 class BareSocket(socket.socket):

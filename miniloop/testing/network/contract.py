@@ -11,7 +11,25 @@ from typing import Any, Protocol
 
 from miniloop.testing.network.wire import Road, Wire
 
-__all__ = ["Address", "KnownHost", "KnownSocket", "Reading", "Station", "Troubled"]
+__all__ = [
+    "ANY_ADDRESS",
+    "ERROR",
+    "HANGUP",
+    "Address",
+    "KnownHost",
+    "KnownSocket",
+    "Reading",
+    "Station",
+    "Troubled",
+]
+
+# The addresses that mean "any of mine", of IPv4 and of IPv6.
+ANY_ADDRESS = ("0.0.0.0", "::")
+
+# Bits of what a socket is ready for, beside those of `kernel.poller`. A poller is told of these two
+# whether it asked for them or not.
+ERROR = 0x008  # EPOLLERR
+HANGUP = 0x010  # EPOLLHUP
 
 # (host, port), or (host, port, flow, scope) of IPv6.
 Address = tuple[Any, ...]

@@ -12,14 +12,12 @@ from itertools import count
 from typing import Any
 
 from miniloop.kernel.poller import Watch
-from miniloop.testing.network.contract import KnownSocket, Station
+from miniloop.testing.network.contract import ERROR, HANGUP, KnownSocket, Station
 
 __all__ = ["FIRST_NUMBER", "Table"]
 
 # Above the descriptors of every real file.
 FIRST_NUMBER = 1 << 30
-
-_ALWAYS = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: told whether they were asked for or not
 
 
 class Table:
@@ -53,7 +51,7 @@ class Table:
             sock, watch = self._sockets.get(number), watches.get(number)
             events = 0
             if sock is not None and watch is not None:
-                events = sock.events() & (watch.mask | _ALWAYS)
+                events = sock.events() & (watch.mask | ERROR | HANGUP)
             if events:
                 found.append((number, events))
             else:

@@ -28,8 +28,8 @@ from collections import deque
 from functools import partial
 from typing import Any
 
-from miniloop.kernel.poller import READ, WRITE
-from miniloop.testing.network.contract import Address, Station
+from miniloop.kernel.poller import HALF_CLOSED, READ, WRITE
+from miniloop.testing.network.contract import ERROR, HANGUP, Address, Station
 from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
 from miniloop.testing.network.wire import Flight, Passage
 
@@ -49,10 +49,6 @@ SYN_TIMEOUT = 127.0
 
 # Seconds until a host that nobody has is found not to answer: ARP, on Linux.
 UNREACHABLE_AFTER = 3.0
-
-_ERROR = 0x008  # EPOLLERR
-_HANGUP = 0x010  # EPOLLHUP
-_PEER_DONE = 0x2000  # EPOLLRDHUP
 
 
 class Queue:
@@ -187,15 +183,15 @@ class End(PendingError):
         found = 0
         no_more = self.peer_done or self.read_shut or self.state == "over"
         if no_more:
-            found |= READ | _PEER_DONE
+            found |= READ | HALF_CLOSED
         elif self.readable():
             found |= READ
         if self.state == "over" or self._done or 2 * self._room() >= self._used():
             found |= WRITE
         if self.state == "over" or (no_more and self._done):
-            found |= _HANGUP
+            found |= HANGUP
         if self.error:
-            found |= _ERROR | READ | WRITE
+            found |= ERROR | READ | WRITE
         return found
 
     def readable(self) -> int:

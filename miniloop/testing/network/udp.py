@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from miniloop.kernel.poller import READ, WRITE
-from miniloop.testing.network.contract import Address, Station
+from miniloop.testing.network.contract import ERROR, Address, Station
 from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
 from miniloop.testing.network.tcp import BUFFER_SIZE
 
@@ -24,8 +24,6 @@ __all__ = ["LONGEST_DATAGRAM", "Port"]
 # Bytes of payload over IPv4.
 LONGEST_DATAGRAM = 65_507
 HEADER = 28
-
-_ERROR = 0x008  # EPOLLERR
 
 
 class Port(PendingError):
@@ -47,7 +45,7 @@ class Port(PendingError):
         found = WRITE
         if self._inbox:
             found |= READ
-        return found | READ | _ERROR if self.error else found
+        return found | READ | ERROR if self.error else found
 
     def send(self, data: memoryview, address: Address) -> int:
         """Send one datagram."""
