@@ -54,7 +54,8 @@ MAX_DRAIN = 64 * 1024
 DRAIN_SECONDS = 1.0
 # A request's body up to this size travels with its head.
 SENT_AT_ONCE = 64 * 1024
-# Who takes no more of a request has mostly said why, and that is here. In seconds.
+# Who takes no more of a request has mostly said why, and that is here. And nobody answers a request
+# that we cannot send all of. In seconds.
 LAST_WORDS = 0.1
 
 
@@ -82,11 +83,13 @@ class Connection:
     """
 
     __slots__ = (
+        "_begun",
         "_chunks",
         "_clock",
         "_http",
         "_kept_for",
         "_last",
+        "_refused",
         "_stream",
         "_template",
         "_trace",
@@ -119,6 +122,9 @@ class Connection:
         self._trace = trace
         self._upload: Upload | None = None
         self._writing = False
+        # Why the server cannot have all of this request; whether something of the reply has come.
+        self._refused: OSError | None = None
+        self._begun = False
         # The chunks of a reply that has some; what came with its head, of which nobody has had any.
         self._chunks: Chunks | None = None
         self._unread = b""
@@ -160,13 +166,13 @@ class Connection:
         self._clock.total = total_deadline
         try:
             if self._trace is None:
-                unsent = await self._send(request)
-                reply = await self._receive_head(request, unsent)
+                await self._send(request)
+                reply = await self._receive_head(request)
             else:
                 with span(self._trace, "send_request", url=self._url.href):
-                    unsent = await self._send(request)
+                    await self._send(request)
                 with span(self._trace, "receive_head", url=self._url.href):
-                    reply = await self._receive_head(request, unsent)
+                    reply = await self._receive_head(request)
         finally:
             self._clock.busy = False
         self.exchanges += 1
@@ -295,12 +301,15 @@ class Connection:
 
     # ---- out -----------------------------------------------------------------------------------
 
-    async def _send(self, request: Request) -> OSError | None:
-        """Send the request, or begin to; returns the error if the server takes no more of it.
+    async def _send(self, request: Request) -> None:
+        """Send the request, or begin to.
 
-        It may have said why, so that is not raised before there turns out to be no reply.
+        If no more of it can be sent the server may have said why, so that is not raised before
+        there turns out to be no reply.
         """
         self._http = None
+        self._refused = None
+        self._begun = False
         data = self._template.plain(request)
         if data is None:
             self._http, data = self._machine(request)
@@ -325,21 +334,28 @@ class Connection:
         except OSError as error:
             if (interrupted := self._interrupted()) is not None:
                 raise interrupted from error
-            self._last = True
-            return error
+            self._cannot_send(error)
+            return
         finally:
             self._writing = False
         if content is None:
-            return None
+            return
         self._upload = Upload(
             content,
             self._stream,
             self._clock.move,
+            self._cannot_send,
             write_limit=self._clock.write_limit,
             read_limit=self._clock.read_limit,
             waits=waits,
         )
-        return None
+
+    def _cannot_send(self, error: OSError) -> None:
+        """Note that the server cannot have all of the request."""
+        self._last = True
+        if not self._clock.expired:  # else it was we who ended the stream
+            self._refused = error
+            self._await_head()
 
     async def _end_upload(self, upload: Upload) -> None:
         self._upload = None
@@ -352,17 +368,15 @@ class Connection:
 
     # ---- in ------------------------------------------------------------------------------------
 
-    async def _receive_head(self, request: Request, unsent: OSError | None) -> Reply:
-        if unsent is not None:
-            self._clock.move(min(LAST_WORDS, self._clock.read_limit))
-        elif self._upload is None or self._upload.done:
-            self._clock.move(self._clock.read_limit)
+    async def _receive_head(self, request: Request) -> Reply:
+        self._await_head()
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(error, unsent) from error
+            raise self._no_reply(error) from error
         if not data or self._interrupted() is not None:
-            raise self._no_reply(None, unsent)
+            raise self._no_reply(None)
+        self._begun = True
         self._chunks = None
         reply: Reply
         if self._http is None and (plain := read_plain(data)) is not None:
@@ -410,6 +424,7 @@ class Connection:
                 if interim > MAX_INTERIM:
                     raise ProtocolError(self._url.href, "interim replies without an end")
                 received, _ = http.trailing_data
+                self._begun = bool(received)
                 if event.status_code == 100 and self._upload is not None:
                     self._upload.go_on()
             else:
@@ -430,8 +445,7 @@ class Connection:
         return http, self._template.send(http, request)
 
     async def _more_of_the_head(self) -> bytes:
-        if self._upload is None or self._upload.done:
-            self._clock.move(self._clock.read_limit)
+        self._await_head()
         try:
             data = await self._stream.recv()
         except OSError as error:
@@ -440,7 +454,16 @@ class Connection:
             raise interrupted
         if not data:
             raise self._cut_off(cut_short(self._url))
+        self._begun = True
         return data
+
+    def _await_head(self) -> None:
+        """Give the server its time for the next bytes of a head."""
+        limit = self._clock.read_limit
+        if self._refused is not None:
+            self._clock.move(limit if self._begun else min(LAST_WORDS, limit))
+        elif self._upload is None or self._upload.done:
+            self._clock.move(limit)
 
     def _mend(
         self, request: Request, received: bytes, error: h11.RemoteProtocolError
@@ -457,14 +480,12 @@ class Connection:
             http.receive_data(mended)
         return http, mended
 
-    def _no_reply(self, error: OSError | None, unsent: OSError | None = None) -> BaseException:
+    def _no_reply(self, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
-        if unsent is not None:
-            return self._cut_off(broken(self._url, unsent))
         if (interrupted := self._interrupted()) is not None:
             return interrupted
-        if error is None and self._upload is not None:
-            error = self._upload.refusal
+        if self._refused is not None:
+            error = self._refused
         if error is None:
             lost = ConnectionLost(self._url.href, "closed by the server without a reply")
             return self._cut_off(lost)
@@ -474,11 +495,11 @@ class Connection:
         """Why we ended the stream ourselves, if we did."""
         if self._upload is not None and self._upload.error is not None:
             return self._upload.error
-        return (
-            self._clock.error(self._url, writing=self._waits_for_writing)
-            if self._clock.expired
-            else None
-        )
+        if not self._clock.expired:
+            return None
+        if self._refused is not None and not self._begun:
+            return self._cut_off(broken(self._url, self._refused))
+        return self._clock.error(self._url, writing=self._waits_for_writing)
 
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
         """What the end of the connection before the end of a head means."""
