@@ -7,9 +7,10 @@ h11 and its price. It is a careful state machine in Python, and careful costs ti
 machine instructions for a request and its reply, which was two thirds of the whole client. So most
 exchanges do without it. The request of an origin is validated once and its target exchanged
 (RequestTemplate); a reply as plain as most are is read at one look (:mod:`.plain_head`); and chunks
-are undone in :mod:`.chunks`. All other heads, and all bodies that do not come as a whole with their
-head, are h11's: each exchange then has a state machine of its own, which need not be led through
-the end of a request and round to the next cycle, and which is told what has come so far.
+are undone in :mod:`.chunks`. All other heads (:mod:`.odd_head`), and all bodies that do not come as
+a whole with their head (:mod:`.framing`), are h11's: each exchange then has a state machine of its
+own, which need not be led through the end of a request and round to the next cycle, and which is
+told what has come so far.
 
 Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
 for, at any moment. So a kept connection is looked at right before it is used: one that has become
@@ -24,18 +25,14 @@ from collections.abc import Callable
 import h11
 
 from .body import decoded, decoded_whole, finish, inflater
-from .chunks import BadChunk, Chunks
+from .chunks import Chunks
 from .deadline import Deadline
 from .endings import broken, cut_short, too_large
-from .errors import (
-    ConnectionLost,
-    HTTPError,
-    ProtocolError,
-    TooLarge,
-)
-from .head import BadHead, may_be_head, mend
+from .errors import ConnectionLost, HTTPError, TooLarge
+from .framing import next_by_h11, next_in_chunks
 from .headers import Headers
 from .limits import Limits
+from .odd_head import read_odd_head
 from .plain_head import read_plain
 from .reply import MENDED_HEAD, NO_FAREWELL, Reply, seconds_kept
 from .request import Request, RequestTemplate
@@ -44,10 +41,6 @@ from .trace import Trace, span
 from .upload import Upload
 from .url import URL
 
-# The longest head of a reply; h11's own limit is 16 KiB, which real cookies exceed.
-MAX_HEAD = 64 * 1024
-# The most interim replies (1xx) that may come before the reply.
-MAX_INTERIM = 100
 # A body that nobody wants is read to its end, to keep the connection, if it is no longer than this
 # in bytes and in seconds.
 MAX_DRAIN = 64 * 1024
@@ -219,12 +212,14 @@ class Connection:
         piece: bytes | bytearray | None
         self._clock.busy = True
         try:
+            unread, self._unread = self._unread, b""
+            more = self._more_of_the_body
             if self._chunks is not None:
-                piece = await self._next_chunk(self._chunks)
+                piece = await next_in_chunks(self._url, self._chunks, unread, more)
             elif self._http is not None:
-                piece = await self._next_data(self._http)
+                piece = await next_by_h11(self._url, self._http, more)
             else:  # the whole body came with its head
-                piece, self._unread = self._unread or None, b""
+                piece = unread or None
         finally:
             self._clock.busy = False
         if piece is not None:
@@ -312,7 +307,7 @@ class Connection:
         self._begun = False
         data = self._template.plain(request)
         if data is None:
-            self._http, data = self._machine(request)
+            self._http, data = self._template.machine(request)
         content = request.content
         waits = False
         if request.headers is not None:
@@ -394,44 +389,16 @@ class Connection:
 
     async def _receive_odd_head(self, request: Request, data: bytes) -> Reply:
         """What h11 makes of ``data`` and of what follows."""
-        http = self._http
-        if http is None:
-            http, _ = self._machine(request)
-            self._http = http
-        http.receive_data(data)
-        received = data
-        mended = False
-        interim = 0
-        while True:
-            try:
-                event = http.next_event()
-            except h11.RemoteProtocolError as error:
-                http, received = self._mend(request, received, error)
-                self._http = http
-                mended = True
-                continue
-            if isinstance(event, h11.Response):  # asked first, as most are that at once
-                break
-            if event is h11.NEED_DATA:
-                if not may_be_head(received):
-                    text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
-                    raise ProtocolError(self._url.href, text)
-                data = await self._more_of_the_head()
-                http.receive_data(data)
-                received += data
-            elif isinstance(event, h11.InformationalResponse):
-                interim += 1
-                if interim > MAX_INTERIM:
-                    raise ProtocolError(self._url.href, "interim replies without an end")
-                received, _ = http.trailing_data
-                self._begun = bool(received)
-                if event.status_code == 100 and self._upload is not None:
-                    self._upload.go_on()
-            else:
-                text = "the server changes to another protocol (101), which is not followed"
-                raise ProtocolError(self._url.href, text)
-        headers = Headers(event.headers.raw_items())
-        reply = Reply(event.status_code, event.reason, event.http_version, headers, request.method)
+
+        def machine() -> h11.Connection:
+            return self._template.machine(request)[0]
+
+        head, http, mended = await read_odd_head(
+            self._url, data, self._http or machine(), machine, self._more_of_the_head, self._pass
+        )
+        self._http = http
+        headers = Headers(head.headers.raw_items())
+        reply = Reply(head.status_code, head.reason, head.http_version, headers, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
             reply.simple = False
@@ -439,10 +406,11 @@ class Connection:
             self._unread, _ = http.trailing_data
         return reply
 
-    def _machine(self, request: Request) -> tuple[h11.Connection, bytes]:
-        """A state machine that knows of ``request``, and the head of that as it is sent."""
-        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        return http, self._template.send(http, request)
+    def _pass(self, status: int, begun: bool) -> None:
+        """Note an interim reply, and whether something of the next one has come."""
+        self._begun = begun
+        if status == 100 and self._upload is not None:
+            self._upload.go_on()
 
     async def _more_of_the_head(self) -> bytes:
         self._await_head()
@@ -464,21 +432,6 @@ class Connection:
             self._clock.move(limit if self._begun else min(LAST_WORDS, limit))
         elif self._upload is None or self._upload.done:
             self._clock.move(limit)
-
-    def _mend(
-        self, request: Request, received: bytes, error: h11.RemoteProtocolError
-    ) -> tuple[h11.Connection, bytes]:
-        """A new state machine that was given ``received`` as h11 will take it, and what that is."""
-        try:
-            mended = mend(received)
-        except BadHead as bad:
-            raise ProtocolError(self._url.href, str(bad)) from error
-        if mended == received:
-            raise ProtocolError(self._url.href, str(error)) from error
-        http, _ = self._machine(request)
-        if mended:
-            http.receive_data(mended)
-        return http, mended
 
     def _no_reply(self, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
@@ -544,43 +497,6 @@ class Connection:
                     return
         except HTTPError:
             self.reusable = False
-
-    async def _next_chunk(self, chunks: Chunks) -> bytes | None:
-        """What the next bytes hold of a chunked body; None at its end."""
-        data, self._unread = self._unread, b""
-        while not chunks.ended:
-            if not data:
-                data = await self._more_of_the_body()
-                if not data:
-                    if chunks.end():
-                        break
-                    raise cut_short(self._url)
-            try:
-                content = chunks.feed(data)
-            except BadChunk as error:
-                raise ProtocolError(self._url.href, str(error)) from error
-            if content:
-                return content
-            data = b""
-        return None
-
-    async def _next_data(self, http: h11.Connection) -> bytes | bytearray | None:
-        """The next bytes of a body that has a length, or ends with the connection."""
-        while True:
-            try:
-                event = http.next_event()
-            except h11.RemoteProtocolError as error:
-                _, closed_by_server = http.trailing_data
-                if closed_by_server:
-                    raise cut_short(self._url) from error
-                raise ProtocolError(self._url.href, str(error)) from error
-            if type(event) is h11.Data:
-                return event.data
-            if type(event) is h11.EndOfMessage:
-                return None
-            if event is not h11.NEED_DATA:
-                raise ProtocolError(self._url.href, f"expected the end of the body, got {event!r}")
-            http.receive_data(await self._more_of_the_body())
 
     async def _more_of_the_body(self) -> bytes:
         self._clock.move(self._clock.read_limit)

@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from .errors import InvalidURL, ProxyError
+from .request import MAX_HEAD
 from .stream import Stream
 from .suffixes import is_address
 from .url import URL
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_MAX_HEAD = 64 * 1024
 
 
 class Proxy:
@@ -134,7 +134,7 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
     headers = [(b"Host", target)]
     if proxy.authorization is not None:
         headers.append((b"Proxy-Authorization", proxy.authorization))
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = http.send(h11.Request(method=b"CONNECT", target=target, headers=headers))
     assert head is not None
     try:
