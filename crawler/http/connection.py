@@ -269,6 +269,10 @@ class Connection:
         await self.finish(reply, max_body)
         return reply
 
+    async def give_way(self) -> None:
+        """Let the loop have a turn, if what was read here has kept it from one."""
+        await self._clock.give_way()
+
     def close(self) -> None:
         """Close the socket and drop the timer; harmless when repeated."""
         self.reusable = False
@@ -335,15 +339,7 @@ class Connection:
             self._writing = False
         if content is None:
             return
-        self._upload = Upload(
-            content,
-            self._stream,
-            self._clock.move,
-            self._cannot_send,
-            write_limit=self._clock.write_limit,
-            read_limit=self._clock.read_limit,
-            waits=waits,
-        )
+        self._upload = Upload(content, self._stream, self._clock, self._cannot_send, waits=waits)
 
     def _cannot_send(self, error: OSError) -> None:
         """Note that the server cannot have all of the request."""
@@ -380,6 +376,7 @@ class Connection:
             reply = await self._receive_odd_head(request, data)
         if reply.length is None and not reply.endless:
             self._chunks = Chunks()
+            self._clock.turned()
         if "keep-alive" in reply.headers.index:
             self._kept_for = seconds_kept(reply.headers)
         if reply.status == 408 and self.exchanges:
@@ -397,6 +394,7 @@ class Connection:
             self._url, data, self._http or machine(), machine, self._more_of_the_head, self._pass
         )
         self._http = http
+        self._clock.turned()
         headers = Headers(head.headers.raw_items())
         reply = Reply(head.status_code, head.reason, head.http_version, headers, request.method)
         if mended:
@@ -414,6 +412,7 @@ class Connection:
 
     async def _more_of_the_head(self) -> bytes:
         self._await_head()
+        await self._clock.give_way()
         try:
             data = await self._stream.recv()
         except OSError as error:
@@ -500,6 +499,7 @@ class Connection:
 
     async def _more_of_the_body(self) -> bytes:
         self._clock.move(self._clock.read_limit)
+        await self._clock.give_way()
         try:
             data = await self._stream.recv()
         except OSError as error:

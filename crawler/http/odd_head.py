@@ -11,10 +11,12 @@ import h11
 
 from .errors import ProtocolError
 from .head import BadHead, may_be_head, mend
+from .request import MAX_HEAD
 from .url import URL
 
 # The most interim replies (1xx) that may come before the reply.
 MAX_INTERIM = 100
+CHANGE = "the server changes to another protocol (101), which is not followed"
 
 
 class OddHead(NamedTuple):
@@ -56,8 +58,7 @@ async def read_odd_head(
             return OddHead(event, http, mended)
         if event is h11.NEED_DATA:
             if not may_be_head(received):
-                text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
-                raise ProtocolError(url.href, text)
+                raise ProtocolError(url.href, _no_head(received))
             data = await more()
             http.receive_data(data)
             received += data
@@ -68,8 +69,7 @@ async def read_odd_head(
             received, _ = http.trailing_data
             interim(event.status_code, bool(received))
         else:
-            text = "the server changes to another protocol (101), which is not followed"
-            raise ProtocolError(url.href, text)
+            raise ProtocolError(url.href, CHANGE)
 
 
 def _mended(url: URL, received: bytes, error: h11.RemoteProtocolError) -> bytes:
@@ -79,5 +79,20 @@ def _mended(url: URL, received: bytes, error: h11.RemoteProtocolError) -> bytes:
     except BadHead as bad:
         raise ProtocolError(url.href, str(bad)) from error
     if mended == received:
-        raise ProtocolError(url.href, str(error)) from error
+        raise ProtocolError(url.href, _why(received, error)) from error
     return mended
+
+
+def _why(received: bytes, error: h11.RemoteProtocolError) -> str:
+    """What is wrong with what h11 refuses, in our words where its own are about itself."""
+    if not may_be_head(received):
+        return _no_head(received)
+    if received.split(None, 2)[1:2] == [b"101"]:
+        return CHANGE
+    if error.error_status_hint == 431:
+        return f"a head of more than {MAX_HEAD:,} bytes"
+    return str(error)
+
+
+def _no_head(received: bytes) -> str:
+    return f"expected HTTP/1.1, got {bytes(received[:60])!r}"

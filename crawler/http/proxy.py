@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from .errors import InvalidURL, ProxyError
+from .odd_head import MAX_INTERIM
 from .request import MAX_HEAD
 from .stream import Stream
 from .suffixes import is_address
@@ -137,6 +138,7 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
     http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = http.send(h11.Request(method=b"CONNECT", target=target, headers=headers))
     assert head is not None
+    interim = 0
     try:
         await stream.send_all(head)
         while (event := http.next_event()) is h11.NEED_DATA or isinstance(
@@ -147,6 +149,10 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
                 if not data:
                     raise ConnectionError("it closed the connection")
                 http.receive_data(data)
+            else:
+                interim += 1
+                if interim > MAX_INTERIM:
+                    raise ConnectionError("interim replies without an end")
     except (OSError, h11.RemoteProtocolError) as error:
         text = f"{proxy.key} did not answer CONNECT: {error}"
         raise ProxyError(url.href, text) from error
