@@ -8,10 +8,14 @@ future is done, so it can be found when it is asked for, and costs nothing until
 * A task that awaits the future is told as itself.
 * A task of another make has its wake-up method called, which is bound to the task.
 * A task group, `gather`, `wait`, `shield`, `as_completed` have a callback of asyncio's called. It
-  holds on to the task that they work for, or to a future for which that task waits. The names by
-  which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
+  refers to the task that they work for, or to a future for which that task waits, by one of the
+  names in `TASK_NAMES` and `FUTURE_NAMES`. A test tries each of these tools.
+* Other libraries' task groups say it, by `asyncio.future_add_to_awaited_by`. That is a function in
+  C which knows asyncio's own futures only, so `add_awaiter` takes its place while there are loops
+  of ours, under its public name: asyncio's own tools call it by another, and lose no time.
 
-Invariant: nothing is stored. Each answer is computed from the entries that wait at that time.
+Invariant: nothing is stored but what was said so. Each answer is computed from the entries that
+wait at that time.
 
 The trap: a callback of `gather` stays with a future that lives longer than the `gather`. What it
 holds is then a future that is done, and no task waits by way of it.
@@ -26,7 +30,7 @@ from typing import Any
 
 from miniloop.kernel.handle import Handle
 
-__all__ = ["awaiters"]
+__all__ = ["add_awaiter", "awaiters", "discard_awaiter", "give_back_names", "take_names"]
 
 TASK_NAMES = {"cur_task", "parent_task", "_cur_task", "_parent_task"}
 FUTURE_NAMES = {"outer", "waiter", "destination", "_on_completed_fut"}
@@ -87,3 +91,42 @@ def _held(callback: Any) -> Iterator[tuple[str, Any]]:
             yield name, cell.cell_contents
         except ValueError:
             pass  # it has no value yet
+
+
+# What other libraries say.
+
+# From CPython 3.14 on.
+_add_to_awaited_by: Any = getattr(asyncio, "future_add_to_awaited_by", None)
+_discard_from_awaited_by: Any = getattr(asyncio, "future_discard_from_awaited_by", None)
+
+
+def take_names() -> None:
+    """Have `asyncio.future_add_to_awaited_by` and its opposite know futures of ours."""
+    if _add_to_awaited_by is not None:
+        asyncio.future_add_to_awaited_by = add_awaiter  # type: ignore[attr-defined]
+        asyncio.future_discard_from_awaited_by = discard_awaiter  # type: ignore[attr-defined]
+
+
+def give_back_names() -> None:
+    """The last loop of ours is gone: have these names mean what they did."""
+    if _add_to_awaited_by is not None:
+        asyncio.future_add_to_awaited_by = _add_to_awaited_by  # type: ignore[attr-defined]
+        asyncio.future_discard_from_awaited_by = _discard_from_awaited_by  # type: ignore[attr-defined]
+
+
+def add_awaiter(future: Any, waiter: Any, /) -> None:
+    """Note that `waiter` waits for `future` in a way of its own. Nothing happens for no futures."""
+    if not hasattr(type(future), "_told_awaiters"):
+        _add_to_awaited_by(future, waiter)
+    elif isinstance(waiter, asyncio.Future):
+        if future._told_awaiters is None:
+            future._told_awaiters = set()
+        future._told_awaiters.add(waiter)
+
+
+def discard_awaiter(future: Any, waiter: Any, /) -> None:
+    """Note that `waiter` waits for `future` no longer. Nothing happens if it did not."""
+    if not hasattr(type(future), "_told_awaiters"):
+        _discard_from_awaited_by(future, waiter)
+    elif future._told_awaiters is not None:
+        future._told_awaiters.discard(waiter)

@@ -224,6 +224,7 @@ class InnerFuture(Protocol):
     _exception: BaseException | None
     _asyncio_future_blocking: bool
     _waiting: Any  # None, one entry, or a list of entries
+    _told_awaiters: set[Any] | None  # that wait in a way of their own
 
     @property
     def _cancel_message(self) -> Any: ...

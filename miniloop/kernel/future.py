@@ -104,6 +104,7 @@ class Future(_Base[T]):
     _unseen: UnseenException | None = None  # as long as nobody has looked at `_exception`
     _cancel_message: Any = None
     _source_traceback: StackSummary | None = None
+    _told_awaiters: set[Any] | None = None  # see awaiters.py
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a future that is pending, even if a subclass does not call our `__init__`."""
@@ -323,7 +324,9 @@ class Future(_Base[T]):
     @property
     def _asyncio_awaited_by(self) -> frozenset[Any] | None:
         """The tasks that wait for this future: `asyncio.print_call_graph` asks."""
-        return awaiters(self._everybody()) or None
+        told = self._told_awaiters
+        found = awaiters(self._everybody())
+        return (found if told is None else found | told) or None
 
     def _wake_waiting(self) -> None:
         """Queue all entries that wait."""

@@ -65,11 +65,10 @@ def create_special_task(
     """
     if loop.make_task is _make_by_factory:
         return _make_by_factory(loop, coro, name, context, **kwargs)
-    eager = kwargs.pop("eager_start", None)
+    eager = kwargs.pop("eager_start", False)
     if kwargs:
         raise TypeError(f"create_task() got unexpected arguments: {', '.join(kwargs)}")
-    make = loop.make_task if eager is None else _own_task_maker(loop, eager)
-    return make(loop, coro, name, context)
+    return _own_task_maker(loop, eager)(loop, coro, name, context)
 
 
 def _own_task_maker(loop: CompleteLoop, eager: bool) -> Callable[..., Any]:

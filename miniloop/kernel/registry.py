@@ -1,7 +1,8 @@
 """Where `asyncio.current_task()` and `asyncio.all_tasks()` look.
 
-The first loop changes the class of asyncio's private table of tasks; it is changed back when the
-last loop is gone. `import miniloop` alone changes nothing.
+The first loop changes the class of asyncio's private table of tasks, and two public names (see
+awaiters.py); they are changed back when the last loop is gone. `import miniloop` alone changes
+nothing.
 
 asyncio keeps two process-wide tables: the task that each loop is running just now, and all tasks
 that there are, weakly. Tasks of any make must be found there. The documented door ("Extending
@@ -35,6 +36,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from miniloop.kernel.awaiters import give_back_names, take_names
 from miniloop.kernel.contract import Loop
 
 __all__ = ["current_tasks", "loops", "register_loop", "swap_current_task"]
@@ -103,6 +105,7 @@ def register_loop(loop: Loop) -> None:
     with _lock:
         _loops.add(weakref.ref(loop, _forget))
         _change_tables(_AllTasks)
+        take_names()
 
 
 def _forget(reference: weakref.ref[Loop]) -> None:
@@ -110,6 +113,7 @@ def _forget(reference: weakref.ref[Loop]) -> None:
         _loops.discard(reference)
         if not _loops:
             _change_tables(weakref.WeakSet)
+            give_back_names()
 
 
 def _change_tables(kind: type[weakref.WeakSet[Any]]) -> None:

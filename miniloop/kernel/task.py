@@ -299,7 +299,14 @@ class Task(_Base[T]):
             ):
                 raise  # not the future's failure: a signal's handler raised it here
             self._throw = error
-        self._run()
+            step = self._run
+            # The error's traceback refers to this frame, which must not refer to who has the error.
+            self = future = None  # type: ignore[assignment]  # never read again
+        else:
+            self._run()
+            return
+        step()
+        del step
 
     def _wake(self, future: Future[Any]) -> None:
         """Become ready because `future`, one of ours, is done."""

@@ -117,7 +117,14 @@ class DescriptorTransport(asyncio.BaseTransport):
     @repeatable
     def _start(self, waiter: Any) -> None:
         if not self._made:
-            connection_made = self._protocol.connection_made
+            try:
+                connection_made = self._protocol.connection_made
+            except AttributeError as exc:  # whoever was to make a protocol has made none
+                self._cannot_start(exc, waiter)
+                if waiter is None:
+                    raise
+                waiter = None  # it holds the exception, whose traceback holds this frame
+                return
             try:
                 self._made = not is_repeatable(connection_made)
                 connection_made(self)
@@ -131,13 +138,17 @@ class DescriptorTransport(asyncio.BaseTransport):
             try:
                 self._watch()
             except Exception as exc:
-                self._lose(exc)
+                self._cannot_start(exc, waiter)
                 if waiter is None:
-                    raise  # to be reported: it is the system's failure, and nobody waits
-                if not waiter.done():
-                    waiter.set_exception(exc)
+                    raise  # the system has failed, and there is no waiter to tell: it is reported
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def _cannot_start(self, exc: Exception, waiter: Any) -> None:
+        """End the connection at its beginning, and tell `waiter` why."""
+        self._lose(exc)
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(exc)
 
     def _watch(self) -> None:
         """Begin to watch the descriptor, once the protocol knows its transport. Raises OSError."""
@@ -228,8 +239,8 @@ class DescriptorTransport(asyncio.BaseTransport):
     def _finish(self, exc: BaseException | None) -> None:
         if self._made and self._file is not None:
             self._loop.unwatch(self._fd)  # again, as `_lose` may have been cut short
-            connection_lost = self._protocol.connection_lost
             try:
+                connection_lost = self._protocol.connection_lost  # which it may lack
                 self._made = is_repeatable(connection_lost)  # the program's is called once
                 connection_lost(exc)
             except EXITS as error:

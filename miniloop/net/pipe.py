@@ -155,7 +155,11 @@ class ReadPipeTransport(ReadableTransport, PipeTransport, asyncio.ReadTransport)
             logger.info("%r: end of file", self)
         # Closed from here on, whatever the protocol answers: nothing flows in the other direction.
         self._closing = True
-        self._loop.call_soon(self._protocol.eof_received, context=self._context)
+        try:
+            self._loop.call_soon(self._protocol.eof_received, context=self._context)
+        except AttributeError:
+            self._lose(None)  # a protocol that lacks it would be asked again and again
+            raise
         self._lose(None)
 
     def _fail(self, exc: OSError) -> None:

@@ -129,20 +129,57 @@ def test_who_has_stopped_waiting_is_not_found(loop: asyncio.AbstractEventLoop) -
     loop.run_until_complete(main())
 
 
-def test_a_task_of_another_make_is_found() -> None:
+def test_a_task_of_another_make_is_found_and_does_not_find_ours() -> None:
     loop = miniloop.new_event_loop()
     stock: Any = getattr(asyncio.tasks, "_CTask", asyncio.Task)
 
     async def main() -> None:
         end = loop.create_future()
         foreign = stock(by_await(end), loop=loop)
+        waits = loop.create_task(by_await(foreign))
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert awaiters(end) == {foreign}
+        assert not getattr(foreign, "_asyncio_awaited_by", None)
         end.set_result(None)
-        await foreign
+        await waits
 
     loop.run_until_complete(main())
     loop.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="new in CPython 3.14")
+def test_a_library_can_say_who_waits_in_a_way_of_its_own(loop: asyncio.AbstractEventLoop) -> None:
+    # As the task groups of anyio do.
+    add: Any = vars(asyncio)["future_add_to_awaited_by"]
+    discard: Any = vars(asyncio)["future_discard_from_awaited_by"]
+
+    async def main() -> None:
+        end = loop.create_future()
+        task: Any = asyncio.current_task()
+        child = loop.create_task(by_await(end))
+        add(child, task)
+        add(end, task)
+        await asyncio.sleep(0)
+        assert awaiters(child) == {task}
+        assert awaiters(end) == {task, child}
+        for _ in range(2):
+            discard(child, task)
+            discard(end, task)
+        add(child, None)
+        add(None, child)
+        discard(None, child)
+        assert awaiters(child) == set()
+        assert awaiters(end) == {child}
+        foreign = asyncio.Future(loop=loop)
+        add(foreign, foreign)
+        assert awaiters(foreign) == {foreign}
+        discard(foreign, foreign)
+        assert awaiters(foreign) == set()
+        end.set_result(None)
+        await child
+
+    loop.run_until_complete(main())
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="new in CPython 3.14")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -124,6 +124,51 @@ def test_an_awaited_task_that_fails_leaves_no_cycle(loop: asyncio.AbstractEventL
 
     loop.run_until_complete(main())
     assert [reference() for reference in seen] == [None, None]
+
+
+async def by_gather(seen: list[weakref.ref[Any]]) -> None:
+    await asyncio.gather(raise_failure(seen))
+
+
+async def by_subclass(seen: list[weakref.ref[Any]]) -> None:
+    class Mine(asyncio.Future[None]):
+        pass
+
+    failure, future = Failure(), [Mine()]
+    seen.append(weakref.ref(failure))
+    asyncio.get_running_loop().call_soon(future[0].set_exception, failure)
+    del failure
+    await future.pop()
+
+
+@pytest.mark.parametrize("caught", [True, False])
+@pytest.mark.parametrize("foreign", [by_gather, by_subclass])
+def test_a_future_of_another_make_that_fails_leaves_no_cycle(
+    loop: asyncio.AbstractEventLoop,
+    foreign: Callable[[list[weakref.ref[Any]]], Coroutine[Any, Any, None]],
+    caught: bool,
+) -> None:
+    # A `gather`, a call in an executor and a look-up of a name are such futures.
+    seen: list[weakref.ref[Any]] = []
+
+    async def catch() -> None:
+        try:
+            await foreign(seen)
+        except Failure:
+            pass
+
+    async def main() -> None:
+        if caught:
+            await catch()
+        else:
+            task = loop.create_task(foreign(seen))
+            seen.append(weakref.ref(task))
+            await asyncio.wait([task])
+            assert isinstance(task.exception(), Failure)
+
+    loop.run_until_complete(main())
+    assert [reference() for reference in seen if reference() is not None] == []
+    assert seen
 
 
 def test_an_awaited_task_that_is_cancelled_leaves_no_cycle(loop: asyncio.AbstractEventLoop) -> None:

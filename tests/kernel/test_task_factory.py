@@ -85,7 +85,7 @@ def test_what_was_said_of_eagerness_goes_before_the_factory(
 
     async def main() -> None:
         task = mini.create_task(nothing(), eager_start=eager)
-        assert task.done() is (factory is not None if eager is None else eager)
+        assert task.done() is bool(eager)  # None is no, as for asyncio's
         assert type(task) is (DebugTask if debug else miniloop.Task)
         await task
 
