@@ -37,7 +37,6 @@ EXPECTED = {
     "Annotation ignored since class-level attributes must be Python objects. "
     "Were you trying to set up an instance attribute?": {
         "kernel.future",
-        "kernel.handle",
         "kernel.task",
     },
     # Cython cannot write `Callable[[*Ts], object]` down: `inspect.signature` shows <???> for it.
@@ -131,7 +130,7 @@ def translate(
 
 
 def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
-    """Mend what Cython has made, in three places."""
+    """Mend what Cython has made, in four places."""
     text = path.read_text(encoding="utf-8")
 
     # 1. Tracebacks show the lines that people read.
@@ -142,14 +141,22 @@ def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
 
     text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
 
-    # 2. The dictionary of an object is made when somebody puts something into it.
+    # 2. They name files as those of Python do, so that editors and tools find them from any folder.
+    made = "py_code = PyCode_NewEmpty(filename, funcname, py_line);"
+    shown = "py_code = miniloop_code_of(__pyx_mstate_global->__pyx_d, filename, funcname, py_line);"
+    if text.count(made) != 1:
+        raise SystemExit(f"{path.name}: Cython makes tracebacks in another way: look there")
+    before = "static PyCodeObject* __Pyx_CreateCodeObjectForTraceback("
+    text = text.replace(made, shown).replace(before, f'#include "files.h"\n{before}', 1)
+
+    # 3. The dictionary of an object is made when somebody puts something into it.
     if late:
         made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
         if "p->__dict__" in text and made not in text:
             raise SystemExit(f"{path.name}: Cython makes dictionaries in another way: look there")
         text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
 
-    # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython
+    # 4. A `try` saves what is being handled, and puts it back if it has caught something. Cython
     # saves what the innermost *handler* has, be it of a coroutine further out, and puts it back as
     # that of the innermost coroutine, which then believes that it handles an exception.
     if "__Pyx__ExceptionSave(PyThreadState *tstate" in text:

@@ -119,13 +119,13 @@ def test_the_build_tells_of_unexpected_warnings_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     origins = build.prepare(tmp_path)
-    monkeypatch.setattr(build, "MODULES", ("kernel.handle", "kernel.scheduler"))
+    monkeypatch.setattr(build, "MODULES", ("kernel.future", "kernel.scheduler"))
     build.translate(tmp_path, origins)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(build, "EXPECTED", {"another": {"kernel.handle"}})
-    monkeypatch.setattr(build, "MODULES", ("kernel.handle",))
+    monkeypatch.setattr(build, "EXPECTED", {"another": {"kernel.future"}})
+    monkeypatch.setattr(build, "MODULES", ("kernel.future",))
     build.translate(tmp_path, origins)
-    assert "miniloop/kernel/handle.py" in capsys.readouterr().err
+    assert "miniloop/kernel/future.py" in capsys.readouterr().err
 
 
 def test_what_was_compiled_of_the_same_c_is_used_again(
@@ -381,10 +381,9 @@ def test_debug_mode_watches(program: Program) -> None:
     assert "created at" in said, said
 
 
-def test_tracebacks_show_the_lines_that_people_read(built: Path) -> None:
-    ended = run_in(
-        built,
-        "-c",
+def test_tracebacks_show_the_lines_that_people_read(built: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"  # files are found from another folder than the package's
+    program.write_text(
         textwrap.dedent(
             """
             import miniloop, traceback
@@ -398,14 +397,72 @@ def test_tracebacks_show_the_lines_that_people_read(built: Path) -> None:
                 print(frame.filename, frame.lineno, frame.name)
             future.get_loop().close()
             """
-        ),
+        )
     )
+    ended = run_in(built, str(program))
     assert ended.returncode == 0, ended.stderr
     name, line, function = ended.stdout.split()
-    assert name.endswith("kernel/future.py")
+    assert name == str(built / "miniloop" / "kernel" / "future.py")
     assert function.endswith("set_result")
     lines = (PACKAGE / "kernel" / "future.py").read_text().splitlines()
     assert "raise InvalidStateError" in lines[int(line) - 1], lines[int(line) - 1]
+
+
+def test_types_say_how_they_are_called_and_take_nothing_else(program: Program) -> None:
+    program(
+        """
+        import inspect
+
+        class Job(miniloop.Task):
+            pass
+
+        for kind in (miniloop.Task, Job):
+            names = list(inspect.signature(kind).parameters)
+            assert names == ["coro", "loop", "name", "context", "eager_start"], names
+        assert list(inspect.signature(miniloop.Handle).parameters) == []
+        for kind in (miniloop.Handle, miniloop.TimerHandle):
+            try:
+                kind(print, (), None)
+            except TypeError:
+                pass
+            else:
+                raise AssertionError("arguments were taken that nobody reads")
+        """
+    )
+
+
+def test_any_module_may_be_the_first_that_is_imported(built: Path) -> None:
+    # As happens where something is imported in the midst of `import miniloop`.
+    ended = run_in(
+        built,
+        "-c",
+        textwrap.dedent(
+            f"""
+            import asyncio, importlib, os, sys, types
+            package = types.ModuleType("miniloop")
+            package.__path__ = [{str(built / "miniloop")!r}]
+            sys.modules["miniloop"] = package
+            import miniloop.kernel
+            assert miniloop.kernel.COMPILED
+            folders = [package.__path__[0] + "/" + name for name in ("kernel", "net")]
+            modules = {{
+                folder.rsplit("/", 1)[1] + "." + file.removesuffix(".py")
+                for folder in folders
+                for file in os.listdir(folder)
+                if file.endswith(".py") and file != "__init__.py"
+            }}
+            assert len(modules) > 40
+            for module in sorted(modules):
+                child = os.fork()
+                if not child:
+                    importlib.import_module("miniloop." + module)
+                    os._exit(0)
+                if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                    sys.exit(module)
+            """
+        ),
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_ctrl_c_ends_a_loop_in_which_no_step_of_python_is_run(program: Program) -> None:
