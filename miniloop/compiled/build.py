@@ -215,6 +215,26 @@ def compile_kept(sources: dict[str, Path], into: Path, kept: Path) -> None:
             shutil.copy(made, place)
 
 
+def install(made: Path, seen: str) -> None:
+    """Put what was made below `made` into the place of what was built before, with a record.
+
+    Programs may run on what was built before: a module that is written over while it is mapped
+    ends them. So the folder is made beside that one, and takes its name.
+    """
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    with tempfile.TemporaryDirectory(prefix=f"{BUILT.name}.", dir=BUILT.parent) as beside:
+        new, old = Path(beside, "new"), Path(beside, "old")
+        for module in MODULES:
+            place, name = module.split(".")
+            (new / place).mkdir(parents=True, exist_ok=True)
+            shutil.copy(made / place / f"{name}{suffix}", new / place)
+        if seen:
+            (new / RECORD).write_text(seen, encoding="utf-8")
+        if BUILT.exists():
+            BUILT.rename(old)
+        new.rename(BUILT)
+
+
 def _sources() -> list[str]:
     files = (f"{module.replace('.', '/')}.py" for module in MODULES)
     return [file for file in files if (PACKAGE / file).exists()]
@@ -243,6 +263,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if not shutil.which(os.environ.get("CC", "cc")):
         raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
+    try:
+        BUILT.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=BUILT.parent).close()
+    except OSError as error:
+        raise SystemExit(f"cannot build into {BUILT.parent}: {error.strerror}") from None
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,15 +277,7 @@ def main() -> None:
             compile_kept(sources, folder / "x", arguments.objects.resolve())
         else:
             compile_c(sources, folder / "x")
-        suffix = sysconfig.get_config_var("EXT_SUFFIX")
-        for module in MODULES:
-            place, name = module.split(".")
-            target = BUILT / place
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / "lib" / "miniloop" / place / f"{name}{suffix}", target)
-        (BUILT / RECORD).unlink(missing_ok=True)
-        if not arguments.unrecorded:
-            (BUILT / RECORD).write_text(seen, encoding="utf-8")
+        install(folder / "lib" / "miniloop", "" if arguments.unrecorded else seen)
     sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
 
 

@@ -54,11 +54,15 @@ class Bases:
 
 @dataclass(frozen=True)
 class Addition:
-    """What stands at the end of a module of the compiled build."""
+    """What stands at the end of a module of the compiled build.
+
+    Tracebacks show it as the first line of `like`, the function for which it stands.
+    """
 
     name: str
     module: str
     put: str
+    like: str = ""  # dotted, as `within` of a rewrite: "" for the end of the module
 
 
 @dataclass(frozen=True)
@@ -114,14 +118,16 @@ def specialise(
         *_without_contract(tree, lines),
         *_without_globals_of_classes(tree, lines),
     ]
-    additions = []
+    additions: list[tuple[str, int]] = []  # and the line that each is shown as
     tables = [rewrite for rewrite in rewrites if isinstance(rewrite, Slots)]
-    additions += [table.places() for table in tables]
+    additions += [(table.places(), len(lines)) for table in tables]
     for rewrite in rewrites:
         if isinstance(rewrite, Slots):
             continue
         if isinstance(rewrite, Addition):
-            additions.append(textwrap.dedent(rewrite.put).strip("\n"))
+            shown = _scope(rewrite.like, tree)
+            line = shown.lineno if isinstance(shown, ast.FunctionDef) else len(lines)
+            additions.append((textwrap.dedent(rewrite.put).strip("\n"), line))
             continue
         if isinstance(rewrite, Bases):
             splices.append(_other_bases(rewrite, tree, lines))
@@ -140,10 +146,10 @@ def specialise(
         if (other.first, other.first_column) < (one.last, one.last_column):
             raise NotFoundError(f"two rewrites overlap at line {other.first}: {other.text!r}")
     made, origin = _apply(lines, splices)
-    for addition in additions:
+    for addition, line in additions:
         added = ["", "", *addition.split("\n")]
         made += added
-        origin += [len(lines)] * len(added)
+        origin += [line] * len(added)
     for table in tables:  # also in what has just been put there
         splices = sorted(_in_place(table, ast.parse("\n".join(made)), made), key=_where)
         made, again = _apply(made, splices)

@@ -153,6 +153,36 @@ def test_what_was_compiled_of_the_same_c_is_used_again(
     assert (again / f"future{suffix}").read_text() == "always this"
 
 
+def test_a_build_leaves_alone_what_programs_have_loaded_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "built" / "cpython-0"
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    monkeypatch.setattr(build, "BUILT", place)
+    monkeypatch.setattr(build, "MODULES", ("kernel.task",))
+    made = tmp_path / "made" / "kernel" / f"task{suffix}"
+    made.parent.mkdir(parents=True)
+    place.parent.mkdir()
+    made.write_text("first")
+    build.install(tmp_path / "made", "a record")
+    with (place / "kernel" / made.name).open() as loaded:
+        made.write_text("other")
+        build.install(tmp_path / "made", "")
+        assert loaded.read() == "first"
+    assert [path.read_text() for path in place.rglob("*") if path.is_file()] == ["other"]
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_where_nothing_can_be_written_the_build_says_so_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(build, "BUILT", tmp_path / "file" / "built" / "cpython-0")
+    monkeypatch.setattr(sys, "argv", ["build"])
+    with pytest.raises(SystemExit, match=r"cannot build into .*: Not a directory"):
+        build.main()
+
+
 def test_tasks_and_futures_take_attributes_and_weak_references(program: Program) -> None:
     program(
         """

@@ -138,6 +138,12 @@ def test_a_class_gets_another_base_and_a_module_another_end() -> None:
         rewritten(Bases("m", "Bin", "Thing"))
 
 
+def test_what_is_added_is_shown_as_the_function_for_which_it_stands() -> None:
+    text, origin = specialise(SOURCE, [Addition("", "m", "more()", like="Box.put")])
+    put = SOURCE.splitlines().index("    def put(self, thing):  # a comment") + 1
+    assert dict(zip(text.splitlines(), origin, strict=True))["more()"] == put
+
+
 def test_slots_are_read_and_assigned_where_they_lie_also_in_what_was_rewritten() -> None:
     text = rewritten(
         Slots("", "m", "Box", {"count": "", "things": "list"}),
