@@ -20,6 +20,7 @@ import sysconfig
 import tempfile
 from collections.abc import Collection
 from contextlib import redirect_stderr
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TextIO
 
@@ -29,7 +30,7 @@ from miniloop.kernel.freshness import RECORD, record
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
-BUILT = HERE / "built" / str(sys.implementation.cache_tag)
+BUILT = HERE / "built" / EXTENSION_SUFFIXES[0].split(".")[1]
 
 # What Cython warns of and what is meant, with the modules where it is.
 EXPECTED = {
@@ -215,14 +216,15 @@ def compile_kept(sources: dict[str, Path], into: Path, kept: Path) -> None:
             shutil.copy(made, place)
 
 
-def install(made: Path, seen: str) -> None:
-    """Put what was made below `made` into the place of what was built before, with a record.
+def install(made: Path, into: Path, seen: str) -> None:
+    """Put what was made below `made` into the folder `into`, in place of what was built before.
 
-    Programs may run on what was built before: a module that is written over while it is mapped
-    ends them. So the folder is made beside that one, and takes its name.
+    `seen` is the record that lies beside it, if it is to have one. Programs may run on what was
+    built before: a module that is written over while it is mapped ends them. So the folder is made
+    beside that one, and takes its name.
     """
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    with tempfile.TemporaryDirectory(prefix=f"{BUILT.name}.", dir=BUILT.parent) as beside:
+    with tempfile.TemporaryDirectory(prefix=f"{into.name}.", dir=into.parent) as beside:
         new, old = Path(beside, "new"), Path(beside, "old")
         for module in MODULES:
             place, name = module.split(".")
@@ -230,9 +232,9 @@ def install(made: Path, seen: str) -> None:
             shutil.copy(made / place / f"{name}{suffix}", new / place)
         if seen:
             (new / RECORD).write_text(seen, encoding="utf-8")
-        if BUILT.exists():
-            BUILT.rename(old)
-        new.rename(BUILT)
+        if into.exists():
+            into.rename(old)
+        new.rename(into)
 
 
 def _sources() -> list[str]:
@@ -248,9 +250,10 @@ def main() -> None:
         "--objects", type=Path, help="a folder of what was compiled before, which is used again"
     )
     parser.add_argument(
-        "--unrecorded",
-        action="store_true",
-        help="do not notice at run time that the sources have changed: for a wheel",
+        "--into",
+        type=Path,
+        help="put it there, and let it not notice at run time that the sources have changed: "
+        "for a wheel",
     )
     parser.add_argument(
         "--without",
@@ -263,11 +266,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if not shutil.which(os.environ.get("CC", "cc")):
         raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
+    into = arguments.into.resolve() if arguments.into else BUILT
     try:
-        BUILT.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=BUILT.parent).close()
+        into.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=into.parent).close()
     except OSError as error:
-        raise SystemExit(f"cannot build into {BUILT.parent}: {error.strerror}") from None
+        raise SystemExit(f"cannot build into {into.parent}: {error.strerror}") from None
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -277,8 +281,8 @@ def main() -> None:
             compile_kept(sources, folder / "x", arguments.objects.resolve())
         else:
             compile_c(sources, folder / "x")
-        install(folder / "lib" / "miniloop", "" if arguments.unrecorded else seen)
-    sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
+        install(folder / "lib" / "miniloop", into, "" if arguments.into else seen)
+    sys.stdout.write(f"built {len(MODULES)} modules in {into}\n")
 
 
 if __name__ == "__main__":

@@ -158,16 +158,15 @@ def test_a_build_leaves_alone_what_programs_have_loaded_of_the_one_before(
 ) -> None:
     place = tmp_path / "built" / "cpython-0"
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    monkeypatch.setattr(build, "BUILT", place)
     monkeypatch.setattr(build, "MODULES", ("kernel.task",))
     made = tmp_path / "made" / "kernel" / f"task{suffix}"
     made.parent.mkdir(parents=True)
     place.parent.mkdir()
     made.write_text("first")
-    build.install(tmp_path / "made", "a record")
+    build.install(tmp_path / "made", place, "a record")
     with (place / "kernel" / made.name).open() as loaded:
         made.write_text("other")
-        build.install(tmp_path / "made", "")
+        build.install(tmp_path / "made", place, "")
         assert loaded.read() == "first"
     assert [path.read_text() for path in place.rglob("*") if path.is_file()] == ["other"]
     assert list(place.parent.iterdir()) == [place]
@@ -603,14 +602,29 @@ def test_a_million_tasks_leave_nothing_behind(built: Path) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="interpreters are new in CPython 3.14")
-def test_an_interpreter_beside_the_main_one_is_told_to_take_the_files(built: Path) -> None:
+def test_an_interpreter_beside_the_main_one_takes_the_files_and_says_so(built: Path) -> None:
     inside = "import miniloop, asyncio; miniloop.run(asyncio.sleep(0)); print(miniloop.COMPILED)"
     program = f"""
+import miniloop
 from concurrent import interpreters
 one = interpreters.create()
 one.exec({inside!r})
 one.close()
+print(miniloop.COMPILED)
 """
-    for pure, says in ((False, "ImportError"), (True, "False")):
-        ended = run_in(built, "-c", program, pure=pure)
-        assert says in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+    ended = run_in(built, "-c", program)
+    assert ended.stdout == "False\nTrue\n", ended.stderr
+    assert "RuntimeWarning: the compiled miniloop cannot be loaded here" in ended.stderr
+    ended = run_in(built, "-c", program, pure=True)
+    assert (ended.stdout, ended.stderr) == ("False\nFalse\n", "")
+
+
+def test_a_build_that_cannot_be_loaded_is_left_alone(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built / "miniloop", tmp_path / "miniloop")
+    (core,) = (tmp_path / "miniloop" / "compiled").glob("built/*/kernel/core.*")
+    core.write_bytes(b"of another machine")
+    program = "import miniloop, asyncio; print(miniloop.run(asyncio.sleep(0, miniloop.COMPILED)))"
+    ended = run_in(tmp_path, "-c", program)
+    assert ended.stdout == "False\n"
+    assert "core" in ended.stderr
+    assert "and the files of Python run" in ended.stderr
