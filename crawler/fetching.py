@@ -20,7 +20,7 @@ from .http import (
 from .http.charset import utf8_steps
 from .http.mime import content_type, is_html, is_xhtml, may_be_html
 from .http.redirects import MAX_REDIRECTS, STATUSES, destination
-from .http.trace import Durations, Trace
+from .http.trace import Durations
 from .http.url import reference_in
 from .output import Exchange, Record
 from .page import PageLinks, Resolved, Turns, link_steps
@@ -233,25 +233,18 @@ keep_timings = Durations(add_timing)
 
 
 class Departures:
-    """A trace for the client that tells when requests are sent, and all to another one.
+    """A trace for the client that tells when requests are sent.
 
     A request may be sent long after the job was handed out, as a connection has to be opened first.
     """
 
     def __init__(self) -> None:
         self.tell: Callable[[str], None] = lambda url: None
-        self.trace: Trace | None = None
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Tell at the beginning and at the end: it is sent in between."""
-        step, _, _ = event.partition(".")
-        if step == "send_request":
+        if event.startswith("send_request."):
             self.tell(info["url"])
-        if isinstance(self.trace, Durations):
-            if "seconds" in info:
-                self.trace.took(step, info["seconds"])
-        elif self.trace is not None:
-            self.trace(event, info)
 
 
 def current_exchanges() -> list[Exchange] | None:

@@ -14,7 +14,7 @@ from .files import DEFAULT_OUTPUT
 from .frontier import PER_HOST, Guard, Rules, Scope
 from .frontier.hosts import site_of
 from .http import Client, Limits, Retry, tls_context
-from .http.trace import Trace
+from .http.trace import Trace, chain
 from .output import FORMATS, Format, format_for
 from .page import DEFAULT_KINDS, KINDS, parse_kinds
 from .taping import Taped, keep_exchanges
@@ -62,8 +62,6 @@ def make_client(
         trace = keep_exchanges
     elif form.records or timings:
         trace = keep_timings
-    if departures is not None:
-        departures.trace, trace = trace, departures
     return Client(
         limits=_limits(options),
         tls=tls,
@@ -75,7 +73,7 @@ def make_client(
         # A crawl carries no secrets, and sites do send people back to http.
         downgrade=True,
         permit=None if options.allow_private else guard.permit,
-        trace=trace,
+        trace=chain(departures, trace),
         around=Taped if form.exchanges else None,
     )
 

@@ -1,6 +1,6 @@
 """EventLoop: the table of contents of the package.
 
-Everything that `asyncio.AbstractEventLoop` promises is here, and next to nothing is done here. The
+Everything that `asyncio.AbstractEventLoop` promises is here, and hardly any of the work. The
 hot verbs (`call_soon`, `call_later`, `create_future`, the running itself) are inherited from the
 `Scheduler`; every other method names the part that does its work. To learn how something is done,
 find its method, and open the file that it names. Some methods are functions of that file, such as

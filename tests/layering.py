@@ -40,6 +40,13 @@ BELOW: dict[str, set[str]] = {
     },
 }
 
+# The parts of which a program's loop is made; the others look at it, or put it in place.
+OF_THE_LOOP = ("kernel", "net", "system")
+
+# What these use of the standard library although its name is private: of a socket, to accept
+# without making a slow object first, and of a StreamReader, to see and take what nobody has read.
+PRIVATE_IN_PYTHON = {"_accept", "_buffer", "_paused"}
+
 # What is loaded by another package, and only where that is installed: its plugin.
 FOR_OTHERS = {
     "miniloop/testing/pytest_plugin.py": {"pytest"},
@@ -307,13 +314,14 @@ def _imported_by_call(node: ast.Call) -> str | None:
 
 
 def private_names_from_elsewhere(root: Path) -> Iterator[str]:
-    """The private attributes that a file of the kernel uses of another file's objects.
+    """The private attributes that a file of the loop uses of another file's objects.
 
-    Left out is what `kernel/contract.py` declares, and what belongs to a module (of asyncio, say).
+    Left out is what `kernel/contract.py` declares, what belongs to a module (of asyncio, say), and
+    what is private in the standard library.
     """
-    kernel = root / "miniloop" / "kernel"
-    declared = _private_names_of_classes(kernel / "contract.py")
-    for path in sorted(kernel.glob("*.py")):
+    package = root / "miniloop"
+    declared = _private_names_of_classes(package / "kernel" / "contract.py")
+    for path in sorted(path for part in OF_THE_LOOP for path in (package / part).glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         modules = {
             (alias.asname or alias.name).partition(".")[0]
@@ -322,13 +330,13 @@ def private_names_from_elsewhere(root: Path) -> Iterator[str]:
             for alias in node.names
             if (alias.asname or alias.name).islower()
         }
-        own = _private_names_of_classes(path)
+        known = declared | _private_names_of_classes(path) | PRIVATE_IN_PYTHON
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Attribute)
                 and node.attr.startswith("_")
                 and not node.attr.startswith("__")
-                and node.attr not in declared | own
+                and node.attr not in known
                 and _first_name(node) not in modules | {"self", "cls", "super"}
             ):
                 yield f"{path.name}:{node.lineno}: {node.attr}"

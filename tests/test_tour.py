@@ -28,7 +28,7 @@ ON_THE_MAP = sys.version_info[:2] == (3, 13)
 COMMAND = re.compile(r"```console\n\$ python3 (.*)\n((?:.*\n)*?)```")
 # `kernel/task.py: Task._run`, `asyncio/tasks.py: sleep`: a file, and a name in it.
 PLACE = re.compile(r"`((?:\w+/)*\w+\.py): ([\w.]+)`")
-OURS = ("kernel", "net", "system", "study", "testing", "swap")
+OURS = ("kernel", "net", "system", "study", "testing", "swap", "compiled")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 MEASURED = re.compile(r"\d+(?:\.\d+)?(?= (?:ms|s|KiB)\b)")
 
@@ -155,7 +155,7 @@ def places(name: str) -> list[tuple[Path, str]]:
     for file, within in PLACE.findall(text_of(name)):
         if file.split("/")[0] in (*OURS, "loop.py"):
             found.append((ROOT / "miniloop" / file, within))
-        elif file.split("/")[0] in ("crawler", "benchmarks"):
+        elif file.split("/")[0] in ("crawler", "benchmarks", "tests"):
             found.append((ROOT / file, within))
         elif ON_THE_MAP:
             found.append((library / file, within))

@@ -7,9 +7,10 @@ h11 and its price. It is a careful state machine in Python, and careful costs ti
 machine instructions for a request and its reply, which was two thirds of the whole client. So most
 exchanges do without it. The request of an origin is validated once and its target exchanged
 (RequestTemplate); a reply as plain as most are is read at one look (:mod:`.plain_head`); and chunks
-are undone in :mod:`.chunks`. All other heads, and all bodies that do not come as a whole with their
-head, are h11's: each exchange then has a state machine of its own, which need not be led through
-the end of a request and round to the next cycle, and which is told what has come so far.
+are undone in :mod:`.chunks`. All other heads (:mod:`.odd_head`), and all bodies that do not come as
+a whole with their head (:mod:`.framing`), are h11's: each exchange then has a state machine of its
+own, which need not be led through the end of a request and round to the next cycle, and which is
+told what has come so far.
 
 Stale connections. A server may close a connection that it kept open, or say on it what nobody asked
 for, at any moment. So a kept connection is looked at right before it is used: one that has become
@@ -24,18 +25,14 @@ from collections.abc import Callable
 import h11
 
 from .body import decoded, decoded_whole, finish, inflater
-from .chunks import BadChunk, Chunks
+from .chunks import Chunks
 from .deadline import Deadline
 from .endings import broken, cut_short, too_large
-from .errors import (
-    ConnectionLost,
-    HTTPError,
-    ProtocolError,
-    TooLarge,
-)
-from .head import BadHead, may_be_head, mend
+from .errors import ConnectionLost, HTTPError, TooLarge
+from .framing import next_by_h11, next_in_chunks
 from .headers import Headers
 from .limits import Limits
+from .odd_head import read_odd_head
 from .plain_head import read_plain
 from .reply import MENDED_HEAD, NO_FAREWELL, Reply, seconds_kept
 from .request import Request, RequestTemplate
@@ -44,17 +41,14 @@ from .trace import Trace, span
 from .upload import Upload
 from .url import URL
 
-# The longest head of a reply; h11's own limit is 16 KiB, which real cookies exceed.
-MAX_HEAD = 64 * 1024
-# The most interim replies (1xx) that may come before the reply.
-MAX_INTERIM = 100
 # A body that nobody wants is read to its end, to keep the connection, if it is no longer than this
 # in bytes and in seconds.
 MAX_DRAIN = 64 * 1024
 DRAIN_SECONDS = 1.0
 # A request's body up to this size travels with its head.
 SENT_AT_ONCE = 64 * 1024
-# Who takes no more of a request has mostly said why, and that is here. In seconds.
+# Who takes no more of a request has mostly said why, and that is here. And nobody answers a request
+# that we cannot send all of. In seconds.
 LAST_WORDS = 0.1
 
 
@@ -82,11 +76,13 @@ class Connection:
     """
 
     __slots__ = (
+        "_begun",
         "_chunks",
         "_clock",
         "_http",
         "_kept_for",
         "_last",
+        "_refused",
         "_stream",
         "_template",
         "_trace",
@@ -119,6 +115,9 @@ class Connection:
         self._trace = trace
         self._upload: Upload | None = None
         self._writing = False
+        # Why the server cannot have all of this request; whether something of the reply has come.
+        self._refused: OSError | None = None
+        self._begun = False
         # The chunks of a reply that has some; what came with its head, of which nobody has had any.
         self._chunks: Chunks | None = None
         self._unread = b""
@@ -160,13 +159,13 @@ class Connection:
         self._clock.total = total_deadline
         try:
             if self._trace is None:
-                unsent = await self._send(request)
-                reply = await self._receive_head(request, unsent)
+                await self._send(request)
+                reply = await self._receive_head(request)
             else:
                 with span(self._trace, "send_request", url=self._url.href):
-                    unsent = await self._send(request)
+                    await self._send(request)
                 with span(self._trace, "receive_head", url=self._url.href):
-                    reply = await self._receive_head(request, unsent)
+                    reply = await self._receive_head(request)
         finally:
             self._clock.busy = False
         self.exchanges += 1
@@ -213,12 +212,14 @@ class Connection:
         piece: bytes | bytearray | None
         self._clock.busy = True
         try:
+            unread, self._unread = self._unread, b""
+            more = self._more_of_the_body
             if self._chunks is not None:
-                piece = await self._next_chunk(self._chunks)
+                piece = await next_in_chunks(self._url, self._chunks, unread, more)
             elif self._http is not None:
-                piece = await self._next_data(self._http)
+                piece = await next_by_h11(self._url, self._http, more)
             else:  # the whole body came with its head
-                piece, self._unread = self._unread or None, b""
+                piece = unread or None
         finally:
             self._clock.busy = False
         if piece is not None:
@@ -268,6 +269,10 @@ class Connection:
         await self.finish(reply, max_body)
         return reply
 
+    async def give_way(self) -> None:
+        """Let the loop have a turn, if what was read here has kept it from one."""
+        await self._clock.give_way()
+
     def close(self) -> None:
         """Close the socket and drop the timer; harmless when repeated."""
         self.reusable = False
@@ -295,15 +300,18 @@ class Connection:
 
     # ---- out -----------------------------------------------------------------------------------
 
-    async def _send(self, request: Request) -> OSError | None:
-        """Send the request, or begin to; returns the error if the server takes no more of it.
+    async def _send(self, request: Request) -> None:
+        """Send the request, or begin to.
 
-        It may have said why, so that is not raised before there turns out to be no reply.
+        If no more of it can be sent the server may have said why, so that is not raised before
+        there turns out to be no reply.
         """
         self._http = None
+        self._refused = None
+        self._begun = False
         data = self._template.plain(request)
         if data is None:
-            self._http, data = self._machine(request)
+            self._http, data = self._template.machine(request)
         content = request.content
         waits = False
         if request.headers is not None:
@@ -325,21 +333,20 @@ class Connection:
         except OSError as error:
             if (interrupted := self._interrupted()) is not None:
                 raise interrupted from error
-            self._last = True
-            return error
+            self._cannot_send(error)
+            return
         finally:
             self._writing = False
         if content is None:
-            return None
-        self._upload = Upload(
-            content,
-            self._stream,
-            self._clock.move,
-            write_limit=self._clock.write_limit,
-            read_limit=self._clock.read_limit,
-            waits=waits,
-        )
-        return None
+            return
+        self._upload = Upload(content, self._stream, self._clock, self._cannot_send, waits=waits)
+
+    def _cannot_send(self, error: OSError) -> None:
+        """Note that the server cannot have all of the request."""
+        self._last = True
+        if not self._clock.expired:  # else it was we who ended the stream
+            self._refused = error
+            self._await_head()
 
     async def _end_upload(self, upload: Upload) -> None:
         self._upload = None
@@ -352,17 +359,15 @@ class Connection:
 
     # ---- in ------------------------------------------------------------------------------------
 
-    async def _receive_head(self, request: Request, unsent: OSError | None) -> Reply:
-        if unsent is not None:
-            self._clock.move(min(LAST_WORDS, self._clock.read_limit))
-        elif self._upload is None or self._upload.done:
-            self._clock.move(self._clock.read_limit)
+    async def _receive_head(self, request: Request) -> Reply:
+        self._await_head()
         try:
             data = await self._stream.recv()
         except OSError as error:
-            raise self._no_reply(error, unsent) from error
+            raise self._no_reply(error) from error
         if not data or self._interrupted() is not None:
-            raise self._no_reply(None, unsent)
+            raise self._no_reply(None)
+        self._begun = True
         self._chunks = None
         reply: Reply
         if self._http is None and (plain := read_plain(data)) is not None:
@@ -371,6 +376,7 @@ class Connection:
             reply = await self._receive_odd_head(request, data)
         if reply.length is None and not reply.endless:
             self._chunks = Chunks()
+            self._clock.turned()
         if "keep-alive" in reply.headers.index:
             self._kept_for = seconds_kept(reply.headers)
         if reply.status == 408 and self.exchanges:
@@ -380,43 +386,17 @@ class Connection:
 
     async def _receive_odd_head(self, request: Request, data: bytes) -> Reply:
         """What h11 makes of ``data`` and of what follows."""
-        http = self._http
-        if http is None:
-            http, _ = self._machine(request)
-            self._http = http
-        http.receive_data(data)
-        received = data
-        mended = False
-        interim = 0
-        while True:
-            try:
-                event = http.next_event()
-            except h11.RemoteProtocolError as error:
-                http, received = self._mend(request, received, error)
-                self._http = http
-                mended = True
-                continue
-            if isinstance(event, h11.Response):  # asked first, as most are that at once
-                break
-            if event is h11.NEED_DATA:
-                if not may_be_head(received):
-                    text = f"expected HTTP/1.1, got {bytes(received[:60])!r}"
-                    raise ProtocolError(self._url.href, text)
-                data = await self._more_of_the_head()
-                http.receive_data(data)
-                received += data
-            elif isinstance(event, h11.InformationalResponse):
-                interim += 1
-                if interim > MAX_INTERIM:
-                    raise ProtocolError(self._url.href, "interim replies without an end")
-                received, _ = http.trailing_data
-                if event.status_code == 100 and self._upload is not None:
-                    self._upload.go_on()
-            else:
-                text = "the server changes to another protocol (101), which is not followed"
-                raise ProtocolError(self._url.href, text)
-        headers = Headers(event.headers.raw_items())
-        reply = Reply(event.status_code, event.reason, event.http_version, headers, request.method)
+
+        def machine() -> h11.Connection:
+            return self._template.machine(request)[0]
+
+        head, http, mended = await read_odd_head(
+            self._url, data, self._http or machine(), machine, self._more_of_the_head, self._pass
+        )
+        self._http = http
+        self._clock.turned()
+        headers = Headers(head.headers.raw_items())
+        reply = Reply(head.status_code, head.reason, head.http_version, headers, request.method)
         if mended:
             reply.flag(MENDED_HEAD)
             reply.simple = False
@@ -424,14 +404,15 @@ class Connection:
             self._unread, _ = http.trailing_data
         return reply
 
-    def _machine(self, request: Request) -> tuple[h11.Connection, bytes]:
-        """A state machine that knows of ``request``, and the head of that as it is sent."""
-        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        return http, self._template.send(http, request)
+    def _pass(self, status: int, begun: bool) -> None:
+        """Note an interim reply, and whether something of the next one has come."""
+        self._begun = begun
+        if status == 100 and self._upload is not None:
+            self._upload.go_on()
 
     async def _more_of_the_head(self) -> bytes:
-        if self._upload is None or self._upload.done:
-            self._clock.move(self._clock.read_limit)
+        self._await_head()
+        await self._clock.give_way()
         try:
             data = await self._stream.recv()
         except OSError as error:
@@ -440,31 +421,23 @@ class Connection:
             raise interrupted
         if not data:
             raise self._cut_off(cut_short(self._url))
+        self._begun = True
         return data
 
-    def _mend(
-        self, request: Request, received: bytes, error: h11.RemoteProtocolError
-    ) -> tuple[h11.Connection, bytes]:
-        """A new state machine that was given ``received`` as h11 will take it, and what that is."""
-        try:
-            mended = mend(received)
-        except BadHead as bad:
-            raise ProtocolError(self._url.href, str(bad)) from error
-        if mended == received:
-            raise ProtocolError(self._url.href, str(error)) from error
-        http, _ = self._machine(request)
-        if mended:
-            http.receive_data(mended)
-        return http, mended
+    def _await_head(self) -> None:
+        """Give the server its time for the next bytes of a head."""
+        limit = self._clock.read_limit
+        if self._refused is not None:
+            self._clock.move(limit if self._begun else min(LAST_WORDS, limit))
+        elif self._upload is None or self._upload.done:
+            self._clock.move(limit)
 
-    def _no_reply(self, error: OSError | None, unsent: OSError | None = None) -> BaseException:
+    def _no_reply(self, error: OSError | None) -> BaseException:
         """What it means that not a byte of the reply has come and none will."""
-        if unsent is not None:
-            return self._cut_off(broken(self._url, unsent))
         if (interrupted := self._interrupted()) is not None:
             return interrupted
-        if error is None and self._upload is not None:
-            error = self._upload.refusal
+        if self._refused is not None:
+            error = self._refused
         if error is None:
             lost = ConnectionLost(self._url.href, "closed by the server without a reply")
             return self._cut_off(lost)
@@ -474,11 +447,11 @@ class Connection:
         """Why we ended the stream ourselves, if we did."""
         if self._upload is not None and self._upload.error is not None:
             return self._upload.error
-        return (
-            self._clock.error(self._url, writing=self._waits_for_writing)
-            if self._clock.expired
-            else None
-        )
+        if not self._clock.expired:
+            return None
+        if self._refused is not None and not self._begun:
+            return self._cut_off(broken(self._url, self._refused))
+        return self._clock.error(self._url, writing=self._waits_for_writing)
 
     def _cut_off(self, error: HTTPError) -> HTTPError | Stale:
         """What the end of the connection before the end of a head means."""
@@ -524,45 +497,9 @@ class Connection:
         except HTTPError:
             self.reusable = False
 
-    async def _next_chunk(self, chunks: Chunks) -> bytes | None:
-        """What the next bytes hold of a chunked body; None at its end."""
-        data, self._unread = self._unread, b""
-        while not chunks.ended:
-            if not data:
-                data = await self._more_of_the_body()
-                if not data:
-                    if chunks.end():
-                        break
-                    raise cut_short(self._url)
-            try:
-                content = chunks.feed(data)
-            except BadChunk as error:
-                raise ProtocolError(self._url.href, str(error)) from error
-            if content:
-                return content
-            data = b""
-        return None
-
-    async def _next_data(self, http: h11.Connection) -> bytes | bytearray | None:
-        """The next bytes of a body that has a length, or ends with the connection."""
-        while True:
-            try:
-                event = http.next_event()
-            except h11.RemoteProtocolError as error:
-                _, closed_by_server = http.trailing_data
-                if closed_by_server:
-                    raise cut_short(self._url) from error
-                raise ProtocolError(self._url.href, str(error)) from error
-            if type(event) is h11.Data:
-                return event.data
-            if type(event) is h11.EndOfMessage:
-                return None
-            if event is not h11.NEED_DATA:
-                raise ProtocolError(self._url.href, f"expected the end of the body, got {event!r}")
-            http.receive_data(await self._more_of_the_body())
-
     async def _more_of_the_body(self) -> bytes:
         self._clock.move(self._clock.read_limit)
+        await self._clock.give_way()
         try:
             data = await self._stream.recv()
         except OSError as error:

@@ -4,6 +4,10 @@ A timer per read would be made and cancelled several times a page. Instead there
 each step moves, and one timer that looks at it: if the deadline has moved on, the timer is set
 again, which is once per read limit at most; if it has passed, the stream is aborted, and the
 pending read or write then ends by itself.
+
+A peer that is faster than we are never lets us wait: each read has its bytes at once, so that a
+body without an end would hold the loop, and the timer with it. So whoever moves bytes without an
+end gives way now and then, and a step that begins after the end of all has begun too late.
 """
 
 import asyncio
@@ -11,6 +15,9 @@ from collections.abc import Callable
 
 from .errors import HTTPError, ReadTimeout, TotalTimeout, WriteTimeout
 from .url import URL
+
+# How long what never has to wait holds the loop at a time, in seconds.
+HOLD = 0.005
 
 
 class Deadline:
@@ -27,6 +34,7 @@ class Deadline:
         "_loop",
         "_rings_at",
         "_timer",
+        "_turned",
         "busy",
         "expired",
         "read_limit",
@@ -38,7 +46,7 @@ class Deadline:
         self._loop = asyncio.get_running_loop()
         self._abort = abort
         self._timer: asyncio.TimerHandle | None = None
-        self._at = self._rings_at = 0.0
+        self._at = self._rings_at = self._turned = 0.0
         self.read_limit = read_limit
         self.write_limit = write_limit
         self.total = 0.0
@@ -46,9 +54,14 @@ class Deadline:
 
     def move(self, limit: float) -> None:
         """Give the next step ``limit`` seconds, or what is left of all."""
-        at = self._loop.time() + limit
+        now = self._loop.time()
+        at = now + limit
         if at > self.total:
             at = self.total
+            if now >= at and self.busy:
+                self._at = at
+                self._expire()
+                return
         self._at = at
         if self._timer is None:
             self._set_timer(at)
@@ -59,6 +72,17 @@ class Deadline:
     def shorten(self, seconds: float) -> None:
         """Leave no more than ``seconds`` for all."""
         self.total = min(self.total, self._loop.time() + seconds)
+
+    def turned(self) -> None:
+        """Note that the loop has just had a turn."""
+        self._turned = self._loop.time()
+
+    async def give_way(self) -> None:
+        """Let the loop have a turn if it is :data:`HOLD` since it had one here."""
+        now = self._loop.time()
+        if now - self._turned >= HOLD:
+            self._turned = now
+            await asyncio.sleep(0)
 
     def cancel(self) -> None:
         """Drop the timer."""
@@ -88,5 +112,8 @@ class Deadline:
         if self._loop.time() < self._at:
             self._set_timer(self._at)
         else:
-            self.expired = True
-            self._abort()
+            self._expire()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._abort()

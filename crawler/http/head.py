@@ -35,7 +35,7 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _STATUS_LINE = re.compile(
     rb"[ \t]*(?:HTTP/(?P<major>\d)(?:\.(?P<minor>\d))?|ICY)[ \t]+"
-    rb"(?P<code>\d{3})(?!\d)(?P<reason>.*)",
+    rb"(?P<code>[1-9]\d\d)(?!\d)(?P<reason>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")

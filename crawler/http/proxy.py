@@ -18,12 +18,13 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from .errors import InvalidURL, ProxyError
+from .odd_head import MAX_INTERIM
+from .request import MAX_HEAD
 from .stream import Stream
 from .suffixes import is_address
 from .url import URL
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_MAX_HEAD = 64 * 1024
 
 
 class Proxy:
@@ -134,9 +135,10 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
     headers = [(b"Host", target)]
     if proxy.authorization is not None:
         headers.append((b"Proxy-Authorization", proxy.authorization))
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = http.send(h11.Request(method=b"CONNECT", target=target, headers=headers))
     assert head is not None
+    interim = 0
     try:
         await stream.send_all(head)
         while (event := http.next_event()) is h11.NEED_DATA or isinstance(
@@ -147,6 +149,10 @@ async def open_tunnel(url: URL, proxy: Proxy, stream: Stream) -> None:
                 if not data:
                     raise ConnectionError("it closed the connection")
                 http.receive_data(data)
+            else:
+                interim += 1
+                if interim > MAX_INTERIM:
+                    raise ConnectionError("interim replies without an end")
     except (OSError, h11.RemoteProtocolError) as error:
         text = f"{proxy.key} did not answer CONNECT: {error}"
         raise ProxyError(url.href, text) from error

@@ -11,6 +11,8 @@ Fields = list[tuple[bytes, bytes]]
 
 # Methods that may be repeated without asking what became of the first time (RFC 9110, 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+# The longest head of a reply; h11's own limit is 16 KiB, which real cookies exceed.
+MAX_HEAD = 64 * 1024
 
 
 class Content:
@@ -123,12 +125,13 @@ class RequestTemplate:
             return b"GET " + request.target + self._rest
         return None
 
-    def send(self, http: h11.Connection, request: Request) -> bytes:
-        """Tell ``http`` that ``request`` goes out and return the bytes of its head."""
+    def machine(self, request: Request) -> tuple[h11.Connection, bytes]:
+        """A state machine that knows of ``request``, and the bytes of that one's head."""
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         head = self.plain(request)
         if head is not None:
             http.send(self._event)
-            return head
+            return http, head
         try:
             event = h11.Request(
                 method=request.method, target=request.target, headers=self._fields(request)
@@ -138,7 +141,7 @@ class RequestTemplate:
             what = without_password(f"{request.method} {request.url}")
             raise ValueError(f"{what}: {error}") from error
         assert head is not None
-        return head
+        return http, head
 
     def _fields(self, request: Request) -> Fields:
         own = list(request.headers or ())

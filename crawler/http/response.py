@@ -176,6 +176,7 @@ class StreamedResponse(_Head):
         async for piece in raw:
             for out in decoded_pieces(self.url, inflate, piece):
                 yield out
+                await self._connection.give_way()  # a few bytes may hold gigabytes
         finish(self.url, inflate, self._reply)
         self.flags = self._reply.flags
 

@@ -17,6 +17,9 @@ from typing import Any, Protocol
 # What one read asks the kernel for. CPython allocates this much before it knows how much will
 # come; below 128 KiB that is a cheap allocation from the heap, above it is a memory mapping.
 READ_SIZE = 64 * 1024
+# So many reads may be without data, as those of a long handshake are; from then on the loop has a
+# turn after each, as tickets could come without an end, and as fast as they are read.
+FILLS = 8
 # The two numbers of SO_LINGER.
 _LINGER = "hh" if sys.platform == "win32" else "ii"
 
@@ -145,12 +148,16 @@ class TLSStream:
 
     async def handshake(self) -> None:
         """Agree on keys and verify the certificate; raises ``ssl.SSLError`` or ``OSError``."""
+        fills = 0
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._fill()
+                fills += 1
+                if fills > FILLS:
+                    await asyncio.sleep(0)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     await self._flush()  # the alert that tells the server why
@@ -160,12 +167,16 @@ class TLSStream:
 
     async def recv(self) -> bytes:
         """Read; see :class:`Stream`."""
+        fills = 0
         while True:
             try:
                 return self._tls.read(READ_SIZE)
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._fill()
+                fills += 1
+                if fills > FILLS:
+                    await asyncio.sleep(0)
             except ssl.SSLZeroReturnError:
                 return b""
             except ssl.SSLEOFError:

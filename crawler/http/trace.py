@@ -19,6 +19,7 @@ A body that is sent in pieces is sent beside ``receive_head``; a body that is st
 has no ``receive_body``.
 
 Who only wants to know how long steps took gives a :class:`Durations` instead, which costs less.
+:func:`chain` makes one trace of several.
 """
 
 import time
@@ -42,6 +43,28 @@ class Durations:
 
 Trace = Callable[[str, Mapping[str, Any]], None] | Durations
 """Is called with the name of each event, and what is known of it."""
+
+
+def chain(*traces: Trace | None) -> Trace | None:
+    """One trace that tells all of these, in this order; None if there is none."""
+    given = [trace for trace in traces if trace is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    listeners = [_of_durations(t.took) if isinstance(t, Durations) else t for t in given]
+
+    def tell(event: str, info: Mapping[str, Any]) -> None:
+        for listener in listeners:
+            listener(event, info)
+
+    return tell
+
+
+def _of_durations(took: Callable[[str, float], None]) -> Callable[[str, Mapping[str, Any]], None]:
+    def tell(event: str, info: Mapping[str, Any]) -> None:
+        if "seconds" in info:
+            took(event.partition(".")[0], info["seconds"])
+
+    return tell
 
 
 class _Events(NamedTuple):

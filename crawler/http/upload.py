@@ -6,8 +6,10 @@ read all, to say that it does not want it, and then read no more.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Callable
 
+from .deadline import Deadline
 from .request import Content
 from .stream import Stream
 
@@ -23,36 +25,35 @@ CONTINUE_SECONDS = 1.0
 class Upload:
     """Sends ``content``, from now on.
 
-    ``pace`` is called with the seconds that the next wait may take: ``write_limit`` when it is the
-    server that we wait for, infinity when it is the caller, who makes the pieces, and in the end
-    ``read_limit``, when nothing but the reply is left to wait for.
+    The ``clock`` is told what the next wait may take: its write limit when it is the server that we
+    wait for, infinity when it is the caller, who makes the pieces, and in the end its read limit,
+    when nothing but the reply is left to wait for.
 
-    ``error`` is that of whoever makes the body, ``refusal`` that of a server which takes no more.
+    ``refused`` is called with the error if no more can be sent: because the server takes no more,
+    or the system lacks the room. ``error`` is that of whoever makes the body.
 
     With ``waits`` it begins when :meth:`go_on` says that the server wants the body, or when it has
     not heard that for a while, as servers need not say it (RFC 9110, section 10.1.1).
     """
 
-    __slots__ = ("_called", "_ends", "_pace", "_stream", "_task", "_whole", "error", "refusal")
+    __slots__ = ("_called", "_clock", "_ends", "_refused", "_stream", "_task", "_whole", "error")
 
     def __init__(
         self,
         content: Content,
         stream: Stream,
-        pace: Callable[[float], None],
+        clock: Deadline,
+        refused: Callable[[OSError], None],
         *,
-        write_limit: float,
-        read_limit: float,
         waits: bool = False,
     ) -> None:
         self._called = asyncio.Event() if waits else None
         self._stream = stream
-        self._pace = pace
+        self._clock = clock
+        self._refused = refused
         self._ends = self._whole = False
         self.error: Exception | None = None
-        self.refusal: OSError | None = None
-        sending = self._send(content, write_limit, read_limit)
-        self._task = asyncio.get_running_loop().create_task(sending)
+        self._task = asyncio.get_running_loop().create_task(self._send(content))
 
     @property
     def done(self) -> bool:
@@ -88,32 +89,32 @@ class Upload:
             raise self.error
         return self._whole
 
-    async def _send(self, content: Content, write_limit: float, read_limit: float) -> None:
+    async def _send(self, content: Content) -> None:
+        clock = self._clock
         if self._called is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._called.wait(), CONTINUE_SECONDS)
         content.begin()
-        source = frames(content)
         try:
-            while True:
-                self._pace(float("inf"))
-                piece = await anext(source, None)
-                if piece is None:
-                    self._whole = True
-                    break
-                data, self._ends = piece
-                self._pace(write_limit)
-                try:
-                    await self._stream.send_all(data)
-                except OSError as error:
-                    self.refusal = error
-                    break  # the server takes no more; what it says, or does not, is read elsewhere
+            async with contextlib.aclosing(frames(content)) as source:
+                while True:
+                    clock.move(math.inf)
+                    await clock.give_way()
+                    piece = await anext(source, None)
+                    if piece is None:
+                        self._whole = True
+                        break
+                    data, self._ends = piece
+                    clock.move(clock.write_limit)
+                    try:
+                        await self._stream.send_all(data)
+                    except OSError as error:
+                        self._refused(error)  # what the server says of it is read elsewhere
+                        return
         except Exception as error:  # noqa: BLE001  (raised by whoever waits for the reply)
             self.error = error
             self._stream.abort()
-        finally:
-            await source.aclose()
-        self._pace(read_limit)
+        clock.move(clock.read_limit)
 
 
 async def frames(content: Content) -> AsyncGenerator[tuple[bytes, bool], None]:

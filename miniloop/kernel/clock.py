@@ -2,9 +2,9 @@
 
 Tests of programs do so, to see a timeout strike without waiting for it:
 `mock.patch.object(loop, "time", ...)`. A loop that calls `self.time()` whenever it looks at its
-timers notices that by itself. Ours calls the clock directly, since a method in between makes each
-call take half as long again or more, and it looks at its timers only when one can be due. So it
-must be told.
+timers notices that by itself. Ours calls the clock directly, since a method in between would make
+each call take at least half as long again, and it looks at its timers only when one can be due. So
+it must be told.
 
 Other tools freeze time for a whole program, by putting functions of theirs into the `time` module
 (freezegun). A loop that took its clock from there while time stands still would sleep for ever. So

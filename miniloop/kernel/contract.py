@@ -1,4 +1,4 @@
-"""What the rooms may ask of each other, in one place.
+"""What the parts may ask of each other, in one place.
 
 A part is handed what it needs and does not import who made it: a handle knows its loop, but not
 the `Scheduler`. What it may ask there is written here. What is not written here is private to the
@@ -16,8 +16,8 @@ where each place at which it can stand has its name. It stays in whatever `set_d
 Invariant: every `EventLoop` has what is named here. mypy checks it where a loop hands itself out.
 
 The trap: a method that the kernel or `net` calls although only `EventLoop` has it is a call that
-goes up, which no import shows. Each is named here, under "calls up". Take from those lists what you
-can; before you add to them, hand the part what it needs.
+goes up, which no import shows. Each is named here, under "calls up". Shorten those lists where you
+can. Rather than add to them, hand the part what it needs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Entry(Protocol):
 
 
 class Loop(Protocol):
-    """A `Scheduler`, as the parts of it see it that it hands itself to."""
+    """A `Scheduler`, as seen by the parts to which it hands itself."""
 
     # The parts, each explained in the file of its class.
     @property
@@ -135,7 +135,7 @@ class Loop(Protocol):
 
 
 class CompleteLoop(Loop, Protocol):
-    """The `EventLoop`, as those parts see it to which the scheduler alone would not do."""
+    """The `EventLoop`, as seen by the parts that need more than the scheduler has."""
 
     # For those who ask whether the loop can be woken at all.
     @property
@@ -203,11 +203,11 @@ class Network(Protocol):
 
 
 # The inner interface: what files of the kernel use of each other's objects although its name is
-# private. `tests/layering.py` refuses what is not declared here.
+# private. `tests/layering.py` refuses what is not declared here, also in `net` and `system`.
 
 
 class InnerHandle(Entry, Protocol):
-    """A handle, as the scheduler makes it, and as those see it who look for a callback."""
+    """A handle, as seen by the scheduler, which makes it, and by whatever looks for a callback."""
 
     _callback: Any  # None once it is cancelled
     _args: tuple[Any, ...]
@@ -216,7 +216,7 @@ class InnerHandle(Entry, Protocol):
 
 
 class InnerFuture(Protocol):
-    """A future of ours, as tasks see it, and those who look who waits for it."""
+    """A future of ours, as seen by tasks, and by whatever asks who waits for it."""
 
     _loop: Loop
     _state: str
@@ -236,7 +236,7 @@ class InnerFuture(Protocol):
 
 
 class InnerTask(Entry, InnerFuture, Protocol):
-    """A task, as `eager` writes out its first step, and as `recovery` puts it in its place."""
+    """A task, as seen by `eager`, which writes out its first step, and by `recovery`."""
 
     _coro: Any
     _send: Callable[[None], Any]
@@ -253,7 +253,7 @@ class InnerTask(Entry, InnerFuture, Protocol):
 
 
 class ReportedFuture(Protocol):
-    """A future, as those see it who report what became of it."""
+    """A future, as seen by whatever reports how it ended."""
 
     _source_traceback: StackSummary | None
 

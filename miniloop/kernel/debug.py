@@ -63,7 +63,7 @@ def debug_by_default() -> bool:
 
 
 class _Traced(Handle):
-    """What the handles of debug mode do otherwise than the usual ones."""
+    """What the handles of debug mode do in addition to the usual ones."""
 
     __slots__ = ()
 
@@ -118,7 +118,7 @@ class DebugTask(Task[Any]):
         self = None  # type: ignore[assignment]  # as in Task._run
 
 
-# In a repr they go by the names of what they stand in for.
+# A repr shows the name of the usual class, whose place they take.
 DebugHandle.__name__ = DebugSharedHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
 DebugTask.__name__ = Task.__name__
@@ -183,7 +183,7 @@ def new_debug_eager_task(loop: Loop, coro: Any, name: object, context: Context |
 
 
 def check_callback(callback: Any) -> FrameType:
-    """Raise TypeError for what is no callback; give the frame that brought it."""
+    """Raise TypeError if it is no callback; return the frame that passed it to the loop."""
     frame, method = entrance()
     if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
         raise TypeError(f"coroutines cannot be used with {method}()")

@@ -1,8 +1,8 @@
 """Whether what was compiled is made from the files that lie here now.
 
-A build is a copy of its sources, and goes on running when they change: whoever edits a file, or
-checks out another state, would run what is not there any more. So a build keeps a record of what
-it was made from, and is left alone, with a warning, when that does not fit.
+A build is a copy of its sources, and would go on running when they change: after an edit, or a
+checkout of another commit, the old code would still run. So a build keeps a record of what it was
+made from. If that does not match the files, the build is not used, and a warning says so.
 
 A look at sizes and times is enough as long as nothing was touched. Only where one differs are the
 contents compared. The build of a wheel has no record, as nobody edits what is installed.

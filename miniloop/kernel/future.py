@@ -95,11 +95,11 @@ class Future(_Base[T]):
     _exception: BaseException | None
     _waiting: Any
 
-    # True between a future's being yielded by `await` and the task's having seen it. The name is
-    # asyncio's protocol for futures of any make: see "Extending" in the CPython documentation.
+    # True from when `await` yields the future until the task has seen it. The name is asyncio's
+    # protocol for futures of any make: see "Extending" in the CPython documentation.
     _asyncio_future_blocking: bool
 
-    # What few need is put into the dictionary of those few.
+    # What only few futures need is in the dictionary of those few.
     _traceback: TracebackType | None = None  # of `_exception`, as it was when it came
     _unseen: UnseenException | None = None  # as long as nobody has looked at `_exception`
     _cancel_message: Any = None
@@ -250,7 +250,7 @@ class Future(_Base[T]):
 
     def _make_cancelled_error(self) -> CancelledError:
         error = self._exception
-        # `gather` asks the last of its children for one, however that one ended.
+        # `gather` asks its last child for one, even if that child was not cancelled.
         if error is not None and self._state is CANCELLED:
             # The one that ended the coroutine, with its traceback. It is given away only once:
             # kept here, it would hold the frames that hold this future.

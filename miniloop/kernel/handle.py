@@ -75,7 +75,7 @@ def repeatable(callback: _F) -> _F:
 
 def is_repeatable(callback: Any) -> bool:
     """Whether it is a method that is marked so."""
-    # A function that is asked for an attribute it has not takes twenty times as long to say so.
+    # Asking a function for an attribute that it does not have takes twenty times as long.
     return getattr(callback, "__func__", None) in _REPEATABLE
 
 

@@ -61,7 +61,7 @@ class _LastWords:
         twin._loop.call_exception_handler(context)
 
     def __del__(self) -> None:
-        if gc.is_finalized(self) and not sys.is_finalizing():  # at exit it tells nobody of its end
+        if gc.is_finalized(self) and not sys.is_finalizing():  # at exit it does not call `_hear`
             _hear_after_collection(self)
         else:
             self.say()
@@ -77,11 +77,11 @@ def _hear_after_collection(words: _LastWords) -> None:
 
 
 def _hear(phase: str, info: object) -> None:
-    """What the collector calls at its start and, which is what we wait for, at its end."""
+    """The collector calls this at its start and at its end. The end is what we wait for."""
     if phase == "stop":
         while _to_be_heard:
             _to_be_heard.popleft().say()
-        if gc.callbacks[-1] is _hear:  # from elsewhere in the list it would make another one miss
+        if gc.callbacks[-1] is _hear:  # else the collector would skip the next in the list
             gc.callbacks.pop()
 
 
@@ -116,6 +116,6 @@ class OutlivingTasks(WeakSet[Any]):
             task.outlive_loop()
 
     def discard(self, task: ReportedTask) -> None:
-        """A future of a foreign make may step a task even now, and then it comes to its end."""
+        """A future of another make may still run a step of the task, which may end it."""
         task.have_no_last_words()
         super().discard(task)

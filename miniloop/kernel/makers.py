@@ -1,6 +1,7 @@
 """Who makes handles, futures and tasks: the usual makers, those of debug mode, a task factory.
 
-A loop is told once, whenever one of the two is changed, and asks nobody when it makes something.
+The choice depends on the debug mode and on the task factory. It is made whenever one of the two
+changes, and not each time that the loop makes something.
 
 Invariant: tasks come from the factory that the user has set, in debug mode too. Eager tasks are
 ours, by whichever of their two names they are asked for.

@@ -1,7 +1,7 @@
 """Where in the program something was made: what debug mode remembers, and its errors name.
 
-Between the line of the program and the place that asks lie frames of ours, more or fewer of them by
-the way that was taken. So they are not counted: the program's frame is the first one, seen from
+Between the line of the program and the place that asks there are frames of ours. How many depends
+on the path that was taken, so they are not counted: the program's frame is the first one, seen from
 here, whose module does not belong to this package. asyncio's own modules count as the program's. A
 task of a `TaskGroup` was made in `taskgroups.py`, as it is with asyncio's own loop.
 

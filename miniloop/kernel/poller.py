@@ -110,7 +110,7 @@ class Watch:
         self.full = bool(self.mask & EDGE) and not self.unsure
 
     def socket_is_open(self) -> bool:
-        """True if there is a socket of our own knowledge, and it still has this number."""
+        """True if we know the socket object, and it still has this number."""
         owner = None if self.socket is None else self.socket()
         return owner is not None and owner.fileno() == self.fd
 
@@ -125,8 +125,8 @@ class Poller:
 
     def __init__(self) -> None:
         self.watches: dict[int, Watch] = {}
-        # Who uses sockets may have a watch note more. One class for all of them: CPython makes a
-        # line of code that sees objects of one class fast, and `deliver` sees them all.
+        # `net.sock` puts a class here that notes more. All watches are of one class: CPython makes
+        # a line of code fast if it sees objects of one class only, and `deliver` sees them all.
         self.watch_class: type[Watch] = Watch
 
     # What a subclass provides.
@@ -297,7 +297,7 @@ class Poller:
     # Recovery: see `recovery`.
 
     def rearm(self) -> list[OSError]:
-        """Have the kernel tell once more of all that is ready now, also where it tells once.
+        """Have the kernel report again all that is ready now, also what it reports only once.
 
         A descriptor that was closed is forgotten. Gives the errors of others.
         """
@@ -308,7 +308,7 @@ class Poller:
                 self._apply(watch)
             except OSError as exc:
                 if exc.errno in _CLOSED:
-                    # Without our being told: there is nothing left to hear of.
+                    # The kernel did not tell us: there is nothing left to be reported.
                     self._drop(watch)
                 else:
                     failures.append(exc)

@@ -1,4 +1,4 @@
-"""Probes: be told when a function of the kernel is called, at no cost when nobody is told.
+"""Probes: be told when a function of the kernel is called, at no cost while there is no probe.
 
 Not everything passes the ready queue: a future may be finished before anybody waits for it, and
 tasks are cancelled by a plain call. An observer that wants to know places probes on the functions

@@ -10,8 +10,8 @@ the loop afterwards must have lost nothing. So an exception that leaves `run_tur
 * a timer that was queued and not yet taken from the heap is taken from it, and the reverse;
 * the kernel is asked for all events again, also for those that it tells only once. A reader or a
   writer that is queued already is taken off the queue, as it will be queued again;
-* a task that is neither queued, nor waits, nor is done, is put where it belongs. Where that is can
-  be seen from its coroutine: behind what that stands on.
+* a task that is neither queued, nor waits, nor is done, is put where it belongs. Its coroutine
+  shows where that is: the task has to wait for what the coroutine is suspended on.
 
 A callback that was interrupted is not run again, as only its author knows how far it had come. The
 exceptions are the ends of `sleep` and of `timeout`, and callbacks of ours that are `repeatable`.
@@ -43,7 +43,7 @@ __all__ = ["recover", "snapshot"]
 
 _END_OF_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # private
 
-# Where a coroutine, a generator and an asynchronous generator say what they stand on.
+# The attribute of a coroutine or generator that holds what it is suspended on.
 _AWAITED: dict[type, str] = {
     CoroutineType: "cr_await",
     GeneratorType: "gi_yieldfrom",
@@ -98,7 +98,7 @@ def _may_be_repeated(handle: Handle) -> bool:
 
 
 def _has_begun(trace: TracebackType | None) -> bool:
-    """Whether the handle had come to its callback when the exception struck."""
+    """Whether the handle had reached its callback when the exception struck."""
     while trace is not None:
         frame = trace.tb_frame
         marker = _LAST_BEFORE_CALLBACK.get(frame.f_code)
@@ -108,7 +108,7 @@ def _has_begun(trace: TracebackType | None) -> bool:
     return True
 
 
-# The functions that run a handle, and the variable that each sets last before it goes on.
+# The functions that run a handle, and the last variable that each sets before the callback.
 _LAST_BEFORE_CALLBACK = {
     SharedHandle._run.__code__: "_begun",  # where it is not the same as the next
     Handle._run.__code__: "count",
@@ -144,7 +144,7 @@ def _read_signals_again(loop: Loop) -> None:
 def _place_tasks(loop: Loop, entry: Handle | Task[Any] | None, error: BaseException) -> None:
     # Copies of `loop.tasks`: a finalizer of the program's may add to it at any time.
     for task in [task for task in list(loop.tasks) if task._state is not PENDING]:
-        # It had come to its end, and not yet to telling everybody.
+        # It was done, and had not yet woken everybody who waits for it.
         task._wake_after_interrupt()
         loop.tasks.discard(task)
     for task in _displaced(loop):

@@ -91,8 +91,8 @@ class Task(_Base[T]):
     _fut_waiter: Any
     _throw: BaseException | Future[Any] | None
     _must_cancel: bool
-    # Whether to report a task that goes before it is done. `gather` sets it to False for each of
-    # its tasks. So it is a slot: a property in Python takes 4 % of a `gather`, tasks included.
+    # Whether to report a task that is collected before it is done. `gather` sets it to False for
+    # each of its tasks. So it is a slot: a property in Python takes 4 % of a `gather`, tasks too.
     _log_destroy_pending: bool
 
     # In the dictionary of those that have any.

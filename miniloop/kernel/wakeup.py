@@ -92,7 +92,7 @@ class Wakeup:
     def drain(self) -> None:
         """Read what was written, and pass on the signals found in it.
 
-        Raises OSError if the descriptor cannot be read any more: `replace` is of help then.
+        Raises OSError if the descriptor cannot be read any more: then call `replace`.
         """
         try:
             data = self._read()
@@ -140,7 +140,7 @@ class Wakeup:
                     self.noted.discard(number)  # not before, as Ctrl-C may strike
 
     def replace(self) -> None:
-        """Have another pair of sockets, and pass on the signals whose bytes the old one has.
+        """Make another pair of sockets, and pass on the signals whose bytes the old one has.
 
         Raises OSError, and keeps the old one, if there is none.
         """

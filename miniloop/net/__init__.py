@@ -1,4 +1,4 @@
-"""Bytes in and out: one file for each thing a user can name."""
+"""Bytes in and out: connections, servers, TLS, datagrams, pipes, bare sockets and names."""
 
 from miniloop.kernel import built as _built
 

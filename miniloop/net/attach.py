@@ -1,6 +1,6 @@
 """From a connected socket to a transport, in the clear or with TLS: what clients and servers share.
 
-Also: what the `ssl...` arguments of their calls mean together. What each means by itself is in
+Also: which of the `ssl...` arguments of a call go together. What each one means is in
 tls_settings.py.
 
 Source: the CPython documentation, `loop.create_connection`, `loop.create_server`.

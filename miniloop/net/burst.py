@@ -13,7 +13,7 @@ __all__ = ["Burst"]
 
 
 class Burst:
-    """The length of a burst, and what it learns from.
+    """The length of a burst, which follows from how full the bursts before it were.
 
     It begins at `length`. After `patience` bursts in a row that were full, the next is twice as
     long, but not longer than `longest`.
@@ -23,18 +23,18 @@ class Burst:
 
     def __init__(self, patience: int, longest: int, length: int = 1) -> None:
         self.length = length
-        self._full = 0  # how many were, in a row
+        self._full = 0  # how many bursts in a row were full
         self._patience = patience
         self._longest = longest
 
     def was_full(self) -> None:
-        """There were as many as were asked for."""
+        """A burst found as many as it asked for."""
         self._full += 1
         if self._full == self._patience:
             self._full = 0
             self.length = min(self.length * 2, self._longest)
 
     def fell_short(self, taken: int) -> None:
-        """There were only so many."""
+        """A burst found only `taken`."""
         self._full = 0
         self.length = taken or 1

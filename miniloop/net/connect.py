@@ -77,8 +77,8 @@ async def create_connection(
 ) -> tuple[asyncio.Transport, P]:
     """Connect by TCP to `(host, port)`, or take over the connected socket `sock`.
 
-    Raises OSError if no address could be connected to: the one error there was, or one that names
-    them all; with `all_errors`, an ExceptionGroup of them.
+    Raises OSError if no address could be connected to. If there were several errors, it names them
+    all; with `all_errors` it is an ExceptionGroup of them.
     """
     tls = client_tls(
         ssl,

@@ -5,9 +5,9 @@
                                                    each ends in connection_lost, once
 
 A transport calls its protocol in one context (`contextvars`, PEP 567), a copy of that in which the
-transport was made. So what `connection_made` sets is there in later calls, and what a task has set
-that resumes reading, writes or closes is not. asyncio does so from CPython 3.15 on. Only
-`pause_writing`, a part of `write`, is called in the context of whoever writes.
+transport was made. So later calls see what `connection_made` has set. They do not see what a task
+has set that resumes reading, writes or closes. asyncio does so from CPython 3.15 on. Only
+`pause_writing`, which `write` calls, runs in the context of whoever writes.
 
 Invariants:
 
@@ -133,7 +133,7 @@ class DescriptorTransport(asyncio.BaseTransport):
             except Exception as exc:
                 self._lose(exc)
                 if waiter is None:
-                    raise  # to be reported: it is the system's failure, and nobody waits
+                    raise  # the system has failed, and there is no waiter to tell: it is reported
                 if not waiter.done():
                     waiter.set_exception(exc)
         if waiter is not None and not waiter.done():
@@ -149,7 +149,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         self._loop.watch_reader(self._fd, callback, context=self._context)
 
     def _watch_writer(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called when there is room to write. If that fails, so does all of it."""
+        """Have `callback` called when there is room to write. If that fails, close at once."""
         try:
             self._loop.watch_writer(self._fd, callback, context=self._context)
         except OSError as exc:
@@ -203,9 +203,9 @@ class DescriptorTransport(asyncio.BaseTransport):
     def _interrupted(self, error: BaseException) -> None:
         """An exit struck as bytes were on their way between the system and the protocol.
 
-        What a system call has returned is lost then, be it bytes or their number. Unless it struck
-        in a method of the protocol, which has been told, there may be a gap in the stream. So the
-        connection ends, and the protocol learns why.
+        What a system call has returned is lost then, be it bytes or their number, and there may be
+        a gap in the stream. So the connection ends, and the protocol learns why. Not so if the exit
+        struck in a method of the protocol: then the protocol has been told.
         """
         if not was_told(error, self._protocol):
             self._drop(ConnectionAbortedError(errno.ECONNABORTED, _INTERRUPTED))
@@ -255,7 +255,7 @@ class DescriptorTransport(asyncio.BaseTransport):
         try:
             file.close()
         except OSError as exc:
-            # The descriptor is gone all the same, and others wait to hear that we are, too.
+            # The descriptor is closed all the same, and others wait to be told of our end.
             self._report(exc, "closing the descriptor of a transport failed")
         self._file = self._protocol = None
 

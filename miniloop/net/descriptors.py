@@ -1,8 +1,8 @@
 """`add_reader`, `add_writer` and their opposites: the user's way to watch a descriptor.
 
-Transports watch theirs by `watch_reader` and `watch_writer` of the loop. What is added here is that
-a user may give a file or socket instead of its number, and is kept off descriptors that a transport
-or a server owns (see `ownership`).
+Transports watch theirs by `watch_reader` and `watch_writer` of the loop. The functions here add two
+things: a user may give a file or socket instead of its number, and a descriptor that a transport or
+a server owns is refused (see `ownership`).
 
 The trap: programs close a file and stop watching it after that, when it has no number any more. So
 the watch remembers the file.

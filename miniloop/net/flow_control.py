@@ -1,9 +1,9 @@
 """Flow control: telling a protocol to stop writing before memory runs out.
 
 A transport accepts every byte that is written to it. If the peer reads slowly the bytes pile up,
-and somebody must tell the one who writes. Two marks do it: when more than `high` bytes wait, the
-protocol's `pause_writing` is called, and once `low` or fewer are left, `resume_writing`. Two and
-not one, so that a buffer that hovers about the mark does not call back for each packet.
+and the protocol must be told. There are two marks: when more than `high` bytes wait, the protocol's
+`pause_writing` is called, and once `low` or fewer are left, `resume_writing`. With a single mark, a
+buffer that stays close to it would call back for each packet.
 
 Source: the CPython documentation, "Flow control callbacks".
 """

@@ -97,7 +97,7 @@ async def _begin(
     is_ours: bool,
     file: str | bytes | None = None,
 ) -> None:
-    """Start a new server, if it is to. On failure close it, and the sockets if they are ours."""
+    """Start a new server if `start_serving` says so. On failure close it, and sockets of ours."""
     try:
         if file:
             server.remove_on_close(file)

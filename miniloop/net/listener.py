@@ -7,8 +7,8 @@ everything is called that concerns it, beginning with the protocol factory.
 
 The trap: when the process runs out of file descriptors, `accept` fails but the connection stays in
 the queue, so that the listening socket is readable on every turn and the loop would spin. So when
-it fails again in the next turn listening pauses for a second, whatever is wrong. A failure that
-passes, or concerned one connection only, delays no other connection.
+it fails again in the next turn, whatever the error is, listening pauses for a second. A failure
+that has passed by then, or that concerned one connection only, delays no other connection.
 
 Source: accept(2), listen(2).
 """
@@ -90,7 +90,7 @@ class Listener:
         self._failed = False  # the last `accept`
 
     def refuse_second(self) -> None:
-        """Raise RuntimeError if the socket is served already, by whatever in this loop."""
+        """Raise RuntimeError if something in this loop serves the socket already."""
         fd = self.sock.fileno()
         refuse_owned(self._loop, fd, self.sock)
         watch = self._loop.poller.watches.get(fd)

@@ -4,7 +4,7 @@ Everything in `net` that needs a new socket asks the loop's `make_socket`, and e
 the addresses of a name asks its `getaddrinfo`. Both, and `getnameinfo`, are answered by the network
 that the loop was given (`EventLoop(network=...)`). The usual one, `SystemNetwork`, is that of the
 operating system. Another may have its sockets in memory. It is a joint of the loop: debug mode and
-task factories leave it alone, and it costs nothing while data move.
+task factories leave it alone, and it costs nothing while data are sent or received.
 
 What a socket of another network must be:
 

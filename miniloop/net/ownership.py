@@ -38,7 +38,7 @@ def take(loop: CompleteLoop, fd: int, owner: Any) -> None:
             loop.poller.forget_waiter(watch, waiter)
             if not waiter.done():
                 waiter.set_result(None)
-        # What those methods know of it will not be true any more.
+        # What those methods know of the socket will be wrong from now on.
         watch.socket = None
         watch.drained = watch.full = False
 

@@ -13,8 +13,8 @@ Invariants:
 2. `_buffer` is empty unless the poller watches the descriptor for writing.
 
 The trap: a writer learns that its reader is gone from a failing write, and one that has nothing to
-write would never learn it. So the writing end is watched for *reading*: nobody can read there, but
-the kernel reports there that the reader has gone away.
+write would never learn it. So the writing end is watched for *reading*: there is nothing to read,
+but that is how the kernel reports that the reader has gone away.
 
 Source: PEP 3156; the CPython documentation, "Transports and Protocols"; pipe(7), fifo(7).
 """
@@ -120,7 +120,7 @@ class PipeTransport(DescriptorTransport):
 
     @_pipe.setter
     def _pipe(self, pipe: Any) -> None:
-        self._file = pipe  # None: it is somebody else's to close, as on asyncio
+        self._file = pipe  # None: somebody else closes it, as on asyncio
 
     @property
     def _fileno(self) -> int:

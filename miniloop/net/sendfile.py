@@ -14,8 +14,9 @@ Rules, the same for both ways:
 3. While a transport's socket is lent to the kernel the transport takes no writes and does not read.
 
 The trap: `os.sendfile` fails on what it cannot do (a pipe, a special file) with an error like any
-other. As long as nothing was sent it is taken to mean "not this way", and the fall-back finds out.
-And the thread that reads for the fall-back cannot be stopped: see `_Source`.
+other. As long as nothing was sent we take that for "cannot do it", and try the fall-back, which
+raises if the error was another. And the thread that reads for the fall-back cannot be stopped: see
+`_Source`.
 
 Source: the CPython documentation, `loop.sendfile`, `loop.sock_sendfile`; sendfile(2).
 """
@@ -241,7 +242,8 @@ class _Source:
     """A file that is read in threads, and whose position is right at the end.
 
     A read whose caller was cancelled goes on, or begins only then, and would move the file's
-    position after we have set it. So the position is set between two reads, and is the last thing.
+    position after we have set it. So the position is set between two reads, and no read begins
+    after that.
     """
 
     def __init__(self, file: Any, offset: int) -> None:
@@ -278,7 +280,7 @@ def _seekable(file: Any) -> bool:
 class _Pump(asyncio.Protocol):
     """Stands in for a transport's protocol during the fall-back, to hear when it may write.
 
-    The protocol hears of it as well, so that it knows where it stands when it is back.
+    The protocol is told as well, so that it knows afterwards whether it may write.
     """
 
     def __init__(self, loop: CompleteLoop, transport: asyncio.Transport) -> None:

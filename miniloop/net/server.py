@@ -6,9 +6,9 @@ taken from their queues in `listener`.
 Invariants:
 
 1. `_sockets` is None from `close` on; nothing is accepted after that.
-2. `_clients` has, by its `id` and weakly, each transport that a connection of this server runs on.
-   Weakly, so that a transport that was dropped without closing is collected, and warns. Even then
-   it calls `detach`.
+2. `_clients` has the transport of each connection of this server, by its `id`. The references are
+   weak, so that a transport that was dropped without closing is collected, and warns. Even then it
+   calls `detach`.
 
 Source: the CPython documentation, "Server Objects"; listen(2), unix(7).
 """

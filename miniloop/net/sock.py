@@ -1,14 +1,14 @@
 """The `sock_*` methods: one coroutine for each operation on a bare non-blocking socket.
 
 They all have one shape: try; if the kernel says that it would block, wait for the poller to say
-that this may have changed, and try again. Trying first is right when data is usually there, and a
-wasted system call (and an exception) when it is not, as for a server that waits for its client's
-next request. So where the poller knows that there is nothing, since the last read came back short
-and no event has arrived since, the first try is skipped: see `Watch.drained`. Except after a send,
-which may have brought an answer already: see `SocketWatch.guess_reply`.
+that this may have changed, and try again. Trying first is right when data is usually there. When it
+is not, as for a server that waits for its client's next request, it wastes a system call and an
+exception. So the first try is skipped if the poller knows that there is nothing to read, since the
+last read came back short and no event has arrived since: see `Watch.drained`. It is not skipped
+after a send, since the answer may be there already: see `SocketWatch.guess_reply`.
 
 A call for no bytes at all does not wait, nor does one with arguments that the kernel or Python
-refuse. Such a call is always made: only one that surely asks for something is skipped.
+refuse. Such a call is always made: the first try is skipped only if at least one byte is wanted.
 
 The trap: a short read means "empty" for TCP only. A datagram socket gives one datagram for each
 call, however many wait, and a Unix socket stops short at a message with file descriptors in it.
@@ -104,7 +104,7 @@ class Sockets:
         return await self._read(sock, lambda: accept(sock))
 
     async def _read(self, sock: socket.socket, read: Callable[[], T], doubtful: bool = False) -> T:
-        """Call `read` until it does not block; `doubtful` if it may be one that never does."""
+        """Call `read` until it does not block. `doubtful`: it may be one that never blocks."""
         watch = self._known(sock)
         while True:
             if watch is None or not watch.drained or doubtful:

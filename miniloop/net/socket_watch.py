@@ -1,6 +1,6 @@
 """What is known of a socket that is used by `sock_*` methods, and what is guessed.
 
-It is a file of its own, as the compiled build has it as a type of C. What uses it is in `sock`.
+It is a file of its own because the compiled build makes a type of C of it. `sock` uses it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class SocketWatch(Watch):
     def guess_reply(self) -> None:
         """Something was sent: assume that the answer is there, if that was true lately.
 
-        A client whose server is near mostly finds the answer when it comes to read it; a server
-        that has answered never finds the next request. So each wrong guess lets twice as many
-        chances pass before the next, and a right one begins afresh.
+        A client of a server on the same machine mostly finds the answer when it tries to read; a
+        server that has answered hardly ever finds the next request. So each wrong guess doubles the
+        number of sends that pass before the next guess, and a right guess resets it.
         """
         if self.guesses_skipped < self.guesses_to_skip:
             self.guesses_skipped += 1

@@ -2,7 +2,7 @@
 
 A transport stands between a socket, which is ready or not, and a protocol, which is told when
 something has happened. Reading: whenever the socket is readable, read once and tell the protocol;
-if there was more, the poller says so again on the next turn, after everybody else has had one.
+if there was more, the poller says so again on the next turn, after everybody else has had a turn.
 Writing: send at once, which nearly always succeeds; what does not fit is kept, and sent when the
 poller says that there is room.
 
@@ -59,6 +59,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         "_read_size",
         "_server",
     )
+    global __static_attributes__  # as in Future: 70 bytes less on CPython 3.14
 
     # asyncio.StreamWriter.start_tls and other libraries ask whether loop.start_tls takes us.
     _start_tls_compatible = True
@@ -72,7 +73,7 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> None:
-        """Take over `sock`, and tell `protocol` so on the next turn; then finish `waiter`."""
+        """Take over `sock`. On the next turn call `connection_made`, then finish `waiter`."""
         self._server = server
         self._buffer = WriteBuffer()
         self._read_size = SMALLEST_READ
@@ -286,8 +287,8 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
             try:
                 self._file.shutdown(socket.SHUT_WR)
             except OSError as exc:
-                # Nobody who could be told by an exception is here any more, and the peer would wait
-                # for an end that never comes.
+                # The call of `write_eof` has returned, so it cannot raise this, and the peer would
+                # wait for an end of file that never comes.
                 self._fail(exc, "Fatal error: the socket cannot be shut down")
                 return
         # Last of all. If Ctrl-C strikes before, this is called again.
@@ -370,8 +371,9 @@ class StreamTransport(ReadableTransport, WritableTransport, asyncio.Transport):
     def _may_drop_input(self) -> bool:
         """Whether nobody wants what the peer has sent and we have not read: see `unread`.
 
-        Whoever paused reading wants it left where it is: for a peer that is to feel it, or for
-        another process with the same socket. A StreamReader that is full wants nothing of it.
+        If the program has paused reading, the data is left where it is: the pause is meant to hold
+        up the peer, or another process reads from the same socket. But a StreamReader that paused
+        because it is full wants nothing of it.
         """
         return not self._ended and (not self._paused or stream_reader_is_full(self._protocol))
 

@@ -1,4 +1,4 @@
-"""TLS: where it is put between a transport and a protocol, and how an open connection goes over.
+"""TLS: where it stands between a transport and a protocol, and how an open connection gets it.
 
           application protocol
       data_received ▲    │ write
@@ -9,8 +9,8 @@
          any asyncio.Transport       a socket's, or another SSLTransport: TLS inside of TLS
 
 What has come and is not delivered is in tls_inbox.py, what was written and is not sent in
-tls_outbox.py; what the `ssl...` arguments of a call mean is in tls_settings.py. Begin to read in
-tls_protocol.py.
+tls_outbox.py; what the `ssl...` arguments of a call mean is in tls_settings.py. How a connection
+ends is decided in tls_protocol.py, below "The end.". Begin to read at the top of that file.
 
 Source: the CPython documentation, `loop.start_tls`.
 """
@@ -72,8 +72,8 @@ async def start_tls(
     if server_side:
         tls.put_back(take_from_stream_reader(protocol))
     try:
-        # Whoever upgrades may have paused, so that no ciphertext would reach the protocol before.
-        # If not, we do: it is after a pause that a transport tells a new protocol of an old EOF.
+        # The caller may have paused, so that no ciphertext reaches the old protocol. If not, we
+        # pause: only after a pause does a transport tell its new protocol of an earlier EOF.
         transport.pause_reading()
         transport.set_protocol(tls)
         tls.connection_made(transport)

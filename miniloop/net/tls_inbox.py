@@ -124,9 +124,9 @@ class Inbox:
             self.failure = exc
 
 
-# One buffer for each loop and not for each connection, which would have it for ever. A transport
-# fills it and says so in one go, and what was in it is in OpenSSL's hands or the application's when
-# that call returns; so there is never anything in it that somebody else could overwrite.
+# One buffer for each loop, as one for each connection would be kept as long as the connection. A
+# transport fills it and calls `buffer_updated` at once. When that returns, OpenSSL or the
+# application has all that was in it, so there is never anything that could be overwritten.
 _scratches: weakref.WeakKeyDictionary[Any, memoryview] = weakref.WeakKeyDictionary()
 
 

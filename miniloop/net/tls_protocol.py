@@ -408,8 +408,8 @@ class TLSProtocol(asyncio.BufferedProtocol):
             outbox.add(data)
             self._encrypt()
         else:
-            # It is not ours to keep. As much of it as there is room for is encrypted where it lies;
-            # the rest is copied before anybody is told of it, who could write more.
+            # The caller may change it later. As much of it as there is room for is encrypted where
+            # it lies; the rest is copied before anybody is told, who could write more.
             outbox.lend(data)
             self._encrypt()
             outbox.own()
@@ -447,7 +447,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
             marks.grown(outbox.size)
             marks.shrunk(outbox.size)
             if (self._state is FLUSHING or self._state is ANSWERING) and not outbox.size:
-                self._say_goodbye()
+                self._send_close_notify()
         self._send_outgoing()
 
     def _send_outgoing(self) -> None:
@@ -471,7 +471,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     def is_closing(self) -> bool:
         """True once the connection is closing or closed, by whomever."""
-        # The transport below may be, and we not know yet.
+        # The transport below may be closing, and we have not been told yet.
         below = self.below
         return self._state in ENDING or (below is not None and bool(below.is_closing()))
 
@@ -494,7 +494,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         if self._state is FLUSHING:
             self._discard()
         if self.below_eof:
-            self._note_peer_done()  # it hung up without a word, while the application paused
+            self._note_peer_done()  # it hung up without close_notify while the application paused
         self.flush()
 
     def _discard(self) -> None:
@@ -505,7 +505,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         elif self.inbox.ended:
             self._note_peer_done()
 
-    def _say_goodbye(self) -> None:
+    def _send_close_notify(self) -> None:
         """Send our close_notify, and be done if the peer is."""
         if self.inbox.ended or not self.below_eof:
             try:
@@ -623,7 +623,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
 
     @repeatable
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The transport below is gone, by our will or without it."""
+        """The transport below is closed, whether by us or not."""
         transport = self.transport
         if transport is None:
             return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# The ssl module encodes the name of a server by it, and would import it for the first connection:
-# see `attach` for why that may be too late.
+# The ssl module encodes the name of a server with this, and would import it when the first
+# connection is made: see `attach` for why that may be too late.
 import encodings.idna  # noqa: F401
 import ssl
 

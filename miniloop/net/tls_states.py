@@ -1,7 +1,7 @@
 """The states of a TLS connection: what leads from one to the next, and what may be true in each.
 
-`miniloop.net.tls_protocol` says what is done on the way; this file says which ways there are. An
-event that a state has no entry for cannot happen in it: if it does, that is a KeyError.
+`miniloop.net.tls_protocol` says what is done at each transition; this file says which there are. An
+event for which a state has no entry cannot happen in that state: if it does, that is a KeyError.
 
     NEW ─ CONNECTED ─▶ HANDSHAKE ─ AGREED ─▶ OPEN ─── CLOSE ──▶ FLUSHING ── FLUSHED ─▶ CLOSING
                                                │                    │                     │
@@ -9,8 +9,8 @@ event that a state has no entry for cannot happen in it: if it does, that is a K
                                                ▼                    ▼                     ▼
                                              TOLD ─── CLOSE ──▶ ANSWERING ─ FLUSHED ─▶ CLOSED
 
-From left to right our side ends, from top to bottom the peer's. BROKEN leads from every state to
-CLOSED. A test reads this drawing and compares it with the table.
+From left to right our side ends, from top to bottom the peer's. BROKEN leads from every other state
+to CLOSED. A test reads this drawing and compares it with the table.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ FLAGS: dict[str, tuple[State, ...]] = {
     "below_eof": (OPEN, TOLD, ANSWERING, CLOSED),
     # The application pauses reading.
     "transport.reading_paused": (NEW, HANDSHAKE, OPEN, TOLD),
-    # So do we with the transport below, since much has come meanwhile.
+    # We have paused the transport below, since much has come meanwhile.
     "below_paused": (OPEN, TOLD, CLOSED),
     # The transport below has more than it wants to send; what is written waits in `outbox`.
     "below_full": (HANDSHAKE, OPEN, TOLD, FLUSHING, ANSWERING, CLOSING, CLOSED),

@@ -5,8 +5,8 @@ To an application it looks like any other transport. Three things are not as wit
 * There is no half-close. Whoever closes says so for both directions (`can_write_eof` is False).
 * Each `write` makes records of its own, and is sent at once. Small pieces that belong together are
   better given to `writelines`, which joins them (docs/decisions/tls-writes.md).
-* `close` is a conversation: the peer is told, and should answer. It may take until the shutdown
-  timeout before `connection_lost` is called.
+* `close` tells the peer, which should answer. It may take until the shutdown timeout before
+  `connection_lost` is called.
 
 It is not named TLSTransport because programs look for "ssl" in the name of a transport's class.
 """
@@ -70,6 +70,7 @@ class SSLTransport(asyncio.Transport):
         "marks",
         "reading_paused",
     )
+    global __static_attributes__  # as in Future: 70 bytes less on CPython 3.14
 
     # asyncio.StreamWriter.start_tls and other libraries check whether loop.start_tls accepts us:
     # TLS inside TLS is how one talks to a server through a proxy that encrypts.

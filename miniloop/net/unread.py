@@ -1,9 +1,9 @@
 """What the peer has sent and nobody has read: when it is wanted, and how it is dropped.
 
 When a socket is closed with data unread the kernel does not say "end of file" but "reset" (RFC
-2525, section 2.17), and the peer may lose what we have sent as well: the "413 Content Too Large",
-say, that it has not read yet because it is still sending. And a peer that has no room to go on
-sending may not read either: then an answer that is longer than its buffers would never leave ours.
+2525, section 2.17), and the peer may lose what we have sent as well, such as a "413 Content Too
+Large" that it has not read yet because it is still sending. And a peer that is blocked in sending
+may not read either: then an answer that is longer than its buffers would never leave ours.
 
 So a transport that closes reads what has come, and drops it, but at most MOST_DROPPED bytes: a peer
 that sends without end must not keep it open. See docs/decisions/closing-with-data-unread.md.
@@ -54,8 +54,8 @@ def stream_reader_is_full(protocol: asyncio.BaseProtocol) -> bool:
 def take_from_stream_reader(protocol: asyncio.BaseProtocol) -> bytes:
     """Take what a StreamReader has received, and nobody has read.
 
-    A client may say its TLS hello right after it was told to, or without having been told at all,
-    as behind a load balancer that sends a line about itself first.
+    A client may send its TLS hello right after the server's answer, or without waiting for one, as
+    behind a load balancer that sends a line about itself first.
     """
     reader = _stream_reader(protocol)
     if reader is None:

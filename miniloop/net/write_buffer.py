@@ -51,7 +51,7 @@ class WriteBuffer:
         write: Callable[[memoryview], int],
         write_many: Callable[[list[memoryview]], int],
     ) -> None:
-        """Send as much as one call takes, by the one function or the other.
+        """Send as much as one call takes: of `write`, or for several pieces of `write_many`.
 
         What they raise is passed on, and nothing is lost by it.
         """

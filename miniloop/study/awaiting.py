@@ -1,8 +1,8 @@
 """The chain of awaits of a task: from its coroutine down to the future that it waits for.
 
-A suspended coroutine says what it awaits (`cr_await`), a generator what it delegates to, and so on
-down. Some links in between are made in C and say nothing, such as the step of an asynchronous
-generator; the garbage collector knows what they refer to.
+A suspended coroutine has what it awaits (`cr_await`), a generator what it delegates to, and so on
+down. Some links in between are made in C and have no such attribute, such as the step of an
+asynchronous generator; the garbage collector knows what they refer to.
 
 Nothing is instrumented, and nothing is changed: a frame is looked at where it stands.
 
@@ -32,7 +32,7 @@ __all__ = [
     "running_frames",
 ]
 
-# What a link of the chain is, where it says what it awaits, and where its frame is.
+# The kinds of links: the attribute with what it awaits, and the one with its frame.
 _KINDS: dict[type, tuple[str, str]] = {
     CoroutineType: ("cr_await", "cr_frame"),
     GeneratorType: ("gi_yieldfrom", "gi_frame"),
@@ -72,7 +72,7 @@ class Link:
 def chain(coro: Any) -> list[Link]:
     """The links from a task's coroutine to the innermost one, outermost first.
 
-    It ends where an object is met that does not say what it stands on, such as one of Cython's.
+    It ends at an object that does not show what it awaits, such as a coroutine of Cython.
     """
     links: list[Link] = []
     while coro is not None:
@@ -106,7 +106,7 @@ def has_begun(coro: Any) -> bool:
 
 
 def attributes_of(thing: Any) -> dict[str, Any]:
-    """What is stored in an object. Nothing for one that will not say, such as an unbound proxy."""
+    """What is stored in an object; nothing if asking raises, as for an unbound proxy."""
     try:
         stored = object.__getattribute__(thing, "__dict__")
     except Exception:  # of a property of the program's
@@ -115,16 +115,16 @@ def attributes_of(thing: Any) -> dict[str, Any]:
 
 
 def running_frames(thread: int | None, outermost: CodeType) -> list[FrameType]:
-    """The frames of what a loop's thread is at, outermost first: those within `outermost`.
+    """The frames that a loop's thread is running, outermost first: those within `outermost`.
 
-    They end at the frame which looks: at this package, or at a handler of signals. Empty if the
+    They end before the frames that look: those of this package, or a signal's handler. Empty if the
     thread is not inside of that code.
     """
     frame = sys._current_frames().get(thread) if thread is not None else None
     frames: list[FrameType] = []
     while frame is not None and frame.f_code is not outermost:
         if _module(frame).startswith("miniloop.study"):
-            frames.clear()  # what lies above this one is who asks
+            frames.clear()  # those above this one are what asks
         else:
             frames.append(frame)
         frame = frame.f_back

@@ -2,8 +2,9 @@
 
 A suspended frame shows its stack to the garbage collector. One that runs does so from 3.14 on; up
 to 3.13 the stack's height is in a register while a function of C is called, such as the
-`time.sleep` that holds up a loop. Then only the source is left: it tells which blocks are around
-the line, and of which object each is, if that is a name or an attribute (`lock`, `self.lock`).
+`time.sleep` that holds up a loop. Then only the source can be used: it shows which blocks are
+around the line, and which object each is for, if that is a name or an attribute (`lock`,
+`self.lock`).
 
 Nothing of the program is run: attributes are looked up as they are stored.
 """
@@ -28,8 +29,9 @@ _MISSING = object()
 def lines_of_open_blocks(code: CodeType, at: int) -> tuple[int, ...]:
     """The lines of the `with` blocks that the instruction at offset `at` is in, outermost first.
 
-    The exception table names the handler of each instruction, and so of that handler, and so on
-    out; that of a block begins with the call of its exit. A block that is being entered has none.
+    The exception table has the handler of each instruction, the handler of that handler, and so on
+    outwards. The handler of a `with` block begins with the call of its exit. A block that is being
+    entered has no handler yet.
     """
     entries = vars(dis.Bytecode(code))["exception_entries"]
     instructions = list(dis.get_instructions(code))
@@ -67,7 +69,7 @@ def _blocks_around(source: str, line: int) -> tuple[tuple[ast.expr, int], ...]:
     try:
         node: ast.AST = ast.parse(source)
     except SyntaxError:
-        return ()  # it is not what the frame was made of
+        return ()  # it is not the source of the frame
     found: list[tuple[ast.expr, int]] = []
     inner: ast.AST | None = node
     while inner is not None:

@@ -118,7 +118,7 @@ class Story:
         return sentences
 
     def sentence(self, event: int) -> str:
-        """What happened, as one cause of what came after it. Empty if the next one says it all."""
+        """What happened, as a cause of what came after. Empty if the next sentence says it."""
         tell = getattr(self, "_" + self.kind(event).replace(" ", "_"), None)
         return tell(event) if tell is not None else ""
 

@@ -56,7 +56,7 @@ def _explain(first: Story, second: Story, index: int) -> str:
 
 
 def _first_other_cause(first: Story, second: Story, index: int) -> str:
-    """Whether the same entry was ready in both, and only its turn came earlier in one of them."""
+    """Whether the same entry was ready in both, and ran earlier in one of them."""
     wanted = _step(second, second.steps[index])
     for later, event in enumerate(first.steps[index:], index):
         if _step(first, event) == wanted:

@@ -1,10 +1,10 @@
 """First steps of eager tasks, as a recorder notes them: each is taken inside of another step.
 
-`create_task` takes such a step before it returns, so that of whoever calls it is not over yet.
-`numbers.eager` has those that are under way, the innermost last.
+`create_task` takes such a step before it returns, so the step of its caller is not over yet.
+`numbers.eager` has the steps that are under way, the innermost last.
 
-The kernel makes most eager tasks by a function that is a joint, and what it will make is not known
-to the recorder until it is made. Others are begun by their class, which `probing` sees.
+The kernel makes most eager tasks by a function that is a joint. The recorder does not see the task
+before that returns. Other eager tasks are begun by their class, which `probing` sees.
 """
 
 from __future__ import annotations

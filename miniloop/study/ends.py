@@ -1,6 +1,6 @@
-"""How the step of a task has ended: it gave way, it waits, or it was the last one.
+"""How the step of a task has ended: the task yielded, it waits, or it is done.
 
-A step is over when the next entry is about to be taken. What the task is then says how it ended.
+A step is over when the next entry is about to be taken. The task's state then shows how it ended.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ __all__ = ["BlockFile", "NoRecording", "Ring", "blocks_in", "numbers_of"]
 
 MAGIC = b"miniloop recording 1\n"
 
-# Fast, and a fifth larger than the best. The program waits for it.
+# Fast, and a fifth larger than at the best level. The program waits while a block is deflated.
 _LEVEL = 1
 
 _HEAD = struct.Struct("<cI")
@@ -53,7 +53,7 @@ def pack_records(loop: int, numbers: list[int]) -> bytes:
     size = 4
     try:
         data = struct.pack(f"<{len(numbers)}i", *numbers)
-    except struct.error:  # few are so large: the end of a sleep of many seconds
+    except struct.error:  # one needs 8 bytes, which is rare: a sleep of many seconds has ended
         size = 8
         data = struct.pack(f"<{len(numbers)}q", *numbers)
     rows = b"".join(data[row::size] for row in range(size))

@@ -10,8 +10,8 @@ stack. Frames do not show their stacks, but they show them to the garbage collec
 Whoever waits in `__aenter__` has the `__aexit__` on its stack already. Which of the blocks have
 been entered, and at which lines, is read from the code: see `blocks`.
 
-Looked into as well are suspended generators within reach of the frame, such as that of an
-`@asynccontextmanager`, and the stack of an `AsyncExitStack`.
+Suspended generators to which the frame refers are searched as well, such as that of an
+`@asynccontextmanager`, and so is the stack of an `AsyncExitStack`.
 
 The trap: `await lock.acquire()` leaves nothing on the stack. The holder of such a lock is
 unknown, and the report says so.
@@ -63,7 +63,7 @@ class Hold:
     entered: Place
 
     def gives(self) -> list[Any]:
-        """What is held by that: the manager, and a lock or such that is an attribute of it."""
+        """What is held by that: the manager, and what it has as an attribute, such as a lock."""
         attributes = list(attributes_of(self.manager).values())
         return [self.manager, *(one for one in attributes if hasattr(type(one), "release"))]
 

@@ -21,7 +21,7 @@ LATE = 10_000_000
 
 
 class Told(Protocol):
-    """What a model is told by: a `Story`, of which each has a `Lateness`."""
+    """What turns a model into words: a `Story`, which has a `Lateness`."""
 
     model: dict[str, Any]
     steps: list[int]
@@ -105,7 +105,7 @@ class Lateness:
         return f"step {number} held the loop for {self.took(begun) / 1e6:.2f} ms: {thing}{where}"
 
     def why_late(self, due: int) -> str:
-        """Why the timer of this event was late; empty if it was not, or no one step is to blame."""
+        """Why the timer of this event was late; empty if it was not, or not for a single step."""
         if self._events["extra"][due] < LATE:
             return ""
         culprit = self.meanwhile(due).culprit
@@ -114,7 +114,7 @@ class Lateness:
     def report(self) -> list[str]:
         """Each step that held the loop, the longest first, with the timers that were late for it.
 
-        Then the late timers for which no one step is to blame.
+        Then the timers that were late, but not for a single step.
         """
         story = self._story
         late: dict[int, list[str]] = {

@@ -3,8 +3,8 @@
 A block is written when a turn begins and there are enough of them, or when the loop is about to
 sleep or to end and the last time was a while ago.
 
-Invariant: what has been put into the log is written, also when the loop is collected before its
-recorder was taken out; but for what a ring drops.
+Invariant: what has been put into the log is written, unless a ring drops it; also when the loop is
+collected before its recorder was taken out.
 
 The trap: a signal's handler may end the recording while a block is being written.
 """
@@ -26,7 +26,7 @@ Write = Callable[[list[int], int, int], object]
 # method of the log: a call for each turn would cost more than the question.)
 BLOCK = 1 << 14
 
-# Nanoseconds. A sleep finds on disk what has happened before it, unless the last time was later.
+# Nanoseconds. Before a sleep the log is written, unless it was written less than this ago.
 WRITE_EVERY = 100_000_000
 
 

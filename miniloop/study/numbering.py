@@ -5,7 +5,7 @@ number when it sees that the object is finished, and a new object gets a new num
 kept alive for this.
 
 Of the program's objects only the type is looked at, and of functions and coroutines their code:
-attributes may be anybody's code.
+asking for an attribute may run code of the program.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class Numbers:
         self._cancelled: dict[int, tuple[Any, int]] = {}  # timers that the heap still has
 
     def of_entry(self, entry: Any) -> int:
-        """The number of a task or a handle; of one that was not seen to come, a new one."""
+        """The number of a task or a handle; a new number if it was not seen when it was made."""
         number = self.by_address.get(id(entry))
         return self.unexpected(entry) if number is None else number
 
     def unexpected(self, entry: Any) -> int:
-        """A number for an entry that was not seen to come."""
+        """A number for an entry that was not seen when it was made."""
         if not is_task(entry):
             number = self.new()
             self._put((QUEUED_BEFORE, number, self.what(entry._callback)))
@@ -104,7 +104,7 @@ class Numbers:
         return number
 
     def of_new_task(self, task: Any) -> int:
-        """A number for a task of asyncio's own class, which may go without coming to its end."""
+        """A number for a task of asyncio's own class, which may be collected before it is done."""
         address = id(task)
         number = self.by_address[address] = self.new()
 
@@ -144,7 +144,7 @@ class Numbers:
         return number
 
     def of_descriptor(self, fd: int) -> int:
-        """The number of what stands behind a descriptor just now."""
+        """The number of the file that a descriptor stands for now."""
         watch = self._loop.poller.watches.get(fd)
         known = self._descriptors.get(fd)
         if known is not None and watch is not None and known[0] is watch:
@@ -214,7 +214,7 @@ class Numbers:
             self._put((DESCRIPTOR, number, fd, *text_to_numbers(text)))
 
     def let_go(self) -> None:
-        """Hold nothing of the poller's."""
+        """Drop the references to parts of the poller."""
         self._descriptors = {
             fd: (None, text, number) for fd, (_, text, number) in self._descriptors.items()
         }

@@ -31,7 +31,7 @@ def dump_on_signal(number: int) -> None:
     Only in the main thread. Raises OSError for a signal that cannot be caught.
     """
     signal.signal(number, _dump)
-    signal.siginterrupt(number, False)  # system calls of other code go on as if nothing had been
+    signal.siginterrupt(number, False)  # restart the system calls of other code that it interrupts
 
 
 def _dump(number: int, frame: object) -> None:

@@ -2,9 +2,8 @@
 
 A frame's place is known by its code and the instruction at which it stands. The two are one number:
 a code object holds its instructions in itself, so its address and an offset into them lie within
-its own memory, where no other object can be. As a code object that has a number is kept, the
-address stays its own. That lookup is all that a step of a task costs here; a line is worked out
-once.
+its own memory, where no other object can be. A code object that has a number is kept alive, so that
+no other object gets its address. A step of a task costs one such lookup; a line is worked out once.
 
 Lines of the program and its libraries are shown. The standard library stands between the program
 and the loop: a line of it is shown only if there is no line of the program below it. Lines of our
@@ -36,7 +35,7 @@ _STANDARD_FOLDERS = tuple(
 )
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
-# Below these there is nobody who asked for what is being done.
+# The callers of these did not ask for what is being done.
 _ENTRIES = (Task._run.__code__, Handle._run.__code__, Scheduler.run_turns.__code__)
 SLEEP = asyncio.sleep.__code__
 

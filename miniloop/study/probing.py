@@ -1,4 +1,4 @@
-"""What never passes the ready queue, and is told to recorders by probes.
+"""What never passes the ready queue: probes tell the recorders of it.
 
 The probes hold for the whole process. They are placed when the first recorder is put in, and
 removed with the last; each asks the loop in question who records it.
@@ -134,7 +134,7 @@ def _poller_recorders(poller: Any) -> list[Recorder]:
     """Those of the loop that runs in this thread, if it is that loop's poller."""
     from asyncio import _get_running_loop
 
-    loop: Any = _get_running_loop()
+    loop = _get_running_loop()
     return [recorder for recorder in _recorders(loop) if getattr(loop, "poller", None) is poller]
 
 

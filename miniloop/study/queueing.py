@@ -1,4 +1,4 @@
-"""Why an entry is queued. It is seen from who calls `enqueue`.
+"""Why an entry is queued: that is known by which function calls `enqueue`.
 
 Each way into the ready queue goes by a function of the kernel, and a function has one reason. So
 the frame that calls says why, and the frames behind it from which line of the program.
@@ -41,7 +41,7 @@ __all__ = ["Noting", "note_handed_over", "note_why_queued"]
 
 
 class Noting(Protocol):
-    """A recorder, as those see it who have something to note."""
+    """A recorder, as seen by whatever has something to note."""
 
     numbers: Numbers
     places: Places
@@ -121,7 +121,7 @@ def _step_of_foreign_task(recorder: Noting, entry: Any, task: Any, what: int, pl
         return
     number = recorder.numbers.of_new_handle(entry)
     if recorder.is_under_way(task):
-        pass  # it gives way: the end of the step tells that
+        pass  # it yields: the end of the step says so
     elif is_task(future):
         recorder.note(WOKEN, number, recorder.numbers.of_future(future))
     elif asyncio.isfuture(future):
@@ -131,7 +131,7 @@ def _step_of_foreign_task(recorder: Noting, entry: Any, task: Any, what: int, pl
 
 
 def _woken_by_foreign(recorder: Noting, entry: Any, task: int, place: int) -> None:
-    """A future of another make is done: nobody else tells of that."""
+    """A future of another make is done: no probe reports that."""
     future = recorder.numbers.by_address.pop(id(entry._args[0]), None)
     if future is None:
         future = recorder.numbers.of_passing_future(entry._args[0])

@@ -1,10 +1,10 @@
 """Read the file of a recording, and make a model of it: what happened, and what caused it.
 
 The model is plain data, for the page and for other tools: see `Recording.model`. What the recorder
-left out is worked out here. A cause is always an earlier event: of the begin of a step it is that
-the entry was queued; of that it is the step of whoever did it, the end of the future that was
-awaited, a timer that was due, a descriptor that was ready, a thread, a signal. Who follows the
-causes comes to one of the last four, or to the start.
+left out is worked out here. A cause is always an earlier event. A step begins because its entry was
+queued. An entry is queued by a step, by the end of the future that was awaited, by a timer that was
+due, a descriptor that was ready, a thread or a signal. The chain of causes ends at one of the last
+four, or at the start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = 1
 
 
 def read(path: str | os.PathLike[str]) -> Recording:
-    """Read a recording, also one of a program that was killed, up to the last that was written.
+    """Read a recording. If the program was killed, it ends with the last block that was written.
 
     Raises OSError if the file cannot be read, `NoRecording` if it is something else.
     """

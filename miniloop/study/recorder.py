@@ -1,21 +1,22 @@
 """The recorder: notes what one loop does, as an observer of its joints.
 
-It notes numbers in a list, and leaves it to the reader to make sense of them: see `records`.
-The program waits for each line of this file, so the most frequent step of all, that of a task which
-gives way, takes two calls.
+It notes numbers in a list, and `reading` makes sense of them later: see `records`. The program
+waits while this code runs, so the most frequent step of all, that of a task which yields, takes two
+calls.
 
 Rules:
 
 1. Nothing that is observed may change by it: no object is kept alive that would be gone, no
    attribute of the program's objects is asked for, no name is given to a task.
 2. A record is written in one call, `put`, which no other thread and no signal interrupts.
-3. Why an entry is queued is seen from who calls `enqueue`.
+3. Why an entry is queued is known by which function calls `enqueue`: see `queueing`.
 
 A step has no end of its own that could be observed. It is over when the next entry is about to be
 taken, or when the turn is; nothing of the program can come in between.
 
 The trap: a recorder that is put in by a running entry does not see which entries run in the rest of
-that turn, as they are taken from the queue without it. Until the next turn begins it asks who runs.
+that turn, as they are taken from the queue without it. Until the next turn begins it asks the loop
+which task runs.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class Recorder:
         self.flush()
 
     def join(self, joints: Joints) -> Joints:
-        """What it has called instead; and it calls what it was given last."""
+        """Have its own methods called; each does its noting, then calls what it was given."""
         self._append = joints.append
         self._hand_over = joints.hand_over
         self._wait = joints.wait
@@ -191,7 +192,7 @@ class Recorder:
     # Steps.
 
     def before_taking(self, ready: deque[Any]) -> deque[Any]:
-        """The entry at the head is about to run, and the one before it is through."""
+        """The entry at the head is about to run, and the one before it has finished its step."""
         done = self._entry
         entry = ready[0]
         if (
@@ -201,8 +202,8 @@ class Recorder:
             and done._state is PENDING
             and (number := self._by_address.get(id(entry))) is not None
         ):
-            # What is below, and `Places.of_coroutine`, written out for the most frequent case of
-            # all, a task that gives way. Each call the less is a twentieth of the recorder's price.
+            # The code below, and `Places.of_coroutine`, written out for the most frequent case of
+            # all, a task that yields. Each call saved is a twentieth of the recorder's cost.
             coro: Any = done._coro
             if (
                 type(coro) is not CoroutineType
@@ -280,8 +281,8 @@ class Recorder:
     # The queue.
 
     def append(self, entry: Any) -> None:
-        """Note who is queued, and why; then queue it."""
-        # A task that is queued in its own step gives way: the end of the step tells that.
+        """Note which entry is queued, and why; then queue it."""
+        # A task that is queued in its own step yields: the end of the step says so.
         if entry is not self._entry or type(entry) is not Task:
             self._note_queued(entry, _getframe(1))
         self._append(entry)
@@ -292,7 +293,7 @@ class Recorder:
         note_why_queued(self, entry, frame)
 
     def hand_over(self, entry: Any) -> None:
-        """Note what a thread hands over, or the loop's own; then queue it."""
+        """Note what a thread, or the loop's own, hands over; then queue it."""
         note_handed_over(self, entry, _getframe(1))
         self._hand_over(entry)
 
@@ -324,7 +325,7 @@ class Recorder:
     def deliver(
         self, events: Iterable[tuple[int, int]], enqueue: Callable[[Any], object]
     ) -> object:
-        """Note which descriptors are ready; what each of them brings about comes right after it."""
+        """Note which descriptors are ready, each followed by what it causes."""
         for event in events:
             fd, bits = event
             self.put((READY, self.numbers.of_descriptor(fd), ready_for(fd, bits, self.loop)))
@@ -332,7 +333,7 @@ class Recorder:
         return None
 
     def begin_turn(self, ready: deque[Any]) -> int:
-        """A turn begins: its first step will tell."""
+        """A turn begins. It is noted with its first step."""
         count = self._begin_turn(ready)
         log = self._log
         if len(log.numbers) > BLOCK or log.turns >= log.most_turns:

@@ -2,8 +2,8 @@
 
 A record is a kind and the numbers that go with it. All records lie one behind the other; a text
 follows its record as a length in bytes and as many numbers of 32 bits as hold them. What can be
-derived later is not noted: that a task which gives way is queued again, what caused what, and where
-a task resumes. `reading` does that, when nobody waits for the loop.
+derived later is not noted: that a task which yields is queued again, what caused what, and where a
+task resumes. `reading` works that out, when the program does not have to wait for it.
 
 In the fields, `dt` is the number of nanoseconds since the last record that had one, and `after` is
 one that no later `dt` counts from, as another thread has measured it. `thing` is a number that the

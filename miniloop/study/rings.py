@@ -1,11 +1,11 @@
 """Rings: tasks of which each waits for what the next one holds, so that none can ever go on.
 
-That a task waits is no fault; that it waits for one which waits for it is. First those are found
-that can never go on by themselves (`stuck`): a task may go on if something from outside may wake it
-(a timer, a descriptor, whoever sets an event), or if the tasks that it waits for may. Whoever is
-left is in a ring, or waits behind one. (With a semaphore of two slots, both holders must be stuck.)
+That a task waits is no fault. That two tasks wait for each other is. First we find the tasks that
+can never go on (`stuck`). A task may go on if something from outside may wake it (a timer, a
+descriptor, whoever sets an event), or if the tasks that it waits for may go on. All others are in a
+ring, or wait behind one. (With a semaphore of two slots, both holders must be stuck.)
 
-A timeout is something from outside: it breaks a ring, late.
+A timeout is something from outside: it breaks a ring when it expires.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Needs:
 
 
 def stuck(needs: Mapping[Any, Needs]) -> set[Any]:
-    """The tasks that none but stuck tasks could wake. Whom `needs` does not know is free."""
+    """The tasks that only stuck tasks could wake. A task that is not in `needs` is free."""
     left = dict.fromkeys(task for task, need in needs.items() if not need.free)
     missing = {task: {other for other in needs[task].on if other in left} for task in left}
     needed_by: dict[Any, list[Any]] = {}
     for task, others in missing.items():
         for other in others:
             needed_by.setdefault(other, []).append(task)
-    # Those that have all that they need, and then those that had only these to wait for.
+    # First those that have all that they need, then those that waited only for these, and so on.
     freed = [task for task in left if _has_enough(needs[task], missing[task])]
     for task in freed:
         left.pop(task, None)

@@ -1,9 +1,9 @@
 """What a function of the standard library waits for, by its name and by its `self`.
 
-The future that a task waits on is some waiter that a lock, a queue or a timer has made for it, and
-says little. Who made it stands on the chain of awaits. `RULES` has a rule for each such function;
-`OUTER_RULES` those that hide a lock, an event or a queue of their own, and are the thing to name.
-A rule gives None if the function is at something else.
+The future that a task waits on was made by a lock, a queue or a timer, and does not show which. But
+the function that made it is on the chain of awaits. `RULES` has a rule for each such function.
+`OUTER_RULES` is for functions that use a lock, an event or a queue of their own, and are what the
+report should name. A rule gives None if the function waits for something else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is known while a report is made: who holds what, when timers are due, what is called how.
+"""What is known while a report is made: who holds what, when timers are due, names of things.
 
-`Wait` is what is found out of each task that waits, `Scene` what one may ask to find it out, and
-`Names` what the frames of one task call the things that it waits for.
+`Wait` is what is found out about a task that waits, `Scene` has the facts needed for that, and
+`Names` has the names that the frames of one task give to the things that it waits for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Wait:
-    """What ends a wait: `on` all (`every`) or any of these tasks; or somebody else (`outside`).
+    """What ends a wait: the tasks `on`, all of them (`every`) or any; or something `outside`.
 
     `due` is when it ends by itself, and `began` when it began, both on the loop's clock, where that
     is known.
@@ -95,13 +95,13 @@ class Names:
         self._scene = scene
 
     def describe(self, thing: Any) -> str:
-        """`Lock #2 (self.lock)`: one number for each, since each frame may call it as it likes."""
+        """`Lock #2 (self.lock)`: with a number, since each frame may have another name for it."""
         name = self._name(thing)
         number = self._scene.number(thing)
         return f"{type(thing).__name__} #{number}{f' ({name})' if name else ''}"
 
     def _name(self, thing: Any) -> str:
-        """The name that the innermost frame of the program knows it by, or one of a library.
+        """Its name in the innermost frame of the program, or else in one of a library.
 
         Empty if none does.
         """

@@ -2,13 +2,13 @@
 
 `recording(path)` records within a program, `record_program` the whole of one, for `python -m
 miniloop --record`. Both are a `Session`, which has the places and the file, and a recorder for each
-loop. What ends a program ends the recording: its last line, an exception, SIGTERM. What cannot be
-caught leaves a file that goes up to the last time that something was written.
+loop. What ends a program ends the recording: its last line, an exception, SIGTERM. If the process
+is ended by something that cannot be caught, the file ends with the last block that was written.
 
 With `last`, only that many turns are kept, in memory, and written at the end or when somebody asks.
 
-The program must not suffer from its recorder. If the file cannot be written any more, as the disk
-is full, the recording stops there and the program goes on; `end` raises the error.
+A failure of the recorder must not harm the program. If the file cannot be written any more, as when
+the disk is full, the recording stops there and the program goes on; `end` raises the error.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Session:
         probe_for_recorder()
 
     def _check_path(self) -> None:
-        """Refuse what would fail only at the end, when what was recorded is lost by it."""
+        """Refuse a path that would fail only at the end, when the recording would be lost."""
         if self.path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
         if self.path.resolve() in _under_way:

@@ -1,12 +1,12 @@
-"""For how long tasks wait: looked up once a second, and not noted at every step.
+"""For how long tasks wait: sampled once a second, and not noted at every step.
 
 A task does not know when it was suspended, and to note it would cost something at each step. But
 the future that it waits on is a new one each time. So a `Stopwatch` looks at all tasks once a
-second, when the loop asks its poller, and remembers which future it has seen first when. While the
-loop sleeps nothing changes, so the time at which it fell asleep is a bound for all tasks.
+second, when the loop asks its poller, and remembers when it first saw each future. While the loop
+sleeps nothing changes, so every task has waited at least since the loop fell asleep.
 
-It is an observer at the joint of that wait; a loop without one pays nothing. With one it is a
-reading of the clock for each poll, and once a second a look at each task.
+It is an observer at the joint of that wait; a loop without one pays nothing. With one, each poll
+costs a reading of the clock, and once a second a look at each task.
 
 The trap: to remember the future would keep it alive. The stopwatch refers to it weakly.
 """
@@ -61,7 +61,7 @@ class Stopwatch:
         self._seen = seen
 
     def since(self, task: Any) -> float | None:
-        """When `task` waited already for what it waits for now; None if that cannot be said."""
+        """A time at which `task` had begun its present wait; None if none is known."""
         known = self._seen.get(id(task))
         if known is not None and known[0]() is task._fut_waiter:
             return known[1]
@@ -74,13 +74,13 @@ def keep_time(loop: EventLoop) -> None:
         loop.observe(Stopwatch(loop))
 
 
-def waiting_since(loop: Any, task: Any) -> float | None:
-    """The time of `loop` at which `task` waited already; None if nobody has kept the time."""
+def waiting_since(loop: object, task: Any) -> float | None:
+    """As `Stopwatch.since`, on the clock of `loop`; None if it has no stopwatch."""
     stopwatch = _stopwatch_of(loop)
     return None if stopwatch is None else stopwatch.since(task)
 
 
-def _stopwatch_of(loop: Any) -> Stopwatch | None:
+def _stopwatch_of(loop: object) -> Stopwatch | None:
     for observer in getattr(loop, "_observers", ()):
         if isinstance(observer, Stopwatch):
             return observer

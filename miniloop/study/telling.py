@@ -1,4 +1,4 @@
-"""What never passes the ready queue, as a recorder notes it. `probing` sees it happen."""
+"""How a recorder notes what never passes the ready queue. `probing` calls these functions."""
 
 from __future__ import annotations
 

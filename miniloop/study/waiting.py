@@ -3,9 +3,9 @@
 First the functions on the chain are asked, by `rules`, and where none of them says anything, the
 future itself: it may be a task, a `gather`, a timer, a descriptor or a call in a thread.
 
-A wait that only tasks can end says which ones: whoever holds a lock, the children of a `gather` or
-a `TaskGroup`. Those of an event, a queue or a bare future say nothing: anybody may set it who knows
-it.
+A wait that only certain tasks can end names them: the holder of a lock, the children of a `gather`
+or a `TaskGroup`. A wait for an event, a queue or a bare future names none: whatever refers to it
+may set it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["locks_given_up", "wait_of"]
 
 
 def locks_given_up(links: list[Link]) -> list[Any]:
-    """The locks of conditions that the task waits for: it is inside of the block, without them."""
+    """The locks of conditions that the task waits for. It is in their blocks without them."""
     return [
         link.frame.f_locals["self"]._lock
         for link in links
@@ -48,7 +48,7 @@ def wait_of(task: Any, links: list[Link], scene: Scene) -> Wait:
 
 
 def _wait_on_future(awaited: Any, links: list[Link], names: Names, scene: Scene) -> Wait:
-    """Of which no function says what it is for."""
+    """The wait on a future for which there is no rule."""
     if isinstance(awaited, asyncio.Task):
         return Wait(scene.name(awaited), on=(awaited,))
     children = getattr(awaited, "_children", None)

@@ -5,16 +5,17 @@
 
 No recorder is needed, and nothing is changed: the frames of the suspended coroutines are looked at
 where they stand. It may be done from a step of the loop, from a handler of a signal, and from
-another thread, where what is seen may be a moment old and not fit together.
+another thread. There the loop may go on meanwhile, so the parts of the report may not match.
 
-What cannot be known is said to be unknown: who took a lock by `acquire()`, who would set an event,
-and for how long a task has waited if nobody has kept the time (see `stopwatch`).
+The report says what it cannot know: who took a lock by `acquire()`, who would set an event, and for
+how long a task has waited if there is no `stopwatch`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio import AbstractEventLoop
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -108,7 +109,7 @@ class EverybodyWaits(RuntimeError):
     `waits` says who waits for what; the message has it in words.
     """
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         self.waits = waits_of(loop)
         count = len(self.waits.tasks)
         everybody = "the only task waits" if count == 1 else f"all {count} tasks wait"
@@ -119,7 +120,7 @@ class EverybodyWaits(RuntimeError):
         )
 
 
-def dump_waits(loop: Any = None, *, file: TextIO | None = None) -> None:
+def dump_waits(loop: AbstractEventLoop | None = None, *, file: TextIO | None = None) -> None:
     """Print who waits for whom in `loop` (default: the running one, or else every miniloop).
 
     `file` is where to (default: standard error).
@@ -134,7 +135,7 @@ def _default_loops() -> list[Any]:
     return loops() if running is None else [running]
 
 
-def waits_of(loop: Any) -> Waits:
+def waits_of(loop: AbstractEventLoop) -> Waits:
     """Who waits for whom in `loop`, which may be one of asyncio's too."""
     chains = _chains(loop)
     scene = _scene(loop, chains)
@@ -163,7 +164,7 @@ def waits_of(loop: Any) -> Waits:
     )
 
 
-def _chains(loop: Any) -> dict[Any, list[Link]]:
+def _chains(loop: AbstractEventLoop) -> dict[Any, list[Link]]:
     """What each pending task stands on, in an order that is the same in each run of the program.
 
     A task that was given no name gets one when it is asked, so that they must be asked in order.
@@ -194,7 +195,7 @@ def _names(tasks: list[Any]) -> dict[Any, str]:
     return names
 
 
-def _scene(loop: Any, chains: dict[Any, list[Link]]) -> Scene:
+def _scene(loop: AbstractEventLoop, chains: dict[Any, list[Link]]) -> Scene:
     scene = Scene(loop.time(), _names(list(chains)))
     for task, links in chains.items():
         scene.holds[task] = holds_of(links)
@@ -211,7 +212,7 @@ def _scene(loop: Any, chains: dict[Any, list[Link]]) -> Scene:
     return scene
 
 
-def _timers(loop: Any) -> Iterator[tuple[float, Any]]:
+def _timers(loop: AbstractEventLoop) -> Iterator[tuple[float, Any]]:
     timers = getattr(loop, "timers", None)
     if timers is not None:
         yield from ((when, handle) for when, _, handle in list(timers.entries))
@@ -219,7 +220,7 @@ def _timers(loop: Any) -> Iterator[tuple[float, Any]]:
         yield from ((handle.when(), handle) for handle in list(getattr(loop, "_scheduled", ())))
 
 
-def _running(loop: Any) -> list[FrameType]:
+def _running(loop: AbstractEventLoop) -> list[FrameType]:
     """The frames of what a loop runs now."""
     outermost = EventLoop.run_forever if isinstance(loop, EventLoop) else asyncio.Handle._run
     frames = running_frames(getattr(loop, "_thread_id", None), outermost.__code__)
@@ -257,7 +258,7 @@ def _timeout_of(holds: list[Hold]) -> float | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _describe_loop(loop: Any, now: float) -> str:
+def _describe_loop(loop: AbstractEventLoop, now: float) -> str:
     kind = _kind_of(loop)
     if not loop.is_running():
         return f"{kind} is not running"
@@ -270,7 +271,7 @@ def _describe_loop(loop: Any, now: float) -> str:
     return f"{kind} runs a step, and last came from the kernel {polled} ago"
 
 
-def _kind_of(loop: Any) -> str:
+def _kind_of(loop: AbstractEventLoop) -> str:
     """The name of its class; of ours, whatever name of asyncio's it goes by here."""
     kind = type(loop)
     return "miniloop.EventLoop" if kind.__module__.startswith("miniloop.") else kind.__name__

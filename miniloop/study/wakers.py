@@ -3,8 +3,8 @@
 * A reader or writer, or a waiter of `sock_*`, of any descriptor but the loop's own.
 * A call that `run_in_executor` has handed to a thread and that has not come back.
 * Any other thread that is not an idle one of a pool: it may call `call_soon_threadsafe`.
-* A handler that was added by `add_signal_handler`. One of the `signal` module may not use the loop,
-  says the CPython documentation of `loop.add_signal_handler`, and does not count.
+* A handler that was added by `add_signal_handler`. A handler of the `signal` module does not count:
+  it may not use the loop (CPython documentation, `loop.add_signal_handler`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from concurrent.futures import thread as pools
-from typing import Any
 
 from miniloop.loop import EventLoop
 
@@ -22,7 +21,7 @@ __all__ = ["descriptors", "other_threads", "signal_handlers", "threads_at_work"]
 _IDLE_WORKER = vars(pools)["_worker"].__code__
 
 
-def descriptors(loop: Any) -> list[str]:
+def descriptors(loop: object) -> list[str]:
     """The descriptors that somebody waits for, in words."""
     if not isinstance(loop, EventLoop) or loop.is_closed():
         return []
@@ -36,14 +35,14 @@ def descriptors(loop: Any) -> list[str]:
     return [f"descriptor {number}" for number in sorted(numbers)]
 
 
-def signal_handlers(loop: Any) -> list[str]:
+def signal_handlers(loop: object) -> list[str]:
     """The signals that have a handler in the loop, in words."""
     if not isinstance(loop, EventLoop) or loop.is_closed():
         return []
     return [f"a handler of {signal.Signals(number).name}" for number in loop._signals.handlers]
 
 
-def threads_at_work(loop: Any) -> list[str]:
+def threads_at_work(loop: object) -> list[str]:
     """The threads that may yet hand something to the loop."""
     if not isinstance(loop, EventLoop):
         return []
@@ -61,7 +60,7 @@ def other_threads() -> list[threading.Thread]:
 
 
 def _is_idle(thread: threading.Thread) -> bool:
-    """Whether it is a worker of a `ThreadPoolExecutor` that waits for a call, and none is there."""
+    """Whether it is a worker of a `ThreadPoolExecutor` that waits, and no call is queued for it."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None or frame.f_code is not _IDLE_WORKER:
         return False

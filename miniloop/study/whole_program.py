@@ -4,7 +4,7 @@ Every loop that the program makes is recorded. The file is completed when the in
 after the last thread, or on SIGTERM, which then ends the process as it would have. With `--last`,
 SIGUSR2 has the last turns written, and the program goes on.
 
-A signal is only taken if nobody else has it, and whoever asks for it later gets it.
+A signal is taken only if it has no handler yet, and a handler that is set later replaces ours.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _end_by(session: Session, number: int) -> None:
         os.kill(os.getpid(), number)
 
 
-# What goes wrong with the file is told, and is nothing to the program.
+# An error of the file is reported, and does not reach the program.
 
 
 def _end(session: Session, how: str | None = None) -> None:

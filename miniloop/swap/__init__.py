@@ -3,8 +3,8 @@
 Nothing here is loaded by `import miniloop`; a program must be started by `python -m miniloop`.
 
 * `names.py`: the loop classes of asyncio, by every name that they have.
-* `foreign.py`: uvloop and its kin, where they are installed.
-* `replacement.py`: which of these two is for which module.
+* `foreign.py`: uvloop and similar libraries, where they are installed.
+* `replacement.py`: which of these two acts on which module.
 * `imports.py`: acts as soon as a module has been imported, and not before.
 * `inherited/`: a folder for PYTHONPATH. Interpreters that the program starts find a
   `sitecustomize` there, and do the same. `environment.py` hands it on.
@@ -13,9 +13,10 @@ Nothing here is loaded by `import miniloop`; a program must be started by `pytho
 * `watching.py`: `--deadlock` and `--dump-signal`, what is put into each loop.
 * `program.py`: runs a script, a module or a piece of code as `python` does.
 
-Three kinds of children. A forked one has everything from its parent. A spawned one, and any other
-interpreter, has the environment, and in it the folder. One that is started with `-E`, `-I` or `-S`,
-or with an environment made from nothing, does not look there, and keeps its loops.
+There are three kinds of children. A forked one inherits everything from its parent. A spawned one,
+and any other interpreter, inherits the environment, and the folder in it. One that is started with
+`-E`, `-I` or `-S`, or with an environment made from nothing, does not look there, and keeps its own
+loops.
 """
 
 from __future__ import annotations

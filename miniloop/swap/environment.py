@@ -1,8 +1,8 @@
 """The environment by which interpreters that the program starts learn that they run on miniloop.
 
 A program may give its children an environment that it has made from its own, with another
-`PYTHONPATH`. It does not mean to leave us behind, so our folder is put back. One that it has made
-from nothing lacks `MINILOOP_SWAP` as well, and stays as it is.
+`PYTHONPATH`. That is not meant to exclude miniloop, so our folder is put back. An environment made
+from nothing lacks `MINILOOP_SWAP` as well, and is left as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def pass_on() -> None:
 
 
 def pass_on_to_children() -> None:
-    """Put our folder back into what children are given in the place of this environment."""
+    """Put our folder back into an environment that children are given instead of this one."""
     init = subprocess.Popen.__init__
     if hasattr(init, "passes_on"):
         return
@@ -62,7 +62,7 @@ def _have_pass_on(name: str) -> None:
 
 
 def _put_back(env: Any) -> Any:
-    """The environment for a child, with our folder if its maker has begun with ours."""
+    """The environment for a child, with our folder if it was made from the environment of ours."""
     if isinstance(env, Mapping) and settings.VARIABLE in env:
         return {**env, "PYTHONPATH": _with_folder(env)}
     return env

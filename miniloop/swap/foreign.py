@@ -1,4 +1,4 @@
-"""uvloop and its kin: a program that asks for one of them by name gets a miniloop.
+"""uvloop and similar libraries: a program that asks for one of them by name gets a miniloop.
 
 The library must be installed: if it is not, importing it fails as usual, and a program that can do
 without it goes on. It is imported as usual. Then its loop class is replaced, and the classes of the

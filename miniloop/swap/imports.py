@@ -1,8 +1,9 @@
 """Act as soon as a module has been imported, and not before.
 
-`AfterImport` stands first in `sys.meta_path`. It finds nothing by itself: it has the others find
-the few modules that it waits for, and puts a loader around theirs that calls the action once the
-module is complete. By then the module has its own loader again, so that nobody sees a difference.
+`AfterImport` stands first in `sys.meta_path`. It finds nothing by itself: it asks the other finders
+for the few modules that it waits for, and wraps the loader that they give in one that calls the
+action once the module is complete. By then the module has its own loader again, so that nobody sees
+a difference.
 
 `inherited/sitecustomize.py` runs this file in every interpreter that a program starts, most of
 which never import asyncio. So it imports only what every interpreter has loaded already.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # to import `typing` would cost more than all the rest
+TYPE_CHECKING = False  # importing `typing` would take longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
@@ -79,7 +80,7 @@ class AfterImport:
 
 
 class _Loader:
-    """Another's loader, and the action after it."""
+    """The loader of another finder, with the action after it."""
 
     def __init__(self, finder: AfterImport, loader: Any) -> None:
         self._finder = finder

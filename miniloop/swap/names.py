@@ -4,10 +4,9 @@ On POSIX `asyncio.SelectorEventLoop`, `asyncio.EventLoop` (from 3.13 on) and wha
 makes are one class, and one class of ours takes its place under all of these names. It takes a
 selector as that one does, and uses it.
 
-A subclass of it is a subclass of our loop, unless it overrides a method that is private to
-asyncio's: such a class knows that loop from the inside, and ours would never call it. It keeps
-asyncio's loop for its base, and one line on standard error says so; with `--strict` that is an
-error.
+A subclass of it is a subclass of our loop, unless it overrides a private method of asyncio's loop,
+which ours would never call. Such a class keeps asyncio's loop as its base, and one line on standard
+error says so; with `--strict` that is an error.
 """
 
 from __future__ import annotations

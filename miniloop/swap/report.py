@@ -63,7 +63,7 @@ def count_if_wanted() -> None:
 def _note_when_run(path: str) -> None:
     noted: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
-    def note(loop: Any) -> None:
+    def note(loop: object) -> None:
         if noted.get(loop) != os.getpid():  # a forked child may run a loop of its parent
             noted[loop] = os.getpid()
             with open(path, "a", encoding="utf-8") as file:
@@ -80,7 +80,7 @@ def _note_when_run(path: str) -> None:
     # Every other loop, of whatever make, tells asyncio by this that it is running.
     set_running_loop = asyncio.events._set_running_loop
 
-    def note_and_set(loop: Any) -> None:
+    def note_and_set(loop: asyncio.AbstractEventLoop | None) -> None:
         if loop is not None and not isinstance(loop, EventLoop):
             note(loop)
         set_running_loop(loop)
@@ -119,7 +119,7 @@ def _show(wanted: settings.Settings) -> None:
 def _show_before_the_end_by_a_signal(wanted: settings.Settings) -> None:
     """Have the notes shown also by a program that ends itself by the signal that it was sent.
 
-    uvicorn does, as a well-behaved program should, and exit handlers are not run then.
+    uvicorn does so, and exit handlers are not run then.
     """
     raise_signal = signal.raise_signal
 

@@ -13,10 +13,11 @@ VARIABLE = "MINILOOP_SWAP"
 
 @dataclass(frozen=True)
 class Settings:
-    """`strict`: to ask for a loop that is not miniloop's is an error.
+    """What the user asked for.
 
-    `report` is the file in which each process notes the loops that it runs, if somebody wants to
-    know, and `main` the number of the process that shows it in the end.
+    `strict`: to ask for a loop that is not miniloop's is an error. `report` is the file in which
+    each process notes the loops that it runs, if they are to be shown, and `main` the number of the
+    process that shows them at its end.
     `deadlock`: a loop that would sleep for ever raises `EverybodyWaits`. `dump_signal` is the
     number of the signal on which a process says who waits for whom; 0 for none.
     """

@@ -5,8 +5,8 @@ called reaping it. From then on its process id is free, and may soon be somebody
 
 Linux has descriptors for processes (`pidfd_open`), which turn readable when the process ends: then
 a child is one more descriptor in the poller's table. Elsewhere a thread for each child waits in the
-kernel. There is no `SIGCHLD` handler: it would tie children to the main thread, and it would have
-to be shared with whoever else has children in this process.
+kernel. There is no `SIGCHLD` handler: it would tie children to the main thread, and would have to
+be shared with all other code that has children in this process.
 
 Invariants:
 

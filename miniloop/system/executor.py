@@ -34,7 +34,7 @@ from miniloop.kernel.handle import passes_on, repeatable
 
 __all__ = ["CallInThread", "DefaultExecutor"]
 
-# What a thread of the pool is called, before its number: so it says whose it is in a debugger.
+# The name of a thread of the pool, before its number: a debugger shows whose it is.
 THREAD_NAME_PREFIX = "miniloop"
 
 
@@ -70,7 +70,7 @@ class CallInThread(Future[Any]):
             loop.call_soon_threadsafe(self._take)
         except RuntimeError:
             if not loop.is_closed():
-                raise  # otherwise there is nobody left who could want it
+                raise  # otherwise the loop is closed, and nobody waits for the result
 
     @passes_on
     @repeatable
@@ -193,7 +193,7 @@ class DefaultExecutor:
                 raise
 
     def close(self) -> None:
-        """Let the threads go, without waiting for them."""
+        """Drop the pool, without waiting for its threads."""
         self.is_shut_down = True
         pool, self.pool = self.pool, None
         if pool is not None:

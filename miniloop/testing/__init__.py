@@ -4,8 +4,8 @@
     miniloop.testing.explore(test)        # the test under many legal orders
     @pytest.mark.miniloop(schedules=500)  # the same, as a plugin of pytest
 
-A run has a loop of its own, a clock that jumps, and a closed world; what is decided in it, who runs
-next and what is late, is decided by a schedule, which can be minimised and replayed.
+A run has a loop of its own, a clock that jumps, and a closed world. A schedule decides which entry
+runs next and what is late. It can be minimised and replayed.
 
 Read in this order: `clock`, `poller`, `threads`, `loop` and `running`, virtual time; `who`,
 `queue`, `schedule` and `choosers`, what runs next; `execution`, `strategies`, `minimise`, `trace`,

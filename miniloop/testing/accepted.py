@@ -1,7 +1,7 @@
 """Checks of arguments: a wrong option, or a test that is not one, is refused before anything runs.
 
-Otherwise it would look like a failure of the test or, worse, the test would pass: a limit that is
-not a number is never reached, and zero schedules never fail.
+Otherwise the test would seem to fail or, worse, to pass: a limit that is not a number is never
+reached, and zero schedules never fail.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def start_test(test: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, A
     return coroutine
 
 
-# These exceptions say that there is nothing to judge. They are passed on unchanged to their tool.
-# Only a module that the program has imported can have raised its exception.
+# These exceptions say that the test was skipped or the like. They are passed on unchanged to the
+# tool that they are for. Only a module that the program has imported can have raised its exception.
 _OF_TOOLS = (
     ("unittest", "SkipTest"),
     ("pytest", "skip.Exception"),

@@ -8,8 +8,8 @@
         print(difference)
 
 What is compared is what the program notes, the result or exception it ends with, and what the
-loops' exception handlers are told. miniloop's own tests do the same with random programs; which
-differences are meant is told in docs/differences.md.
+loops' exception handlers are told. miniloop's own tests do the same with random programs. The
+intended differences are listed in docs/differences.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Choosers: by a schedule, at random, or by priorities.
 
-A `Following` chooser does what a schedule says and is FIFO for the rest. The others decide by
-themselves; they note what they have decided as holds, so that each of their runs is a schedule too.
+A `Following` chooser does what a schedule says and is FIFO otherwise. The others decide by
+themselves. They note their decisions as holds, so that each of their runs has a schedule too.
 
 Why holds are enough: say that an entry was first passed over at choice `a`, and run at choice `b`.
 Hold it back for `b - a` choices. Then at each choice all candidates before the one that was chosen
@@ -31,11 +31,11 @@ __all__ = ["Cancelling", "Following", "LateWalk", "Priorities", "RandomWalk"]
 
 Cancelling = Callable[[Task[Any]], bool]
 
-# How often a random walk lets time pass, and cancels, where it could.
+# The probability with which a random walk lets time pass, or cancels, where it can.
 LATE_RATE = 0.05
 CANCEL_RATE = 0.03
 
-# A slow step makes no more timers due at once than these.
+# The most timers that one slow step makes due.
 MOST_DEADLINES = 3
 
 
@@ -231,10 +231,10 @@ class _Deciding:
 
 
 class RandomWalk(_Deciding):
-    """Each choice by lot, all candidates alike."""
+    """Each choice at random, all candidates with the same probability."""
 
     def choose(self, queue: ScheduledQueue, candidates: list[Who], entries: list[Any]) -> int:
-        """Draw one."""
+        """Choose one at random."""
         index = int(self._random.random() * len(entries))
         if index:
             self.note(queue, entries[:index])
@@ -242,12 +242,12 @@ class RandomWalk(_Deciding):
 
 
 class LateWalk(_Deciding):
-    """A random walk of what any loop may do: what comes from outside is late, steps are slow."""
+    """A random walk within what any loop may do: outside events are late, steps are slow."""
 
     had_a_choice = False  # whether anything could be late
 
     def choose(self, queue: ScheduledQueue, candidates: list[Who], entries: list[Any]) -> int:
-        """FIFO, but for what came from outside, which may wait."""
+        """FIFO, but what came from outside may wait."""
         for index, entry in enumerate(entries):
             if queue.is_late_by_nature(entry):
                 self.had_a_choice = True

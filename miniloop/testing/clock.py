@@ -1,7 +1,7 @@
-"""The virtual clock: seconds that pass only when somebody says so.
+"""The virtual clock: its time passes only when it is set.
 
-The poller moves it, when nothing else can happen; the queue of a schedule moves it, when a step is
-to be slow. Nothing depends on the machine then, and an hour takes no time.
+The poller moves it when nothing else can happen; the queue of a schedule moves it when a step is to
+be slow. So nothing depends on the machine, and an hour takes no time.
 """
 
 from __future__ import annotations

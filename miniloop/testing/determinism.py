@@ -1,13 +1,13 @@
 """`check_determinism`: whether a test does the same when it is run the same way.
 
-A schedule can only be minimised and replayed if all else is as it was. What a test run already sees
-to: the clock, `random` (seeded), the order of sets of tasks and futures, the order in which threads
-hand over. What is left to the program: real clocks, `os.urandom` and `uuid4`, sets of other
-objects, `id()`, threads that run at once, real I/O, and what it keeps from one run to the next. And
-sets of strings, whose order is another one in the next process.
+A schedule can only be minimised and replayed if everything else is the same in each run. A test run
+controls the clock, `random` (it is seeded), the order of sets of tasks and futures, and the order
+in which threads hand over. It does not control real clocks, `os.urandom` and `uuid4`, sets of other
+objects, `id()`, threads that run at the same time, real I/O, what the program keeps from one run to
+the next, and sets of strings, whose order differs between processes.
 
 So a schedule is run twice, and the first step at which the two differ is named. Then the likely
-sources are checked one by one: if the runs are alike without one of them, it is the cause.
+sources are checked one by one: if the runs are the same without one of them, it is the cause.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _looks(step: Step) -> tuple[Any, ...]:
     return step.who, step.run, step.ready, step.before, step.after, step.time
 
 
-# Sources, each with what calls it off.
+# Sources, each with what removes it.
 
 
 def _likely_source(test: Test, schedule: Schedule, settings: Settings) -> str:
@@ -189,7 +189,7 @@ def _with_a_clock_that_counts() -> Iterator[None]:
 
 @contextmanager
 def _without_entropy() -> Iterator[None]:
-    """All of it comes from `os.urandom`, which some have imported by name."""
+    """Random bytes come from `os.urandom`, which some modules have imported by name."""
     generator = random.Random(0)
     original = os.urandom
 
@@ -209,7 +209,7 @@ def _without_entropy() -> Iterator[None]:
 
 @contextmanager
 def _reset_before_each_run(reset: Callable[[], object]) -> Iterator[None]:
-    """Runs begin by seeding `random`: so that is the moment."""
+    """Call `reset` as `random` is seeded, which is how a run begins."""
     seed = random.seed
 
     def seed_and_reset(*args: Any) -> None:

@@ -71,7 +71,7 @@ class Settings:
 
 
 def befell_in(settings: Settings) -> list[tuple[float, str]]:
-    """What befell the simulated network in the last run: seconds since it began, and words."""
+    """What happened to the simulated network in the last run: seconds since it began, and words."""
     return list(getattr(settings.network, "log", ()))
 
 
@@ -156,7 +156,7 @@ def _finish(loop: LoopUnderTest, has_foreign_tasks: bool) -> None:
     """Clean up as `asyncio.run` does, and close the loop."""
     try:
         left: list[Any] = sorted(loop.tasks, key=hash)  # oldest first: see `order`
-        if has_foreign_tasks:  # to ask for these takes as long as a short run
+        if has_foreign_tasks:  # looking these up takes as long as a short run
             left += sorted(asyncio.all_tasks(loop).difference(left), key=_name_of)
         if left:
             for task in left:
@@ -204,8 +204,8 @@ def prepared(settings: Settings) -> Iterator[None]:
         raise RuntimeError("schedules cannot be run from within a running event loop")
     state = random.getstate()
     collecting = gc.isenabled()
-    # When the collector runs is a matter of chance, and what it finds is reported then. What is old
-    # is left alone: to look at all of it takes longer than many a run, and no run looks there.
+    # The collector runs at an arbitrary time, and what it finds is reported then. Old objects are
+    # left out: to look at all of them would take longer than a short run, and no run uses them.
     gc.collect(1)
     gc.disable()
 

@@ -45,7 +45,7 @@ class Failure(AssertionError):
         self.replay_file: Path | None = None
         self.recording: Path | None = None
         self.page: Path | None = None
-        self.note: str | None = None  # what else is to be said of it
+        self.note: str | None = None  # a further line for the report
         self.replayed_by = "python -m miniloop --replay FILE script.py"  # FILE is `replay_file`
         super().__init__(test)
         self.__cause__ = error

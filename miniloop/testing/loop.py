@@ -136,7 +136,7 @@ class LoopUnderTest(EventLoop):
             result = super().run_in_executor(counted, func, *args)
         finally:
             counted.is_awaited.set()
-        # Behind the callback that hands the result over.
+        # After the callback that hands the result over.
         counted.call.add_done_callback(lambda call: self.threads.ended(counted.number))
         return result
 
@@ -151,7 +151,7 @@ class LoopUnderTest(EventLoop):
     # What the closed world refuses.
 
     def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """As ever; from now on the kernel is asked too."""
+        """As usual; from now on the kernel is asked too."""
         super().add_signal_handler(sig, callback, *args)
         self.poller.listen_to_the_kernel()
 
@@ -188,7 +188,7 @@ class LoopUnderTest(EventLoop):
 
 
 def _with_a_look_at_the_socket(name: str, at: int | None) -> None:
-    """Have a method refuse a real socket, which may be so quick that no poller hears of it.
+    """Have a method refuse a real socket, which may succeed at once, so that no poller sees it.
 
     `at`: which argument it is; None for the keyword `sock`.
     """

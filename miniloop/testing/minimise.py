@@ -76,7 +76,7 @@ def _fewer(departures: list[Departure], budget: _Budget) -> list[Departure]:
 
 
 def _one_by_one(departures: list[Departure], budget: _Budget) -> list[Departure]:
-    """See if a longer hold of one of them does without the others."""
+    """Try whether one departure, held for longer, can replace the others."""
     if len(departures) > 1:
         for each in departures:
             if each.kind == HOLD and budget.fails([replace(each, length=0)]):
@@ -85,7 +85,7 @@ def _one_by_one(departures: list[Departure], budget: _Budget) -> list[Departure]
 
 
 def _shorter(departures: list[Departure], budget: _Budget) -> list[Departure]:
-    """Hold back for as short as will do."""
+    """Make each hold as short as still fails."""
     for index, each in enumerate(departures):
         if each.kind != HOLD:
             continue

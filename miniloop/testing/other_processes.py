@@ -1,8 +1,8 @@
 """Whether a test does the same in another process, where strings have other hashes.
 
-The order of a set of strings is the same in all runs of one process, and another in the next one,
-unless PYTHONHASHSEED is set. So this difference only shows between processes: two are started, with
-two hash seeds, and each writes down what the test does in plain FIFO order.
+The order of a set of strings is the same in all runs of one process, and differs between processes
+unless PYTHONHASHSEED is set. So two processes are started, with two hash seeds, and each writes
+down what the test does in plain FIFO order.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from miniloop.testing.execution import Settings, execute, prepared
+from miniloop.testing.execution import Settings, Test, execute, prepared
 from miniloop.testing.schedule import Schedule
 from miniloop.testing.trace import Tracing
 
 __all__ = ["difference_between_processes"]
 
 _CHILD = "from miniloop.testing.other_processes import _write_what_it_does as w; w()"
-
-Test = Callable[[], Coroutine[Any, Any, Any]]
 
 
 def difference_between_processes(test: Test, settings: dict[str, Any]) -> str | None:

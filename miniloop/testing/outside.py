@@ -1,8 +1,8 @@
 """What lies outside of a loop under test: a simulated network, or nothing at all.
 
-A world is *closed* by default. Time jumps in it, and a real peer would not keep up. So the loop
-of a closed world has a network that refuses, and a program that makes a socket by itself is refused
-by the poller.
+A world is *closed* by default: time jumps, and a real peer could not follow. So the loop of a
+closed world has a network that refuses everything, and if a program makes a socket by itself, the
+poller refuses it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
-from miniloop.kernel.contract import Network
+from miniloop.kernel.contract import CompleteLoop, Network
 from miniloop.kernel.origin import entrance
 from miniloop.kernel.poller import Watch
 from miniloop.testing.errors import OutsideWorld
@@ -20,12 +20,12 @@ __all__ = ["ClosedNetwork", "Outside", "refuse"]
 
 
 class Outside(Network, Protocol):
-    """A simulated network, as a run sees it: what makes sockets, and in what time they act.
+    """A simulated network, as seen by a run: it makes sockets, and says when they act.
 
     One object may serve many runs, one after the other.
     """
 
-    def begin(self, loop: Any, clock: Callable[[], float], seed: int, /) -> None:
+    def begin(self, loop: CompleteLoop, clock: Callable[[], float], seed: int, /) -> None:
         """A run begins: start afresh. All randomness comes from `seed`."""
 
     def next_event(self) -> float | None:
@@ -44,10 +44,10 @@ class Outside(Network, Protocol):
         """Whether this number stands for one of its sockets."""
 
     def changed(self, watch: Watch, /) -> None:
-        """The interest in one of its sockets is another now."""
+        """The interest in one of its sockets has changed."""
 
     def end(self) -> None:
-        """The run is over, well or not."""
+        """The run is over, whether it failed or not."""
 
 
 def refuse(call: str, wants: str) -> NoReturn:
@@ -68,10 +68,12 @@ class ClosedNetwork:
         """Refuse. Raises OutsideWorld."""
         refuse(f"{entrance()[1] or 'make_socket'}()", "a real socket")
 
-    async def getaddrinfo(self, loop: Any, host: Any, port: Any, **options: int) -> list[Any]:
+    async def getaddrinfo(
+        self, loop: CompleteLoop, host: Any, port: Any, **options: int
+    ) -> list[Any]:
         """Refuse. Raises OutsideWorld."""
         refuse(f"getaddrinfo({host!r}, {port!r})", "a real name server")
 
-    async def getnameinfo(self, loop: Any, sockaddr: Any, flags: int) -> tuple[str, str]:
+    async def getnameinfo(self, loop: CompleteLoop, sockaddr: Any, flags: int) -> tuple[str, str]:
         """Refuse. Raises OutsideWorld."""
         refuse(f"getnameinfo({sockaddr!r})", "a real name server")

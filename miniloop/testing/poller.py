@@ -1,12 +1,12 @@
-"""The poller of a loop under test: it never sleeps if it can help it, and time jumps instead.
+"""The poller of a loop under test: instead of sleeping it has time jump, where it can.
 
 The rule: the clock jumps to the next deadline when, and only when, nothing else can happen. That is
 when the queue is empty, no socket has anything to tell, and no thread is at work. Then what is next
 is the earliest of the timers' deadlines and of what is under way in the simulated network. If there
-is neither, nothing will ever wake anybody: `verdict` is set, and the loop is stopped.
+is neither, nothing can ever wake a task: `verdict` is set, and the loop is stopped.
 
-It jumps to the deadline itself. Adding up timeouts would lose the last bits of the sum, and at
-times since 1970 these are longer than the resolution that a deadline may be missed by.
+It jumps to the deadline itself. Adding up timeouts would round, and at times counted from 1970 the
+error is larger than the clock's resolution, by which a deadline may be missed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniloop.kernel.poller import Poller, Watch, default_poller
+from miniloop.loop import EventLoop
 from miniloop.study.waits import EverybodyWaits
 from miniloop.testing.clock import VirtualClock
 from miniloop.testing.errors import TooLong
@@ -23,7 +24,7 @@ from miniloop.testing.threads import Threads
 
 __all__ = ["VirtualPoller"]
 
-# How many looks the loop takes while it has work before what threads have handed over joins in: a
+# While the loop has work, what threads have handed over is delivered after this many polls only: a
 # program that spins until a thread is done must come to an end.
 MOST_LOOKS = 100
 
@@ -52,14 +53,14 @@ class VirtualPoller(Poller):
         self._real_io = real_io
         self.patience = PATIENCE
         self._kernel: Poller | None = None
-        self._loop: Any = None
+        self._loop: Any = None  # the `LoopUnderTest` that is made with this poller
         self._looks = 0
         self.threads = Threads(self._nudge)
-        # The entries in the queue that came from outside, if the queue wants to know: it takes them
-        # off again, when it takes the entry.
+        # The entries in the queue that came from outside, if the queue keeps such a set: it removes
+        # each when it takes the entry.
         self._arrived: set[int] | None = None
 
-    def attach(self, loop: Any) -> None:
+    def attach(self, loop: EventLoop) -> None:
         """Serve this loop, which was made with this poller."""
         self._loop = loop
         self._arrived = getattr(loop._ready, "arrived", None)
@@ -159,7 +160,7 @@ class VirtualPoller(Poller):
     # Delivering.
 
     def deliver(self, events: Iterable[tuple[int, int]], enqueue: Callable[[Any], object]) -> None:
-        """Queue who is concerned, unless it is queued already and has been held back."""
+        """Queue the entries that are concerned, unless they are queued already, being held back."""
         arrived = self._arrived
         if arrived is None:
             super().deliver(events, enqueue)

@@ -12,12 +12,12 @@ has it is run from here, whatever other plugins there are; they have the rest. I
 fixtures are made anew for each run, in the loop of that run, and are ended in it. Other fixtures
 are made once for all runs of a test, as pytest does it.
 
-To the other plugins such a test looks like a function that is not asynchronous: it is made one when
-it is collected, before they look. Without the mark nothing here does anything. A coroutine test of
-Hypothesis, below `@given`, is run anew for each example.
+When it is collected, such a test is replaced by a function that is not asynchronous, before other
+plugins look at it. Without the mark nothing here does anything. A coroutine test of Hypothesis,
+below `@given`, is run anew for each example.
 
-A mark that would do nothing is an error. That of a class or a module is for the coroutine tests in
-it, and means nothing to the others.
+A mark that would do nothing is an error. The mark of a class or a module is for its coroutine
+tests; the other tests in it are run as usual.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = chosen
 
 
-# Collecting: a test of ours is no coroutine function for those who look after us. As this hook is
-# tried last, it is the innermost of all that are wrapped around the collecting.
+# Collecting: plugins that look at a test of ours after us must not see a coroutine function. As
+# this hook is tried last, it is the innermost of all that are wrapped around the collecting.
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -166,7 +166,7 @@ def _function_of_given(item: pytest.Function, given: Callable[..., Any]) -> Call
             patch.setattr(of_hypothesis, "inner_test", run_under_miniloop)
             given(**arguments)
 
-    # To everybody else it looks like the test of a plain function.
+    # Other plugins see the test of a plain function.
     vars(run_examples)["hypothesis"] = copy.copy(of_hypothesis)
     vars(run_examples)["hypothesis"].inner_test = run_under_miniloop
     return run_examples
@@ -178,7 +178,7 @@ def _is_ours(item: Any) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Refuse a mark that does nothing; have pytest-asyncio not complain of a mark of its own."""
+    """Refuse a mark that does nothing; keep pytest-asyncio from warning of its own mark."""
     __tracebackhide__ = True
     if not _is_ours(item):
         if isinstance(item, pytest.Function):
@@ -287,7 +287,7 @@ async def _make(value: Any, made: dict[_Deferred, Any], stack: AsyncExitStack) -
 
 
 async def _end(name: str, generator: Any) -> None:
-    """Run a fixture to its end: as for pytest, whatever has become of the test."""
+    """Run a fixture to its end, as pytest does, whether the test failed or not."""
     try:
         await anext(generator)
     except StopAsyncIteration:

@@ -1,14 +1,14 @@
-"""The ready queue of a schedule: one entry a turn, and somebody chooses which.
+"""The ready queue of a schedule: one entry a turn, which a chooser chooses.
 
 The scheduler asks once a turn how many entries it is to run (`begin_turn`). Here the answer is 1,
-and the entry that was chosen stands at the head. Whole turns in another order would not do: a task
-could never overtake another by more than one step.
+and the chosen entry is at the head. Reordering whole turns would not be enough: a task could never
+overtake another by more than one step.
 
 What may be chosen. Each task is free. Callbacks of `call_soon` keep their order among themselves,
 which asyncio documents, so only the oldest can be chosen. Timers keep the order of their deadlines.
-What else comes from outside, sockets and threads, keeps its order too, as a legal one among many.
-So at each choice there are the tasks and the oldest of each *lane*. What stands behind the first
-`WINDOW` entries is not looked at.
+Sockets and threads keep the order of arrival, which is one of many legal ones. So the candidates
+are the tasks, and the oldest entry of each *lane*. Only the first `WINDOW` entries of the queue are
+looked at.
 
 Invariants:
 
@@ -28,8 +28,9 @@ from miniloop.kernel.task import Task
 from miniloop.testing.errors import TooLong
 from miniloop.testing.who import KEY, ROOT, Who, name_root, task_of, who_is, who_is_callback
 
-__all__ = ["Chooser", "ScheduledQueue"]
+__all__ = ["WINDOW", "Chooser", "ScheduledQueue"]
 
+# Of so many entries at the head of the queue one is chosen.
 WINDOW = 64
 FAIRNESS = 400
 
@@ -59,7 +60,7 @@ class ScheduledQueue(deque[Any]):
         super().__init__()
         self.chooser = chooser
         self.most_steps = most_steps
-        self.loop: Any = None
+        self.loop: Any = None  # the `LoopUnderTest` that is made with this queue
         self.arrived: set[int] = set()  # entries that came from outside and have not run
         self.steps = 0
         self.has_foreign_tasks = False  # of asyncio's own class
@@ -85,7 +86,7 @@ class ScheduledQueue(deque[Any]):
             self._welcome(size)
         if self.steps > 1:
             chooser.after_step(self)
-            if len(self) > size:  # who was cancelled is ready now
+            if len(self) > size:  # a task that was just cancelled is ready now
                 self._known = size
                 size = len(self)
                 self._welcome(size)
@@ -155,7 +156,7 @@ class ScheduledQueue(deque[Any]):
         return SOON if task_of(entry) is None else TASK
 
     def is_late_by_nature(self, entry: Any) -> bool:
-        """Whether it came from outside, where anything may be late: timers, sockets, threads."""
+        """Whether it came from outside, and so may be late: timers, sockets, threads."""
         return id(entry) in self.arrived or isinstance(entry, TimerHandle)
 
     def moments_within(self, lateness: float) -> list[float]:
@@ -191,7 +192,7 @@ class ScheduledQueue(deque[Any]):
         return passed
 
     def _welcome(self, size: int) -> None:
-        """Give labels to those who are new, while it is known who has made them."""
+        """Label the new entries now, while it is known which task has made them."""
         last = self.last
         for place in range(self._known, size):
             entry = self[place]
@@ -210,7 +211,7 @@ class ScheduledQueue(deque[Any]):
         for place, entry in enumerate(self):
             if place == WINDOW:
                 break
-            if type(entry) is Task:  # mostly; what follows would do, and takes twice as long
+            if type(entry) is Task:  # mostly; the code below does the same in twice the time
                 places.append(place)
                 entries.append(entry)
                 candidates.append(entry.__dict__[KEY])

@@ -38,7 +38,7 @@ def replay(
 ) -> Replay:
     """Run `test` under a schedule once more.
 
-    If the program has changed since it was recorded, departures that find nobody to concern have no
+    If the program has changed since it was recorded, departures whose task does not exist have no
     effect, and the rest of the run is FIFO. `options` are those of `explore` that say what the
     world is like. Raises OSError or ValueError for a file that cannot be read.
     """

@@ -1,12 +1,12 @@
 """A schedule: where a run departs from what today's asyncio would do.
 
-asyncio runs entries first in, first out, and a step takes no virtual time. A schedule says where a
-run does otherwise; without any departure it is plain FIFO. So the smallest schedule that makes a
-test fail is one that names what matters and nothing else.
+asyncio runs entries first in, first out, and a step takes no virtual time. A schedule lists where a
+run departs from that; with no departure it is plain FIFO. So the smallest schedule that makes a
+test fail names what matters and nothing else.
 
-Departures name a task by its *label* and by how often it has run, and not by the number of the turn
-or by an address. So they still mean the same when others are taken away, or when the program has
-changed elsewhere.
+A departure names a task by its *label* and by how often it has run, and not by the number of the
+turn or by an address. So it still means the same when other departures are removed, or when the
+program has changed elsewhere.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Departure:
 
 
 class Schedule:
-    """Departures, of which no two say something of the same moment in the same way.
+    """Departures: at most one of each kind at one moment.
 
     `world` is what the seed of the simulated network depends on, beside that of the exploration:
     how long packets take in this run, and which are lost.

@@ -1,12 +1,12 @@
 """`shuffle`: any loop of ours, with real time and real I/O, in a random legal order.
 
-For programs that no schedule can hold: a whole test suite, a server with real clients. It cannot be
-minimised or replayed, as the rest of the world is not the same in another run; but what fails now
-and then under it relies on an order that nothing promises.
+For programs that cannot be run under a schedule: a whole test suite, a server with real clients. A
+run cannot be minimised or replayed, as the world outside differs in each run. But a program that
+sometimes fails under it relies on an order that nothing promises.
 
-The order is legal as that of a schedule is (see `queue`). Each turn runs as many entries as were
-ready when it began, which is what `loop.stop` promises to wait for; but each of them is chosen when
-it is to be taken, among all that are ready by then.
+The order is legal in the same way as that of a schedule (see `queue`). Each turn runs as many
+entries as were ready when it began, as `loop.stop` waits for these. Each is chosen when it is about
+to be taken, among all that are ready by then.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from miniloop.kernel.handle import TimerHandle
 from miniloop.kernel.joints import Joints
 from miniloop.kernel.recovery import snapshot
 from miniloop.loop import EventLoop
+from miniloop.testing.queue import WINDOW
 from miniloop.testing.who import task_of
 
 __all__ = ["Shuffle", "shuffle"]
-
-WINDOW = 64
 
 SOON, TIMER, OUTSIDE = 1, 2, 4
 
@@ -49,7 +48,7 @@ class Shuffle:
         self.departures = 0  # from FIFO, so far
 
     def join(self, joints: Joints) -> Joints:
-        """Choose before an entry is taken; queue nobody twice who has been passed over."""
+        """Choose before an entry is taken; queue no entry twice that has been passed over."""
         before = joints.before_taking
 
         def choose(ready: deque[Any]) -> deque[Any]:
@@ -62,7 +61,7 @@ class Shuffle:
         return joints._replace(before_taking=choose, deliver=deliver)
 
     def run_ended(self) -> None:
-        """Nothing is to be done."""
+        """Does nothing."""
 
     def _choose(self, ready: deque[Any]) -> None:
         entries = snapshot(ready)

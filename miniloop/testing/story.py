@@ -53,7 +53,7 @@ def tell(
     verdict: str,
     befell: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """The story of a run: the departures, the steps around them, and what befell the network."""
+    """A run in words: the departures, the steps around them, and what happened to the network."""
     lines = [_MEANING[verdict]]
     if schedule.world:
         lines.append(

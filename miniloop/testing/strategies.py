@@ -105,8 +105,8 @@ class _Maker:
         if more == 0:
             yield from self._one(chooser)
             return
-        # On the last level the run was made already; it is made again for its sites, which to
-        # keep for all would take memory without a bound.
+        # On the last level this run was made before. It is made again for its sites: keeping those
+        # of all runs would take memory without a bound.
         outcome = yield from self._one(chooser)
         if outcome is None:
             return
@@ -128,7 +128,7 @@ class _Maker:
         return outcome
 
     def random_walks(self) -> Runs:
-        """Each choice by lot."""
+        """Each choice at random."""
         yield from self._one(self._following(Schedule()))
         for number in count():
             yield self._random_walk(number)
@@ -160,7 +160,7 @@ class _Maker:
         return random.Random(f"{self._seed}/{kind}/{number}")
 
     def mixed(self, schedules: int) -> Runs:
-        """Departures within their share of the budget, then random walks and PCT by turns."""
+        """Departures within their share of the budget, then random walks and PCT alternately."""
         yield from self._share(self.departures(1), int(schedules * FIRST_LEVEL))
         yield from self._share(self._level(Schedule(), 2), int(schedules * SECOND_LEVEL))
         for number in count():
@@ -193,7 +193,7 @@ def _after(sites: list[Departure], so_far: Schedule) -> Iterator[Departure]:
 
 
 def _in_order(sites: Iterator[Departure]) -> Iterator[Departure]:
-    """What any loop may do comes first; each site once."""
+    """Sites that are legal on any loop first; each site once."""
     once = dict.fromkeys(sites)
     return chain(
         (site for site in once if site.kind not in (HOLD, LATE)),

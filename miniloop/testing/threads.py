@@ -1,9 +1,9 @@
 """Threads count as work: what they do, and what they hand to the loop, in a world of virtual time.
 
-Time must not jump while a thread is at a call of the program (`to_thread`, `run_in_executor`). And
-what threads hand over comes at any moment, which no schedule could repeat. So it waits in `inbox`,
-and the loop takes it when it has nothing else to do: in the order in which the calls were made, as
-far as the calls end together.
+Time must not jump while a thread runs a call of the program (`to_thread`, `run_in_executor`). And
+threads hand over at arbitrary moments, which no schedule could repeat. So what they hand over waits
+in `inbox`, and the loop takes it when it has nothing else to do. Calls that end within `TOGETHER`
+seconds of each other are taken in the order in which they were made.
 
 Invariants:
 
@@ -11,9 +11,9 @@ Invariants:
 2. A thread that runs a call and has handed something over may be waiting for the loop. It holds up
    time no longer than `CONVERSATION` seconds.
 
-The trap: a program may have threads of its own, of which we know nothing but that they are there. A
-thread may be idle, as that of a database usually is. Nobody can tell. So before each jump they are
-given `PATIENCE`, and before the end of everything `LAST_PATIENCE`, real seconds.
+The trap: a program may have threads of its own, and we cannot know whether they are at work or
+idle, as that of a database usually is. So before each jump they are given `PATIENCE` real seconds,
+and before the run is given up `LAST_PATIENCE`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LAST_PATIENCE = 1.0
 
 
 class Threads:
-    """The threads of one run, as its loop sees them."""
+    """The threads of one run, as seen by its loop."""
 
     def __init__(self, nudge: Callable[[], object]) -> None:
         self.inbox: deque[tuple[int, Any]] = deque()

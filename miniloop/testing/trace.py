@@ -81,7 +81,7 @@ class Tracing(Following):
         self._ready: tuple[str, ...] = ()
 
     def after_step(self, queue: ScheduledQueue) -> None:
-        """Note where the entry stands that has run."""
+        """Note the line on which the entry that has run now stands."""
         step = self.trace.steps[-1]
         if step.is_task and not queue.last_entry.done():
             step.after = place_in(queue.last_entry)

@@ -3,10 +3,11 @@
 Functions that a module has imported by name (`from time import monotonic`) are replaced there too,
 in every module of the program and of its libraries. The standard library keeps its own: `threading`
 and `queue` measure real waits. In `time` and `datetime` themselves they are replaced as well, so
-what looks them up there, `logging` say, sees virtual time.
+code that looks them up there, such as `logging`, sees virtual time.
 
-`datetime.datetime` and `datetime.date` are made in C and cannot be changed. Classes derived from
-them stand in, which give plain instances, and of which every plain instance is one.
+`datetime.datetime` and `datetime.date` are made in C and cannot be changed. They are replaced by
+classes derived from them, which make instances of the originals; `isinstance` takes each instance
+of an original for one of theirs.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class _Wall:
             if clock is None or threading.current_thread() is not threading.main_thread():
                 real["sleep"](seconds)
             else:
-                clock.now += seconds  # whoever blocks the loop makes everything later
+                clock.now += seconds  # a call that blocks the loop makes everything later
 
         def of_now(name: str) -> Callable[..., Any]:
             return lambda seconds=None: real[name](wall() if seconds is None else seconds)
@@ -167,7 +168,7 @@ def follow(
 
 
 def _spaces() -> Iterator[dict[str, Any]]:
-    """The modules of the program and its libraries, and the two where the clocks are at home."""
+    """The modules of the program and its libraries, and `time` and `datetime` themselves."""
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
         at_home = name in ("time", "datetime") or name == "__main__"

@@ -37,9 +37,9 @@ KEY = "_who_in_this_run"
 class Who:
     """One task or callback: its label, and how often it has run.
 
-    `task` is the one that counts what it makes: a task itself, a callback the task that is behind
-    it. So a callback that schedules itself again has no label that grows and grows. Nor has a task
-    that ends by starting its like, as from `MOST_ANCESTORS` on the test counts for all.
+    What it makes is counted by `task`: the task itself or, for a callback, the task that scheduled
+    it. So the label of a callback that schedules itself again does not grow each time. Nor does the
+    label of a task that ends by starting another: beyond `MOST_ANCESTORS` the test counts for all.
     """
 
     __slots__ = ("ancestors", "label", "made", "root", "runs", "task")

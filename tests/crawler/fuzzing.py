@@ -2,6 +2,7 @@
 
     pip install atheris
     python -m tests.crawler.fuzzing replies -max_total_time=600
+    python -m tests.crawler.fuzzing heads -max_total_time=600
     python -m tests.crawler.fuzzing pages -max_total_time=600
 
 It begins with the corpus, and keeps what it finds to be new in a folder of its own (``--keep``).
@@ -17,14 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
-KINDS = {"replies": CORPUS / "replies", "pages": CORPUS}
+KINDS = {"replies": CORPUS / "replies", "heads": CORPUS / "replies", "pages": CORPUS}
 
 
 def targets() -> dict[str, Callable[[bytes], None]]:
     """What is fed; imported when atheris is watching."""
     from tests.crawler.test_fuzz import check_page, check_reply
+    from tests.crawler.test_plain_heads import check_head
 
-    return {"replies": check_reply, "pages": check_page}
+    return {"replies": check_reply, "heads": check_head, "pages": check_page}
 
 
 def main() -> None:

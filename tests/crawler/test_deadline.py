@@ -22,11 +22,11 @@ def test_a_deadline_that_has_passed_already_may_be_moved(name: str) -> None:
         loop = asyncio.get_running_loop()
         aborted = asyncio.Event()
         clock = Deadline(aborted.set, 5.0, 5.0)
-        clock.busy = True
         clock.total = loop.time() - 1
         clock.move(5.0)
         clock.move(5.0)
         clock.move(0.0)
+        clock.busy = True
         async with asyncio.timeout(20):
             await aborted.wait()
         assert clock.expired

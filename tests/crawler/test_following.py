@@ -424,11 +424,9 @@ def test_the_frontier_is_told_when_each_request_is_sent(
     monkeypatch.setattr("crawler.frontier.order.Order.sent", lambda order, host: told.append(host))
 
     async def main(url: str) -> None:
-        departures, steps = Departures(), []
-        departures.trace = lambda event, info: steps.append(event)
+        departures = Departures()
         client = Client(trace=departures, limits=Limits(total=5))
         await follow(tmp_path, f"{url}/a", f"{url}/b", client=client, departures=departures)
-        assert steps.count("send_request.complete") == 2
 
     with serving(pages({"/a": b"", "/b": b""})) as server:
         run(main, server.url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import gzip
 import itertools
@@ -17,49 +16,14 @@ from hypothesis import strategies as st
 from crawler.frontier import Job, Malformed, parse_line
 from crawler.http import URL, HTTPError, InvalidURL, Reply
 from crawler.http.charset import decode
-from crawler.http.connection import Connection, RequestTemplate
 from crawler.page import KINDS, find_links
+from tests.crawler.tape import exchanged
 
 PAGE = "http://h/dir/page"
 
 
-class Tape:
-    """A stream that plays back what it was given, piece by piece, and then ends."""
-
-    truncated = False
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = [piece for piece in pieces if piece]
-        self.closed = False
-
-    async def recv(self) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
-
-    async def send_all(self, data: bytes) -> None:
-        assert data.startswith(b"GET / HTTP/1.1\r\nHost: h\r\n")
-
-    def abort(self) -> None:
-        raise AssertionError("nothing here takes that long")
-
-    def close(self) -> None:
-        self.closed = True
-
-
 def play(pieces: list[bytes]) -> Reply | HTTPError:
-    async def main() -> Reply | HTTPError:
-        url = URL("http://h/")
-        connection = Connection(Tape(pieces), RequestTemplate(url, []), read_limit=10)
-        try:
-            deadline = asyncio.get_running_loop().time() + 10
-            return await connection.exchange(
-                url, inspect=lambda _: None, max_body=10_000, total_deadline=deadline
-            )
-        except HTTPError as error:
-            return error
-        finally:
-            connection.close()
-
-    return asyncio.run(main())
+    return exchanged(pieces)[0]
 
 
 def check_reply(data: bytes) -> None:

@@ -70,6 +70,7 @@ REFUSED = {
     "two lengths, one with a space": b"HTTP/1.1 200 OK\r\nContent-Length : 4\r\n" + HELLO,
     "a length with a plus": b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: +5\r\n\r\nhello",
     "a length that is empty": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello",
+    "a status below 100": b"HTTP/1.1 099 OK\r\n" + HELLO,
     "a length below zero": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
     "a length without a colon": b"HTTP/1.1 200 OK\r\nContent-Length 4\r\n" + HELLO,
     "a length with a space in its name": b"HTTP/1.1 200 OK\r\nContent Length: 4\r\n" + HELLO,
@@ -98,6 +99,12 @@ def test_a_head_is_mended_that_has(run: Run, data: bytes) -> None:
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED.keys())
 def test_a_head_is_refused_that_has(run: Run, data: bytes) -> None:
     with serving(saying(data)) as server, pytest.raises(ProtocolError):
+        run(fetch, server.url)
+
+
+def test_a_head_without_an_end_is_refused(run: Run) -> None:
+    data = b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20)
+    with serving(saying(data)) as server, pytest.raises(ProtocolError, match="more than 65,536"):
         run(fetch, server.url)
 
 

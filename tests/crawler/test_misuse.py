@@ -184,7 +184,9 @@ def test_a_trace_that_fails_leaves_nothing_open(run: Run, step: str) -> None:
         run(main, server.url)
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9\r\n", b"<html>", b"220 ftp ready\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH_9\r\n", b"<html>", b"220 ftp ready\r\n", b"\x15\3\1\0\2\2F"]
+)
 def test_another_protocol_is_told_at_once_and_by_what_it_says(run: Run, data: bytes) -> None:
     def script(peer: Peer) -> None:
         peer.send(data)
@@ -194,10 +196,11 @@ def test_another_protocol_is_told_at_once_and_by_what_it_says(run: Run, data: by
         run(lambda: send("GET", server.url))
 
 
-def test_a_change_of_protocol_is_not_followed(run: Run) -> None:
+@pytest.mark.parametrize("asked", [{"Connection": "upgrade", "Upgrade": "x"}, {}])
+def test_a_change_of_protocol_is_not_followed(run: Run, asked: dict[str, str]) -> None:
     upgraded = b"HTTP/1.1 101 Fine\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     with serving(saying(upgraded)) as server, pytest.raises(ProtocolError, match="101"):
-        run(lambda: send("GET", server.url, headers={"Connection": "upgrade", "Upgrade": "x"}))
+        run(lambda: send("GET", server.url, headers=asked))
 
 
 def test_a_connection_whose_end_was_the_end_of_the_body_is_not_kept(run: Run) -> None:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from crawler.http import HTTPError
 from crawler.http.plain_head import read_plain
+from tests.crawler.tape import exchanged
 
 LINES = [
     *(b"Content-Type: text/html; charset=utf-8", b"Server: x/1.0 (a: b)", b"X:y", b"X-Empty:"),
@@ -38,15 +40,8 @@ def by_h11(data: bytes) -> tuple[h11.Response, h11.Connection]:
     return head, http
 
 
-@settings(max_examples=400, deadline=None)
-@given(heads, st.sampled_from([b"", b"abc", b"abcd", b"3\r\nabc\r\n0\r\n\r\n"]))
-@example(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: a: b\r\n\r\n", b"abc")
-@example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nab")
-@example(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", b"abc")
-@example(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", b"abc")
-@example(b"HTTP/1.1 200 OK\r\nTail: x \r\nContent-Length: 3\r\n\r\n", b"abc")
-def test_what_is_taken_at_one_look_h11_takes_for_the_same(head: bytes, body: bytes) -> None:
-    data = head + body
+def check_head(data: bytes) -> None:
+    """What is taken at one look is what h11 takes it for, and so is the exchange as a whole."""
     taken = read_plain(data)
     if taken is None:
         return
@@ -57,15 +52,36 @@ def test_what_is_taken_at_one_look_h11_takes_for_the_same(head: bytes, body: byt
     assert reply.version.encode("ascii") == expected.http_version
     assert reply.headers.fields == expected.headers.raw_items()
     assert rest == http.trailing_data[0]
-    if reply.length is None:
-        return  # in chunks, of which h11 never hears
-    content = b""
-    while isinstance(event := http.next_event(), h11.Data):
-        content += event.data
-    assert isinstance(event, h11.EndOfMessage)
-    assert rest == content
-    assert http.our_state is http.their_state is h11.DONE
-    assert not http.trailing_data[0]
+    if reply.length is not None:  # else in chunks, of which h11 never hears
+        content = b""
+        while isinstance(event := http.next_event(), h11.Data):
+            content += event.data
+        assert isinstance(event, h11.EndOfMessage)
+        assert rest == content
+        assert http.our_state is http.their_state is h11.DONE
+        assert not http.trailing_data[0]
+    # A head that does not come at once is h11's.
+    assert came_of([data]) == came_of([data[:9], data[9:]])
+
+
+def came_of(pieces: list[bytes]) -> object:
+    """All that the client makes of a reply."""
+    reply, reusable = exchanged(pieces)
+    if isinstance(reply, HTTPError):
+        return type(reply), str(reply), reusable
+    content = reply.headers.fields, reply.body, reply.wire_bytes, reply.complete, reply.flags
+    return reply.status, reply.phrase, reply.version, content, reusable
+
+
+@settings(max_examples=400, deadline=None)
+@given(heads, st.sampled_from([b"", b"abc", b"abcd", b"3\r\nabc\r\n0\r\n\r\n"]))
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: a: b\r\n\r\n", b"abc")
+@example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nab")
+@example(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", b"abc")
+@example(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", b"abc")
+@example(b"HTTP/1.1 200 OK\r\nTail: x \r\nContent-Length: 3\r\n\r\n", b"abc")
+def test_what_is_taken_at_one_look_h11_takes_for_the_same(head: bytes, body: bytes) -> None:
+    check_head(head + body)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_an_https_proxy_that_nobody_vouches_for_is_told_nothing(run: Run) -> Non
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "refused CONNECT: 502"),
         (b"nonsense\r\n\r\n", "did not answer CONNECT"),
         (b"", "did not answer CONNECT"),
+        (b"HTTP/1.1 102 Wait\r\n\r\n" * 101, "interim replies without an end"),
         (b"HTTP/1.1 200 OK\r\n\r\nevil", "sent something before the tunnel was used"),
     ],
 )

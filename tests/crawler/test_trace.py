@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from crawler.http import Client, HTTPError, Limits
+from crawler.http.trace import Durations, chain
 from tests.crawler.scripted import Peer, polite, serving
 from tests.crawler.test_tls import client_context, server_context
 
@@ -110,6 +111,23 @@ def test_the_end_of_a_step_tells_how_long_it_took(run: Run) -> None:
     for event, info in zip(record.events, record.infos, strict=True):
         assert ("seconds" in info) == event.endswith(".complete")
         assert 0 <= info.get("seconds", 0) < 10
+
+
+def test_a_chain_tells_every_trace_in_its_own_way(run: Run) -> None:
+    record, took, told = Record(), [], []
+    watch = chain(None, record, Durations(lambda step, seconds: took.append((step, seconds))))
+
+    async def main(url: str) -> None:
+        async with Client(trace=chain(watch, lambda event, info: told.append(event))) as client:
+            await client.get(url)
+
+    with serving(polite) as server:
+        run(main, server.url)
+    assert record.events == told == steps("acquire", "resolve", "connect_tcp", *EXCHANGE)
+    ends = zip(record.events[1::2], record.infos[1::2], strict=True)
+    assert took == [(event.partition(".")[0], info["seconds"]) for event, info in ends]
+    assert chain(None) is None
+    assert chain(None, record) is record
 
 
 def test_a_redirect_is_a_step_too(run: Run) -> None:

@@ -269,22 +269,85 @@ def test_a_reply_is_read_although_the_server_takes_nothing_of_the_request(run: R
     assert (response.status, response.body) == (503, b"too busy")
 
 
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+@pytest.mark.parametrize("sent", [0, 1, 2], ids=["nothing", "the head", "a part of the body"])
 def test_a_request_that_cannot_be_sent_is_not_waited_for(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch, sent: int, interim: bytes
 ) -> None:
+    left = [PlainStream.send_all] * sent
+
     def script(peer: Peer) -> None:
+        peer.send(interim)
         peer.until_gone()
 
-    async def refuse(self: PlainStream, data: bytes) -> None:
-        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    async def send_or_refuse(self: PlainStream, data: bytes) -> None:
+        if not left:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        await left.pop()(self, data)
 
     async def main(url: str) -> None:
         async with asyncio.timeout(5), Client() as client:
-            await client.get(url)
+            await client.put(url, content=bytes(300_000))
 
-    monkeypatch.setattr(PlainStream, "send_all", refuse)
+    monkeypatch.setattr(PlainStream, "send_all", send_or_refuse)
     with serving(script) as server, pytest.raises(HTTPError, match="No buffer space"):
         run(main, server.url)
+
+
+def test_what_goes_wrong_in_leaving_a_body_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield b"one"
+        finally:
+            raise LookupError("cannot be left")
+
+    async def send_the_head(self: PlainStream, data: bytes) -> None:
+        if not data.startswith(b"PUT"):
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    monkeypatch.setattr(PlainStream, "send_all", send_the_head)
+    with serving(Peer.until_gone) as server, pytest.raises(LookupError, match="cannot be left"):
+        run(lambda: send("PUT", server.url, content=body()))
+
+
+def test_a_reply_that_has_begun_is_waited_for_although_the_rest_cannot_be_sent(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.http.connection.LAST_WORDS", 0.0)
+    send_all, recv, refused = PlainStream.send_all, PlainStream.recv, threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 413 ")
+        assert refused.wait(30)
+        peer.send(b"Too Large\r\nContent-Length: 2\r\n\r\nno")
+        peer.until_gone()
+
+    async def main(url: str) -> Response:
+        begun = asyncio.Event()
+
+        async def note(self: PlainStream) -> bytes:
+            data = await recv(self)
+            begun.set()
+            return data
+
+        async def send_the_head(self: PlainStream, data: bytes) -> None:
+            if data.startswith(b"PUT"):
+                return await send_all(self, data)
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.05, refused.set)
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+        monkeypatch.setattr(PlainStream, "recv", note)
+        monkeypatch.setattr(PlainStream, "send_all", send_the_head)
+        async with Client() as client:
+            return await client.put(url, content=bytes(300_000))
+
+    with serving(script) as server:
+        response: Response = run(main, server.url)
+    assert (response.status, response.body) == (413, b"no")
 
 
 def test_a_body_of_a_known_length_is_sent_in_chunks_if_one_wants_them(run: Run) -> None:

@@ -9,6 +9,9 @@ import tracemalloc
 import miniloop
 from miniloop.kernel.future import Future
 from miniloop.kernel.task import Task
+from miniloop.net.datagram import DatagramTransport
+from miniloop.net.stream import StreamTransport
+from miniloop.net.tls_transport import SSLTransport
 
 
 def test_a_future_takes_no_more_than_its_slots() -> None:
@@ -28,5 +31,5 @@ def test_a_future_takes_no_more_than_its_slots() -> None:
 
 
 def test_the_names_that_methods_assign_have_no_place_beside_the_slots() -> None:
-    for kind in (Future, Task):
+    for kind in (Future, Task, StreamTransport, DatagramTransport, SSLTransport):
         assert not vars(kind).get("__static_attributes__")

@@ -1,7 +1,7 @@
 """Ctrl-C in the loop's own code: a program that goes on with the loop has lost nothing.
 
 Python looks for signals when a function is entered, after a call of a C function, and when a loop
-jumps back. `strike` raises KeyboardInterrupt at the n-th such point in code of ours that no
+jumps back. `Strike` raises KeyboardInterrupt at the n-th such point in code of ours that no
 callback or coroutine has called, for every n there is; and a timer raises it at random moments.
 """
 
@@ -26,6 +26,7 @@ import miniloop
 from miniloop.kernel.recovery import snapshot
 from miniloop.kernel.scheduler import Scheduler
 from tests.builds import pure_only
+from tests.strikes import Strike
 
 pytestmark = pure_only
 
@@ -46,25 +47,6 @@ def in_the_loop_s_own_code(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-class Strike:
-    """A profile function that raises KeyboardInterrupt at the n-th point where Ctrl-C may strike.
-
-    CPython 3.11 drops the frame of a function that a profile function fails to let in, so there
-    only what follows a call of a C function is struck.
-    """
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-        self.events = ("call", "c_return") if sys.version_info >= (3, 12) else ("c_return",)
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        if event in self.events and in_the_loop_s_own_code(frame):
-            self.left -= 1
-            if self.left == 0:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
 
 
 async def talk_over_sockets(loop: asyncio.AbstractEventLoop) -> int:
@@ -263,6 +245,23 @@ SCENARIOS: dict[Scenario, Any] = {
 }
 
 
+def run_struck(
+    loop: miniloop.EventLoop, task: Any, strike: Strike, raised: type[BaseException]
+) -> bool:
+    """Run the task, strike, and run it to its end. Gives whether `raised` came out of the loop."""
+    try:
+        sys.setprofile(strike)
+        try:
+            loop.run_until_complete(task)
+        finally:
+            sys.setprofile(None)
+        struck = False
+    except raised:
+        struck = True
+    loop.run_until_complete(asyncio.wait([task], timeout=10))
+    return struck
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -276,16 +275,8 @@ def test_nothing_is_lost_wherever_in_the_loop_s_code_it_strikes(
         reports: list[Any] = []
         loop.set_exception_handler(lambda loop, context, reports=reports: reports.append(context))
         task = loop.create_task(scenario(loop))
-        strike = Strike(at)
-        sys.setprofile(strike)
-        try:
-            try:
-                loop.run_until_complete(task)
-            finally:
-                sys.setprofile(None)
-        except KeyboardInterrupt:
-            strikes += 1
-        loop.run_until_complete(asyncio.wait([task], timeout=5))
+        strike = Strike(at, in_the_loop_s_own_code)
+        strikes += run_struck(loop, task, strike, KeyboardInterrupt)
         assert task.done(), f"stuck after strike {at}: {task!r}"
         assert task._exception is None, f"failed after strike {at}: {task._exception!r}"
         assert task.result() == SCENARIOS[scenario]
@@ -324,16 +315,8 @@ def test_an_ordinary_exception_of_a_signal_s_handler_ends_no_task(scenario: Scen
         loop = miniloop.new_event_loop()
         loop.set_exception_handler(lambda loop, context: None)
         task = loop.create_task(scenario(loop))
-        strike = Signal(at)
-        sys.setprofile(strike)
-        try:
-            try:
-                loop.run_until_complete(task)
-            finally:
-                sys.setprofile(None)
-        except Alarm:
-            strikes += 1
-        loop.run_until_complete(asyncio.wait([task], timeout=5))
+        strike = Signal(at, in_the_loop_s_own_code)
+        strikes += run_struck(loop, task, strike, Alarm)
         assert task.done(), f"stuck after strike {at}: {task!r}"
         assert task._exception is None, f"failed after strike {at}: {task._exception!r}"
         assert task.result() == SCENARIOS[scenario]
@@ -393,16 +376,8 @@ def test_a_child_is_waited_for_wherever_it_strikes() -> None:
     for at in range(1, 5000):
         loop = miniloop.new_event_loop()
         task = loop.create_task(run_a_child())
-        strike = Strike(at)
-        sys.setprofile(strike)
-        try:
-            try:
-                loop.run_until_complete(task)
-            finally:
-                sys.setprofile(None)
-        except KeyboardInterrupt:
-            pass
-        loop.run_until_complete(asyncio.wait([task], timeout=10))
+        strike = Strike(at, in_the_loop_s_own_code)
+        run_struck(loop, task, strike, KeyboardInterrupt)
         assert task.done(), f"stuck after strike {at}: {task!r}"
         # An interrupt at the very return of `waitpid` loses the status; asyncio says 255 then.
         assert task.result() in (0, 255)

@@ -22,6 +22,7 @@ from miniloop.net import tls
 from miniloop.net.attach import TLSOptions, attach
 from tests.net import certificates
 from tests.net.connected import tcp_pair
+from tests.strikes import Strike
 
 # Where it is struck: the parts of a connection, and not what opens it.
 FOLDER = Path(tls.__file__).parent
@@ -42,34 +43,15 @@ STRUCK = {
 COLLECTED = ("__del__", "__repr__")
 
 
-def is_collecting(frame: FrameType | None) -> bool:
+def may_strike(frame: FrameType | None) -> bool:
+    """Whether it runs a part of a connection, and not because something is collected."""
+    found = False
     while frame is not None and frame.f_code.co_filename in STRUCK:
         if frame.f_code.co_name in COLLECTED:
-            return True
+            return False
+        found = True
         frame = frame.f_back
-    return False
-
-
-class Strike:
-    """A profile function that raises KeyboardInterrupt at the n-th point where Ctrl-C may strike.
-
-    CPython 3.11 drops the frame of a function that a profile function fails to let in, so there
-    only what follows a call of a C function is struck.
-    """
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-        self.events = ("call", "c_return") if sys.version_info >= (3, 12) else ("c_return",)
-        self.where = ""
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        code = frame.f_code
-        if event in self.events and code.co_filename in STRUCK and not is_collecting(frame):
-            self.left -= 1
-            if self.left == 0:
-                sys.setprofile(None)
-                self.where = f"{Path(code.co_filename).name}:{frame.f_lineno} {event}"
-                raise KeyboardInterrupt
+    return found
 
 
 REQUEST = b"question" * 40_000  # too much for one record, one read, and the kernel's buffer
@@ -157,7 +139,7 @@ def connect(loop: miniloop.EventLoop, encrypted: bool) -> list[End]:
 
 def strike_at(number: int, encrypted: bool) -> tuple[Strike, list[End]]:
     """Strike a connection at that point. Gives its ends when they know that it is over."""
-    strike = Strike(number)
+    strike = Strike(number, may_strike)
     loop = miniloop.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)
     ends = connect(loop, encrypted)

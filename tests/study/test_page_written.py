@@ -48,7 +48,10 @@ def luminance(colour: str) -> float:
 def test_each_colour_of_code_can_be_read_on_each_mark() -> None:
     style = (FILES / "page.css").read_text("utf-8")
     themes = re.findall(r":root[^{]*\{([^}]*--runs[^}]*)\}", style)
-    assert len(themes) == 3  # light, dark by the system, dark by choice
+    _, dark_by_the_system, dark_by_choice = (
+        dict(re.findall(r"--([\w-]+): (#\w{6})", theme)) for theme in themes
+    )
+    assert dark_by_the_system == dark_by_choice
     for theme in themes:
         colours = dict(re.findall(r"--([\w-]+): (#\w{6})", theme))
         for word in (name for name in colours if name.startswith("py-")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from miniloop.study import waits_of
 from tests.study.waits_of_tasks import (
+    Lock,
     enter,
     held_by,
     hold_by_hand,
@@ -339,5 +341,61 @@ def test_tasks_that_do_not_wait_say_so(run: Run) -> None:
         current = asyncio.current_task()
         assert current is not None
         assert state_of(waits_of(loop), current.get_name()).state == "runs"
+
+    run(main)
+
+
+def test_the_running_task_holds_its_locks_too(run: Run) -> None:
+    async def main() -> None:
+        lock = asyncio.Lock()
+        async with lock:
+            waiter = asyncio.create_task(enter(lock), name="waiter")
+            await asyncio.sleep(0)
+            waits = waits_of(asyncio.get_running_loop())
+            current = asyncio.current_task()
+        assert current is not None
+        await waiter
+        assert held_by(waits, "waiter") == [current.get_name()]
+
+    run(main)
+
+
+def test_a_lock_of_a_library_is_known_by_its_methods(run: Run) -> None:
+    # Its code must be a library's: what the program itself does is shown as it stands there.
+    source = inspect.getsource(Lock)
+    space: dict[str, Any] = {"asyncio": asyncio, "__name__": "library"}
+    exec(compile(source, "/lib/site-packages/library.py", "exec"), space)
+
+    async def main() -> None:
+        lock = space["Lock"]()
+        waits = await settled(hold_by_hand(lock), enter(lock))
+        assert text_of(waits, "b") == "Lock #1 (manager)"
+        assert held_by(waits, "b") == ["a"]
+        assert state_of(waits, "b").places[-1].function == "enter"
+
+    run(main)
+
+
+class Unbound:
+    """A proxy that stands for nothing yet, as those of web frameworks do outside of a request."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("working outside of the request context")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("working outside of the request context")
+
+
+def test_objects_that_do_not_want_to_be_looked_at_do_no_harm(run: Run) -> None:
+    async def wait(lock: asyncio.Lock, proxy: Any) -> None:
+        async with lock:
+            pass
+        del proxy
+
+    async def main() -> None:
+        lock = asyncio.Lock()
+        waits = await settled(hold_by_hand(lock), wait(lock, Unbound()))
+        assert held_by(waits, "b") == ["a"]
 
     run(main)

@@ -18,6 +18,16 @@ from miniloop.study import EverybodyWaits, deadlock_detecting_loop
 pytestmark = pytest.mark.timeout(60)
 
 
+@pytest.fixture(autouse=True)
+def threads_of_earlier_tests_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that failed may have left threads, and any thread could wake a loop."""
+    all_threads = threading.enumerate
+    earlier = set(all_threads()) - {threading.current_thread()}
+    monkeypatch.setattr(
+        threading, "enumerate", lambda: [one for one in all_threads() if one not in earlier]
+    )
+
+
 def run(main: Coroutine[Any, Any, Any]) -> Any:
     with asyncio.Runner(loop_factory=deadlock_detecting_loop) as runner:
         return runner.run(main)

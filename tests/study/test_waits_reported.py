@@ -1,9 +1,8 @@
-"""Who waits for whom, as it is reported: what runs, rings, and objects that are hard to look at."""
+"""Who waits for whom, as it is reported: what runs, who could wake the loop, rings, and names."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import socket
 import sys
@@ -17,16 +16,7 @@ import pytest
 import miniloop
 from miniloop.study import Waits, dump_waits, waits_of
 from miniloop.study.rings import Needs, rings_among, stuck
-from tests.study.waits_of_tasks import (
-    Lock,
-    enter,
-    held_by,
-    hold_by_hand,
-    late_answer,
-    settled,
-    state_of,
-    text_of,
-)
+from tests.study.waits_of_tasks import late_answer, settled, state_of, text_of
 
 Run = Callable[..., Any]
 
@@ -124,21 +114,6 @@ def test_dump_waits_prints_the_running_loop(capsys: pytest.CaptureFixture[str]) 
     assert "miniloop.EventLoop runs a step" in capsys.readouterr().err
 
 
-def test_the_running_task_holds_its_locks_too(run: Run) -> None:
-    async def main() -> None:
-        lock = asyncio.Lock()
-        async with lock:
-            waiter = asyncio.create_task(enter(lock), name="waiter")
-            await asyncio.sleep(0)
-            waits = waits_of(asyncio.get_running_loop())
-            current = asyncio.current_task()
-        assert current is not None
-        await waiter
-        assert held_by(waits, "waiter") == [current.get_name()]
-
-    run(main)
-
-
 # Rings, by themselves.
 
 
@@ -161,22 +136,6 @@ def test_each_ring_is_found_once() -> None:
         "idle": Needs(("nobody",)),
     }
     assert rings_among(needs) == [["a", "b", "c"], ["own"]]
-
-
-def test_a_lock_of_a_library_is_known_by_its_methods(run: Run) -> None:
-    # Its code must be a library's: what the program itself does is shown as it stands there.
-    source = inspect.getsource(Lock)
-    space: dict[str, Any] = {"asyncio": asyncio, "__name__": "library"}
-    exec(compile(source, "/lib/site-packages/library.py", "exec"), space)
-
-    async def main() -> None:
-        lock = space["Lock"]()
-        waits = await settled(hold_by_hand(lock), enter(lock))
-        assert text_of(waits, "b") == "Lock #1 (manager)"
-        assert held_by(waits, "b") == ["a"]
-        assert state_of(waits, "b").places[-1].function == "enter"
-
-    run(main)
 
 
 def test_tasks_of_the_same_name_are_told_apart(run: Run) -> None:
@@ -216,31 +175,6 @@ def test_a_process_and_a_server_are_named() -> None:
         ]
 
     miniloop.run(main())
-
-
-class Unbound:
-    """A proxy that stands for nothing yet, as those of web frameworks do outside of a request."""
-
-    @property
-    def __dict__(self) -> Any:  # type: ignore[override]
-        raise RuntimeError("working outside of the request context")
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError("working outside of the request context")
-
-
-def test_objects_that_do_not_want_to_be_looked_at_do_no_harm(run: Run) -> None:
-    async def wait(lock: asyncio.Lock, proxy: Any) -> None:
-        async with lock:
-            pass
-        del proxy
-
-    async def main() -> None:
-        lock = asyncio.Lock()
-        waits = await settled(hold_by_hand(lock), wait(lock, Unbound()))
-        assert held_by(waits, "b") == ["a"]
-
-    run(main)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="a task wants a coroutine from 3.12 on")

@@ -152,7 +152,7 @@ def _idle(solution: ModuleType) -> None:
         time.sleep(0.5)
         server.check_alive()
         used = time.clock_gettime(clock) - before
-        if used > 0.02:  # one that sleeps uses none; one that does not, what others leave it
+        if used > 0.02:  # a server that sleeps uses none; one that spins uses all it can get
             raise Wrong(
                 f"in half a second in which nothing happened it used {used:.2f} s of the processor:"
                 " does the poll wait, and is every client that has gone unregistered and closed?"

@@ -25,7 +25,7 @@ class Exercise(NamedTuple):
 
 
 def function(solution: ModuleType, name: str) -> Callable[..., Any]:
-    """What the solution calls so. Raises Wrong if there is no such thing, or it is not callable."""
+    """The solution's function of that name. Raises Wrong if there is none to be called."""
     found = getattr(solution, name, None)
     if not callable(found):
         raise Wrong(f"the file has nothing to call by the name `{name}`")
@@ -40,7 +40,7 @@ def equal(what: str, got: object, wanted: object) -> None:
 
 @contextmanager
 def not_to_be_used(module: Any, *names: str) -> Iterator[None]:
-    """Within this, the functions of the module that would be the solution raise Wrong."""
+    """In this block, functions that do what the exercise asks for raise Wrong."""
     kept = {name: getattr(module, name) for name in names if hasattr(module, name)}
 
     def refuse(name: str) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run it on a loop that looks which thread calls, and listen to what threads die of."""
+    """Run it on a loop in debug mode, which checks threads; note exceptions that end threads."""
     died: list[str] = []
     reported: list[str] = []
     loop = EventLoop()

@@ -35,7 +35,7 @@ def turns(coroutine):
 
 
 class _Counter:
-    """An observer of our own, with which the solution is compared."""
+    """An observer of our own. The solution is compared with it."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []

@@ -1,4 +1,4 @@
-"""A loop for checks: its time passes only while it sleeps, and then at once.
+"""A loop for checks: time stands still while it works, and a sleep takes no real time.
 
 So a solution that sleeps for an hour is checked in no time, and what it does is at an exact moment,
 however busy the machine is.
@@ -51,7 +51,7 @@ class _Poller(SelectorPoller):
 def run(main: Callable[[Clock], Coroutine[Any, Any, T]]) -> T:
     """Run `main(clock)` on such a loop and return what it returns.
 
-    Raises Wrong if something fails of which nobody would hear, or if everybody waits for ever.
+    Raises Wrong if something fails that nobody looks at, or if all tasks wait for ever.
     """
     clock = Clock()
     loop = EventLoop(clock=clock, poller=_Poller(clock))

@@ -1,4 +1,4 @@
-"""For the interpreters that a program starts which runs under `python -m miniloop`.
+"""Run by each interpreter that is started from a program under `python -m miniloop`.
 
 That puts the folder of this file on PYTHONPATH, and each interpreter imports a `sitecustomize` when
 it starts. We take the folder off the path again, wait until asyncio is imported, if ever, and hand
@@ -26,6 +26,6 @@ if sys.version_info >= (3, 11):
     except Exception as error:
         sys.stderr.write("python -m miniloop: not in process %d: %r\n" % (os.getpid(), error))
 
-# Now for the other one. If there is none, `site` is to see the very error that tells it so.
+# Now import the other one. If there is none, `site` must get the ImportError that says so.
 _self = sys.modules.pop(__name__)  # kept, or Python 2 would empty it here
 __import__(__name__)

@@ -1,4 +1,4 @@
-"""BareSocket: the half of a simulated socket that moves no bytes: names, options, and its end.
+"""BareSocket: the part of a simulated socket that moves no bytes: names, options and closing.
 
 What an option does is remembered; these few have effect: SO_SNDBUF and SO_RCVBUF (in bytes, not
 doubled as on Linux), SO_REUSEPORT, SO_LINGER with a time of zero.
@@ -16,17 +16,18 @@ from functools import partial
 from typing import Any, NoReturn
 
 from miniloop.kernel.poller import WRITE
-from miniloop.testing.network.contract import Address
+from miniloop.testing.network.contract import HANGUP, Address
 from miniloop.testing.network.machine import Machine
+from miniloop.testing.network.socket_errors import error_of, would_block
 from miniloop.testing.network.table import Table
-from miniloop.testing.network.tcp import End, Queue, error_of, would_block
+from miniloop.testing.network.tcp import End, Queue
 from miniloop.testing.network.udp import Port
 
 __all__ = ["BareSocket"]
 
 _UNBOUND = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0, 0, 0)}
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
-_FRESH = WRITE | 0x010  # as Linux says of a socket that was never connected
+_FRESH = WRITE | HANGUP  # as Linux says of a socket that was never connected
 
 
 class BareSocket(socket.socket):
@@ -61,7 +62,7 @@ class BareSocket(socket.socket):
         self._queue: Queue | None = None
         self._port: Port | None = None
         self._number = table.add(self)
-        # Nothing on the network's side may hold the socket: it would never be found unclosed.
+        # No part of the network may refer to the socket: one left unclosed must be collected.
         self._changed: Callable[[], object] = partial(table.changed, self._number)
         if kind == socket.SOCK_DGRAM:
             self._port = Port(machine)
@@ -118,7 +119,7 @@ class BareSocket(socket.socket):
             return self._queue.events()
         return _FRESH if self._end is None else self._end.events()
 
-    # Blocking, which it cannot.
+    # Blocking, which is refused.
 
     def setblocking(self, flag: bool) -> None:
         """As `settimeout(None)` or `settimeout(0)`; only the second is of use."""

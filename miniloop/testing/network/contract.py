@@ -1,7 +1,7 @@
 """What the parts of a simulated network may ask of each other.
 
-A connection knows its machine, a table its sockets and a fault its network, but none of them the
-file in which these are made: see `miniloop.kernel.contract`.
+A connection is given its machine, a table its sockets and a fault its network. None of their files
+imports the file in which these are made: see `miniloop.kernel.contract`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,25 @@ from typing import Any, Protocol
 
 from miniloop.testing.network.wire import Road, Wire
 
-__all__ = ["Address", "KnownHost", "KnownSocket", "Reading", "Station", "Troubled"]
+__all__ = [
+    "ANY_ADDRESS",
+    "ERROR",
+    "HANGUP",
+    "Address",
+    "KnownHost",
+    "KnownSocket",
+    "Reading",
+    "Station",
+    "Troubled",
+]
+
+# The addresses that mean "any of mine", of IPv4 and of IPv6.
+ANY_ADDRESS = ("0.0.0.0", "::")
+
+# Bits of what a socket is ready for, beside those of `kernel.poller`. A poller is told of these two
+# whether it asked for them or not.
+ERROR = 0x008  # EPOLLERR
+HANGUP = 0x010  # EPOLLHUP
 
 # (host, port), or (host, port, flow, scope) of IPv6.
 Address = tuple[Any, ...]
@@ -26,7 +44,7 @@ class Reading(Protocol):
 
 
 class Station(Protocol):
-    """A machine, as its connections and ports see it."""
+    """A machine, as seen by its connections and ports."""
 
     name: str
     wire: Wire
@@ -45,7 +63,7 @@ class Station(Protocol):
 
 
 class KnownSocket(Protocol):
-    """A socket, as the table of sockets sees it."""
+    """A socket, as seen by the table of sockets."""
 
     @property
     def machine(self) -> Station: ...
@@ -54,7 +72,7 @@ class KnownSocket(Protocol):
 
 
 class KnownHost(Protocol):
-    """A host, as a fault sees it."""
+    """A host, as seen by a fault."""
 
     @property
     def name(self) -> str: ...
@@ -66,7 +84,7 @@ class KnownHost(Protocol):
 
 
 class Troubled(Protocol):
-    """A network, as faults see it."""
+    """A network, as seen by faults."""
 
     @property
     def here(self) -> KnownHost: ...

@@ -1,7 +1,7 @@
 """Faults by chance: when, what and whom is drawn from the run's seed.
 
-Each fault lasts for a while and is undone then, so that a program that is right comes through. What
-happened is in `Network.log`; the same seed does the same again.
+Each fault lasts for a while and is then undone, so that a correct program gets through. What
+happened is in `Network.log`; the same seed gives the same faults.
 """
 
 from __future__ import annotations

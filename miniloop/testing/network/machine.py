@@ -1,4 +1,4 @@
-"""A machine: the kernel's side of a host. Its addresses, its ports, its ways to other machines."""
+"""A machine: the kernel's side of a host: its addresses, ports, and roads to other machines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable
 from typing import TypeVar
 
-from miniloop.testing.network.contract import Address
-from miniloop.testing.network.tcp import End, Queue, error_of
+from miniloop.testing.network.contract import ANY_ADDRESS, Address
+from miniloop.testing.network.socket_errors import error_of
+from miniloop.testing.network.tcp import End, Queue
 from miniloop.testing.network.udp import Port
 from miniloop.testing.network.wire import Road, Wire
 
@@ -20,7 +21,6 @@ T = TypeVar("T")
 # Ports that the kernel hands out, as IANA says (RFC 6335).
 FIRST_EPHEMERAL, LAST_EPHEMERAL = 49_152, 65_535
 
-_WILDCARDS = ("0.0.0.0", "::")
 LOOPBACKS = ("127.0.0.1", "::1")
 
 
@@ -87,7 +87,7 @@ class Machine:
 
     def find(self, address: str) -> Machine | None:
         """The machine that an address leads to from here; None if it leads nowhere."""
-        if address in _WILDCARDS or ipaddress.ip_address(address).is_loopback:
+        if address in ANY_ADDRESS or ipaddress.ip_address(address).is_loopback:
             return self
         return self._find(address)
 
@@ -97,10 +97,10 @@ class Machine:
 
     def own_address(self, local: str, towards: str) -> str:
         """Which of our addresses packets to `towards` come from. Raises OSError if none can be."""
-        if local not in _WILDCARDS:
+        if local not in ANY_ADDRESS:
             return local
         family = family_of_address(towards)
-        if towards in _WILDCARDS or ipaddress.ip_address(towards).is_loopback:
+        if towards in ANY_ADDRESS or ipaddress.ip_address(towards).is_loopback:
             return LOOPBACKS[family == socket.AF_INET6]
         for address in self.addresses:
             if family_of_address(address) == family:
@@ -111,7 +111,7 @@ class Machine:
 
     def bind(self, kind: int, host: str, port: int, *, shared: bool) -> int:
         """Take a port, any if it is 0, on one address or all. Raises OSError."""
-        ours = host in self.addresses or host in _WILDCARDS
+        ours = host in self.addresses or host in ANY_ADDRESS
         if not ours and not ipaddress.ip_address(host).is_loopback:
             raise error_of(errno.EADDRNOTAVAIL)
         if port == 0:
@@ -134,7 +134,7 @@ class Machine:
         for other_kind, other, number in self._bound:
             if (other_kind, number) != (kind, port) or family_of_address(other) != family:
                 continue
-            if other == host or host in _WILDCARDS or other in _WILDCARDS:
+            if other == host or host in ANY_ADDRESS or other in ANY_ADDRESS:
                 return True
         return False
 
@@ -178,7 +178,7 @@ class Machine:
         exact = table.get((host, port))
         if exact is not None:
             return exact
-        return table.get((_WILDCARDS[family_of_address(host) == socket.AF_INET6], port))
+        return table.get((ANY_ADDRESS[family_of_address(host) == socket.AF_INET6], port))
 
     # Connections.
 

@@ -5,12 +5,12 @@ Source: POSIX getaddrinfo(3); RFC 3493.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
 from typing import Any
 
+from miniloop.kernel.contract import Loop
 from miniloop.testing.network.machine import LOOPBACKS, Machine, family_of_address
 from miniloop.testing.network.wire import Wire
 
@@ -51,7 +51,7 @@ class Names:
 
     async def look_up(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         machine: Machine,
         host: Any,
         port: Any,
@@ -63,7 +63,7 @@ class Names:
     ) -> list[Any]:
         """As `loop.getaddrinfo`, after the resolver's delay."""
         name = _as_text(host)
-        done: asyncio.Future[None] = loop.create_future()
+        done = loop.create_future()
         delay = self._delays.get(name or "", self._delay)
         self._wire.after(delay, lambda: None if done.done() else done.set_result(None))
         await done

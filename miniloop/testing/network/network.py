@@ -11,8 +11,9 @@
 
     miniloop.testing.run(main(), network=network)
 
-Programs use the loop as ever: `create_connection`, `create_server`, datagram endpoints, streams,
-TLS, `sock_*`, `getaddrinfo`. Who belongs to no host is on a machine of its own, `network.here`.
+Programs use the loop as usual: `create_connection`, `create_server`, datagram endpoints, streams,
+TLS, `sock_*`, `getaddrinfo`. A task that belongs to no host runs on a machine of its own,
+`network.here`.
 
 What is decided by chance is drawn from the run's seed alone, and everything happens in one order:
 the same program with the same seed does the same.
@@ -30,6 +31,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from miniloop.kernel.contract import CompleteLoop
 from miniloop.kernel.poller import Watch
 from miniloop.testing.network.faults import Faults
 from miniloop.testing.network.host import Host, current_host
@@ -77,7 +79,7 @@ class Network:
         self._names: dict[str, tuple[str, ...]] = {}
         self._planned: list[tuple[float, Callable[..., object], tuple[Any, ...]]] = []
         self._running: contextlib.ExitStack | None = None
-        self._loop: Any = None
+        self._loop: CompleteLoop | None = None
         self._begun = 0.0  # what the clock said
         self.log: list[tuple[float, str]] = []
         self._renew(random.Random(0))
@@ -309,7 +311,7 @@ class Network:
 
     async def getaddrinfo(
         self,
-        loop: Any,
+        loop: CompleteLoop,
         host: Any,
         port: Any,
         *,
@@ -324,13 +326,13 @@ class Network:
             loop, machine, host, port, family=family, kind=type, proto=proto, flags=flags
         )
 
-    async def getnameinfo(self, loop: Any, sockaddr: Any, flags: int) -> tuple[str, str]:
+    async def getnameinfo(self, loop: CompleteLoop, sockaddr: Any, flags: int) -> tuple[str, str]:
         """As `socket.getnameinfo`."""
         return self._resolver.name_of(sockaddr, flags)
 
     # For the run: see `miniloop.testing.run`.
 
-    def begin(self, loop: Any, clock: Callable[[], float], seed: int) -> None:
+    def begin(self, loop: CompleteLoop, clock: Callable[[], float], seed: int) -> None:
         """A run begins on this loop: be as new."""
         if self._running is not None:
             raise RuntimeError("this network is in use: one network serves one run at a time")

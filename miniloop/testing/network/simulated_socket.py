@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from miniloop.testing.network.bare_socket import BareSocket
-from miniloop.testing.network.tcp import End, Queue, error_of, would_block
+from miniloop.testing.network.contract import ANY_ADDRESS
+from miniloop.testing.network.socket_errors import error_of, would_block
+from miniloop.testing.network.tcp import End, Queue
 
 __all__ = ["SimulatedSocket"]
-
-_WILDCARDS = ("0.0.0.0", "::")
 
 
 class SimulatedSocket(BareSocket):
@@ -37,7 +37,7 @@ class SimulatedSocket(BareSocket):
                 return
             host, port = self._checked(address)
             self._bind_freely(host)
-            if host in _WILDCARDS:
+            if host in ANY_ADDRESS:
                 host = machine.own_address(host, host)
             self._port.remote = self._named(host, port)
             return
@@ -47,7 +47,7 @@ class SimulatedSocket(BareSocket):
             self._connect_again(self._end)
             return
         host, port = self._checked(address)
-        if host in _WILDCARDS:
+        if host in ANY_ADDRESS:
             host = machine.own_address(host, host)
         local = self._bind_freely(host)
         end = End(

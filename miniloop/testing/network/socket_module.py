@@ -24,7 +24,7 @@ _INTERNET = (-1, socket.AF_INET, socket.AF_INET6)
 
 @contextlib.contextmanager
 def simulated_sockets(
-    loop: Any,
+    loop: object,
     make: Callable[[int, int, int], socket.socket],
     find: Callable[..., list[Any]],
     name: Callable[[], str],

@@ -1,7 +1,7 @@
-"""The table of simulated sockets: their numbers, and of which of them there is news.
+"""The table of simulated sockets: their numbers, and which of them may have events.
 
-A poller asks for the events of sockets at every poll. It is not asked of every socket, but of
-those with which something has changed, and which have had something to tell since.
+A poller asks for the events of sockets at every poll. Not every socket is asked, only those with
+which something has changed, and which have had events at every poll since.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from itertools import count
 from typing import Any
 
 from miniloop.kernel.poller import Watch
-from miniloop.testing.network.contract import KnownSocket, Station
+from miniloop.testing.network.contract import ERROR, HANGUP, KnownSocket, Station
 
 __all__ = ["FIRST_NUMBER", "Table"]
 
 # Above the descriptors of every real file.
 FIRST_NUMBER = 1 << 30
 
-_ALWAYS = 0x008 | 0x010  # EPOLLERR, EPOLLHUP: told whether they were asked for or not
-
 
 class Table:
-    """The open sockets of a network, by number, and those of which there may be news."""
+    """The open sockets of a network, by number, and those that may have events."""
 
     def __init__(self, resolve: Callable[[Any, str, int], str]) -> None:
         self.addresses_of = resolve
@@ -53,7 +51,7 @@ class Table:
             sock, watch = self._sockets.get(number), watches.get(number)
             events = 0
             if sock is not None and watch is not None:
-                events = sock.events() & (watch.mask | _ALWAYS)
+                events = sock.events() & (watch.mask | ERROR | HANGUP)
             if events:
                 found.append((number, events))
             else:

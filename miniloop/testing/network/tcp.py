@@ -1,4 +1,4 @@
-"""TCP, as much of it as a program can notice: what a kernel keeps of a connection.
+"""TCP, as far as a program can notice it: what a kernel keeps of a connection.
 
     fresh --listen--> listening
     fresh --connect--> connecting --answer--> open --both sides finished--> over
@@ -12,7 +12,7 @@ learns that there is room again. Both have a limit, so a peer that does not read
 Rules, each of which a program notices:
 
 1. Bytes arrive in order and once, or the connection ends with an error.
-2. Who closes with data unread, or is sent data after closing, answers by a reset (RFC 2525, 2.17).
+2. An end that closes with data unread, or gets data after closing, sends a reset (RFC 2525, 2.17).
 3. What had arrived before a reset can still be read; then ECONNRESET is told once.
 4. Two full buffers hold what `SO_SNDBUF` and `SO_RCVBUF` say, 64 KiB each unless told otherwise.
 
@@ -24,13 +24,13 @@ Source: RFC 9293; tcp(7), socket(7).
 from __future__ import annotations
 
 import errno
-import os
 from collections import deque
 from functools import partial
 from typing import Any
 
-from miniloop.kernel.poller import READ, WRITE
-from miniloop.testing.network.contract import Address, Station
+from miniloop.kernel.poller import HALF_CLOSED, READ, WRITE
+from miniloop.testing.network.contract import ERROR, HANGUP, Address, Station
+from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
 from miniloop.testing.network.wire import Flight, Passage
 
 __all__ = ["BUFFER_SIZE", "End", "Queue"]
@@ -49,10 +49,6 @@ SYN_TIMEOUT = 127.0
 
 # Seconds until a host that nobody has is found not to answer: ARP, on Linux.
 UNREACHABLE_AFTER = 3.0
-
-_ERROR = 0x008  # EPOLLERR
-_HANGUP = 0x010  # EPOLLHUP
-_PEER_DONE = 0x2000  # EPOLLRDHUP
 
 
 class Queue:
@@ -73,15 +69,15 @@ class Queue:
         return READ if self.ready else 0
 
 
-class End:
+class End(PendingError):
     """One side of a connection, as its kernel has it."""
 
     def __init__(self, machine: Station, local: Address, remote: Address) -> None:
+        super().__init__()
         self.machine = machine
         self.local, self.remote = local, remote
         self.peer: End | None = None
         self.state = "connecting"
-        self.error = 0  # an errno that nobody has been told
         self.notify: Any = _nobody
         # Receiving.
         self.inbox = bytearray()
@@ -187,15 +183,15 @@ class End:
         found = 0
         no_more = self.peer_done or self.read_shut or self.state == "over"
         if no_more:
-            found |= READ | _PEER_DONE
+            found |= READ | HALF_CLOSED
         elif self.readable():
             found |= READ
         if self.state == "over" or self._done or 2 * self._room() >= self._used():
             found |= WRITE
         if self.state == "over" or (no_more and self._done):
-            found |= _HANGUP
+            found |= HANGUP
         if self.error:
-            found |= _ERROR | READ | WRITE
+            found |= ERROR | READ | WRITE
         return found
 
     def readable(self) -> int:
@@ -283,16 +279,6 @@ class End:
             self._passage.send(HEADER, peer.was_reset, insist=False)
         self._end()
 
-    def take_error(self) -> int:
-        """The errno that nobody has been told yet, or 0."""
-        error, self.error = self.error, 0
-        return error
-
-    def raise_error(self) -> None:
-        """Raise it, if there is one."""
-        if self.error:
-            raise error_of(self.take_error())
-
     # What happens on the network.
 
     def _used(self) -> int:
@@ -375,7 +361,7 @@ class End:
     def was_reset(self) -> None:
         """The peer, or something on the way, has broken the connection."""
         if self.state != "over":
-            # Who has heard of the end and not finished is told that the pipe is broken.
+            # An end that has read the end of file, and has not finished, gets EPIPE.
             in_half = self.peer_done and not self._done_sent
             self._fail(errno.EPIPE if in_half else errno.ECONNRESET)
 
@@ -409,13 +395,3 @@ class End:
 
 def _nobody() -> None:
     """Whom to tell of changes when the program has closed it."""
-
-
-def error_of(number: int) -> OSError:
-    """The exception that the `socket` module raises for an errno."""
-    return OSError(number, os.strerror(number))
-
-
-def would_block() -> OSError:
-    """What a non-blocking call raises that cannot do anything now."""
-    return error_of(errno.EAGAIN)

@@ -1,6 +1,6 @@
 """UDP: datagrams, which arrive whole, once, several times, in another order, or never.
 
-Which of these befalls a datagram is drawn from the link's probabilities and the network's seed.
+Which of these happens to a datagram is drawn from the link's probabilities and the network's seed.
 A datagram to a port where nobody listens is answered by a message of ICMP; a socket that is
 connected to that port is then told ECONNREFUSED, once, as on Linux. One that finds the receiver's
 buffer full is dropped.
@@ -15,8 +15,9 @@ from collections import deque
 from typing import Any
 
 from miniloop.kernel.poller import READ, WRITE
-from miniloop.testing.network.contract import Address, Station
-from miniloop.testing.network.tcp import BUFFER_SIZE, error_of, would_block
+from miniloop.testing.network.contract import ERROR, Address, Station
+from miniloop.testing.network.socket_errors import PendingError, error_of, would_block
+from miniloop.testing.network.tcp import BUFFER_SIZE
 
 __all__ = ["LONGEST_DATAGRAM", "Port"]
 
@@ -24,17 +25,15 @@ __all__ = ["LONGEST_DATAGRAM", "Port"]
 LONGEST_DATAGRAM = 65_507
 HEADER = 28
 
-_ERROR = 0x008  # EPOLLERR
 
-
-class Port:
+class Port(PendingError):
     """A UDP socket, as its kernel has it."""
 
     def __init__(self, machine: Station) -> None:
+        super().__init__()
         self.machine = machine
         self.local: Address | None = None
         self.remote: Address | None = None  # where all goes, and from where alone things come
-        self.error = 0
         self.receive_size = BUFFER_SIZE * 4
         self.notify: Any = lambda: None
         self.closed = False
@@ -46,17 +45,7 @@ class Port:
         found = WRITE
         if self._inbox:
             found |= READ
-        return found | READ | _ERROR if self.error else found
-
-    def take_error(self) -> int:
-        """The errno that nobody has been told yet, or 0."""
-        error, self.error = self.error, 0
-        return error
-
-    def raise_error(self) -> None:
-        """Raise it, if there is one."""
-        if self.error:
-            raise error_of(self.take_error())
+        return found | READ | ERROR if self.error else found
 
     def send(self, data: memoryview, address: Address) -> int:
         """Send one datagram."""

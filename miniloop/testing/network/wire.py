@@ -1,7 +1,7 @@
 """The wire: what is under way between two hosts, and when it arrives.
 
-Time here is the loop's. Nothing is a timer of the loop, though: what arrives does so in the first
-phase of a turn, inside the poller, as with a real kernel. So a program's own queue and timers are
+Time here is the loop's, but no timers of the loop are used: packets arrive in the first phase of a
+turn, inside the poller, as with a real kernel. So a program's own queue and timers are
 what they would be on a real network.
 
 A `Link` says how one host is reached from another. A `Passage` is one direction of one connection:
@@ -164,7 +164,7 @@ class Road:
 
 
 class Passage:
-    """One direction of one connection: what is put in comes out, in order, if late."""
+    """One direction of one connection: what is put in comes out in order, perhaps late."""
 
     def __init__(self, road: Road, give_up: Callable[[], object]) -> None:
         self._road = road
