@@ -8,8 +8,8 @@ future is done, so it can be found when it is asked for, and costs nothing until
 * A task that awaits the future is told as itself.
 * A task of another make has its wake-up method called, which is bound to the task.
 * A task group, `gather`, `wait`, `shield`, `as_completed` have a callback of asyncio's called. It
-  refers to the task that they work for, or to a future for which that task waits, by one of the
-  names in `TASK_NAMES` and `FUTURE_NAMES`. A test tries each of these tools.
+  holds on to the task that they work for, or to a future for which that task waits. The names by
+  which it does are `TASK_NAMES` and `FUTURE_NAMES`; a test tries each of these tools.
 
 Invariant: nothing is stored. Each answer is computed from the entries that wait at that time.
 

@@ -133,7 +133,7 @@ class DescriptorTransport(asyncio.BaseTransport):
             except Exception as exc:
                 self._lose(exc)
                 if waiter is None:
-                    raise  # the system has failed, and there is no waiter to tell: it is reported
+                    raise  # to be reported: it is the system's failure, and nobody waits
                 if not waiter.done():
                     waiter.set_exception(exc)
         if waiter is not None and not waiter.done():
