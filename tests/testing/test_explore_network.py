@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 
 from miniloop.testing import Faults, Network, check_determinism, explore, find_failure, replay
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 PORT = 7000
 
