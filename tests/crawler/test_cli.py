@@ -531,7 +531,7 @@ def on_a_terminal(arguments: list[str], cwd: Path) -> tuple[int, str]:
             break
         seen += data
     os.close(ours)
-    return process.wait(timeout=5), seen.decode()
+    return process.wait(timeout=25), seen.decode()
 
 
 def test_a_terminal_shows_a_live_view_with_the_failures_above_it(

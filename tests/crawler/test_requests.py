@@ -297,7 +297,7 @@ def test_an_error_of_the_one_who_makes_the_body_is_raised_and_the_connection_clo
 
     with serving(lambda peer: peer.until_gone()) as server:
         run(main, server.url)
-        assert server.gone.wait(5)
+        assert server.gone.wait(25)
 
 
 @pytest.mark.parametrize("said", ["3", "9"])

@@ -83,7 +83,7 @@ def test_close_sends_megabytes_to_a_peer_that_reads_late(run: Run) -> None:
     may_read = threading.Event()
 
     def read_late(sock: ssl.SSLSocket) -> None:
-        assert may_read.wait(5)
+        assert may_read.wait(25)
         received.append(len(read_to_the_end(sock)))
 
     async def main(address: tuple[str, int]) -> None:
@@ -174,7 +174,7 @@ def test_what_comes_after_close_is_dropped_without_an_error(run: Run) -> None:
 
     def talk_on(sock: ssl.SSLSocket) -> None:
         sock.sendall(b"one")
-        assert closed.wait(5)
+        assert closed.wait(25)
         for _ in range(100):
             sock.sendall(bytes(10_000))
         assert read_to_the_end(sock) == b"enough"
@@ -372,7 +372,7 @@ def test_a_broken_record_after_close_is_told_as_such(run: Run) -> None:
     def answer_with_garbage(sock: socket.socket) -> None:
         with certificates.server_context().wrap_socket(sock, server_side=True) as tls:
             tls.sendall(b"x")
-            assert closed.wait(5)
+            assert closed.wait(25)
             raw = socket.socket(fileno=tls.detach())
         with raw:
             raw.settimeout(PATIENCE)

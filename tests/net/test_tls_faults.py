@@ -151,7 +151,7 @@ def test_flow_control_callbacks_that_raise_are_reported_and_survived(run: Run, m
         assert method in contexts[0]["message"]
 
     def serve(sock: ssl.SSLSocket) -> None:
-        assert may_read.wait(5)
+        assert may_read.wait(25)
         read_to_the_end(sock)
 
     with serving(serve) as address:
