@@ -54,12 +54,12 @@ def make(command: str, *options: str, folder: Path) -> subprocess.CompletedProce
     # Not a part of the make that runs these tests, if one does.
     environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     return subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=100
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
 
 
 @pytest.mark.one_python
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(320)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_works(command: str, tmp_path: Path) -> None:
     assert command.startswith("make "), "this test only knows how to run chores"

@@ -20,6 +20,7 @@ import sysconfig
 import tempfile
 from collections.abc import Collection
 from contextlib import redirect_stderr
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TextIO
 
@@ -29,7 +30,7 @@ from miniloop.kernel.freshness import RECORD, record
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
-BUILT = HERE / "built" / str(sys.implementation.cache_tag)
+BUILT = HERE / "built" / EXTENSION_SUFFIXES[0].split(".")[1]
 
 # What Cython warns of and what is meant, with the modules where it is.
 EXPECTED = {
@@ -37,7 +38,6 @@ EXPECTED = {
     "Annotation ignored since class-level attributes must be Python objects. "
     "Were you trying to set up an instance attribute?": {
         "kernel.future",
-        "kernel.handle",
         "kernel.task",
     },
     # Cython cannot write `Callable[[*Ts], object]` down: `inspect.signature` shows <???> for it.
@@ -131,7 +131,7 @@ def translate(
 
 
 def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
-    """Mend what Cython has made, in three places."""
+    """Mend what Cython has made, in four places."""
     text = path.read_text(encoding="utf-8")
 
     # 1. Tracebacks show the lines that people read.
@@ -142,14 +142,22 @@ def polish(path: Path, origin: list[int], *, late: bool = True) -> None:
 
     text = re.sub(r"(__PYX_ERR\(\d+, )(\d+)(, )", line, text)
 
-    # 2. The dictionary of an object is made when somebody puts something into it.
+    # 2. They name files as those of Python do, so that editors and tools find them from any folder.
+    made = "py_code = PyCode_NewEmpty(filename, funcname, py_line);"
+    shown = "py_code = miniloop_code_of(__pyx_mstate_global->__pyx_d, filename, funcname, py_line);"
+    if text.count(made) != 1:
+        raise SystemExit(f"{path.name}: Cython makes tracebacks in another way: look there")
+    before = "static PyCodeObject* __Pyx_CreateCodeObjectForTraceback("
+    text = text.replace(made, shown).replace(before, f'#include "files.h"\n{before}', 1)
+
+    # 3. The dictionary of an object is made when somebody puts something into it.
     if late:
         made = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
         if "p->__dict__" in text and made not in text:
             raise SystemExit(f"{path.name}: Cython makes dictionaries in another way: look there")
         text = text.replace(made, "p->__dict__ = NULL; if (0) goto bad;")
 
-    # 3. A `try` saves what is being handled, and puts it back if it has caught something. Cython
+    # 4. A `try` saves what is being handled, and puts it back if it has caught something. Cython
     # saves what the innermost *handler* has, be it of a coroutine further out, and puts it back as
     # that of the innermost coroutine, which then believes that it handles an exception.
     if "__Pyx__ExceptionSave(PyThreadState *tstate" in text:
@@ -208,6 +216,27 @@ def compile_kept(sources: dict[str, Path], into: Path, kept: Path) -> None:
             shutil.copy(made, place)
 
 
+def install(made: Path, into: Path, seen: str) -> None:
+    """Put what was made below `made` into the folder `into`, in place of what was built before.
+
+    `seen` is the record that lies beside it, if it is to have one. Programs may run on what was
+    built before: a module that is written over while it is mapped ends them. So the folder is made
+    beside that one, and takes its name.
+    """
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    with tempfile.TemporaryDirectory(prefix=f"{into.name}.", dir=into.parent) as beside:
+        new, old = Path(beside, "new"), Path(beside, "old")
+        for module in MODULES:
+            place, name = module.split(".")
+            (new / place).mkdir(parents=True, exist_ok=True)
+            shutil.copy(made / place / f"{name}{suffix}", new / place)
+        if seen:
+            (new / RECORD).write_text(seen, encoding="utf-8")
+        if into.exists():
+            into.rename(old)
+        new.rename(into)
+
+
 def _sources() -> list[str]:
     files = (f"{module.replace('.', '/')}.py" for module in MODULES)
     return [file for file in files if (PACKAGE / file).exists()]
@@ -221,9 +250,10 @@ def main() -> None:
         "--objects", type=Path, help="a folder of what was compiled before, which is used again"
     )
     parser.add_argument(
-        "--unrecorded",
-        action="store_true",
-        help="do not notice at run time that the sources have changed: for a wheel",
+        "--into",
+        type=Path,
+        help="put it there, and let it not notice at run time that the sources have changed: "
+        "for a wheel",
     )
     parser.add_argument(
         "--without",
@@ -236,6 +266,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if not shutil.which(os.environ.get("CC", "cc")):
         raise SystemExit("there is no C compiler: install one (on Debian: gcc), or name it in CC")
+    into = arguments.into.resolve() if arguments.into else BUILT
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=into.parent).close()
+    except OSError as error:
+        raise SystemExit(f"cannot build into {into.parent}: {error.strerror}") from None
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -245,16 +281,8 @@ def main() -> None:
             compile_kept(sources, folder / "x", arguments.objects.resolve())
         else:
             compile_c(sources, folder / "x")
-        suffix = sysconfig.get_config_var("EXT_SUFFIX")
-        for module in MODULES:
-            place, name = module.split(".")
-            target = BUILT / place
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / "lib" / "miniloop" / place / f"{name}{suffix}", target)
-        (BUILT / RECORD).unlink(missing_ok=True)
-        if not arguments.unrecorded:
-            (BUILT / RECORD).write_text(seen, encoding="utf-8")
-    sys.stdout.write(f"built {len(MODULES)} modules in {BUILT}\n")
+        install(folder / "lib" / "miniloop", into, "" if arguments.into else seen)
+    sys.stdout.write(f"built {len(MODULES)} modules in {into}\n")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from itertools import chain, pairwise
 
 __all__ = ["Addition", "Bases", "NotFoundError", "Rewrite", "Slots", "specialise"]
 
+CONTRACT = "miniloop.kernel.contract"
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -52,11 +54,15 @@ class Bases:
 
 @dataclass(frozen=True)
 class Addition:
-    """What stands at the end of a module of the compiled build."""
+    """What stands at the end of a module of the compiled build.
+
+    Tracebacks show it as the first line of `like`, the function for which it stands.
+    """
 
     name: str
     module: str
     put: str
+    like: str = ""  # dotted, as `within` of a rewrite: "" for the end of the module
 
 
 @dataclass(frozen=True)
@@ -107,18 +113,25 @@ def specialise(
     """
     tree = ast.parse(source)
     lines = source.splitlines()
-    splices = [*_without_type_checking(tree, lines), *_without_globals_of_classes(tree, lines)]
-    additions = []
+    splices = [
+        *_without_type_checking(tree, lines),
+        *_without_contract(tree, lines),
+        *_without_globals_of_classes(tree, lines),
+    ]
+    additions: list[tuple[str, int]] = []  # and the line that each is shown as
     tables = [rewrite for rewrite in rewrites if isinstance(rewrite, Slots)]
-    additions += [table.places() for table in tables]
+    additions += [(table.places(), len(lines)) for table in tables]
     for rewrite in rewrites:
         if isinstance(rewrite, Slots):
             continue
         if isinstance(rewrite, Addition):
-            additions.append(textwrap.dedent(rewrite.put).strip("\n"))
+            shown = _scope(rewrite.like, tree)
+            line = shown.lineno if isinstance(shown, ast.FunctionDef) else len(lines)
+            additions.append((textwrap.dedent(rewrite.put).strip("\n"), line))
             continue
         if isinstance(rewrite, Bases):
             splices.append(_other_bases(rewrite, tree, lines))
+            splices.append(_shown_signature(rewrite, tree, lines))
             continue
         found = list(_find(rewrite, tree, lines))
         if len(found) != rewrite.times:
@@ -133,10 +146,10 @@ def specialise(
         if (other.first, other.first_column) < (one.last, one.last_column):
             raise NotFoundError(f"two rewrites overlap at line {other.first}: {other.text!r}")
     made, origin = _apply(lines, splices)
-    for addition in additions:
+    for addition, line in additions:
         added = ["", "", *addition.split("\n")]
         made += added
-        origin += [len(lines)] * len(added)
+        origin += [line] * len(added)
     for table in tables:  # also in what has just been put there
         splices = sorted(_in_place(table, ast.parse("\n".join(made)), made), key=_where)
         made, again = _apply(made, splices)
@@ -193,6 +206,24 @@ def _other_bases(bases: Bases, tree: ast.Module, lines: list[str]) -> _Splice:
         if isinstance(node, ast.ClassDef) and node.name == bases.of and node.bases:
             return _splice(node.bases[0], node.bases[-1], bases.put, lines)
     raise NotFoundError(f"miniloop.{bases.module} has no class {bases.of} with a base")
+
+
+def _shown_signature(bases: Bases, tree: ast.Module, lines: list[str]) -> _Splice:
+    """Say before the docstring what `inspect.signature` shows: a type of C has nothing else."""
+    made = _scope(bases.of, tree)
+    assert isinstance(made, ast.ClassDef)
+    arguments = ""
+    for node in made.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                argument.annotation = None
+            arguments = ast.unparse(node.args).removeprefix("self").removeprefix(", ")
+    text = made.body[0]
+    if ast.get_docstring(made) is None or not isinstance(text, ast.Expr):
+        raise NotFoundError(f"miniloop.{bases.module}: {bases.of} has no docstring")
+    quotes = lines[text.lineno - 1].index('"""') + 3
+    signature = f"{bases.of}({arguments})\n--\n\n"
+    return _Splice(text.lineno, quotes, text.lineno, quotes, signature)
 
 
 def _scope(name: str, tree: ast.Module) -> ast.AST:
@@ -302,6 +333,17 @@ def _without_type_checking(tree: ast.Module, lines: list[str]) -> Iterator[_Spli
                 kept = "\n".join(lines[node.orelse[0].lineno - 1 : node.orelse[-1].end_lineno])
                 kept = textwrap.indent(textwrap.dedent(kept), " " * node.col_offset)
             yield _splice(node, node, kept.strip(), lines)
+
+
+def _without_contract(tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:
+    """Leave out the import of the contract, which annotations alone refer to.
+
+    It imports modules that import others of C than their files of Python do, and so would be part
+    of a circle, which breaks where the first import of all is one of its inner modules.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == CONTRACT:
+            yield _splice(node, node, "pass", lines)
 
 
 def _without_globals_of_classes(tree: ast.Module, lines: list[str]) -> Iterator[_Splice]:

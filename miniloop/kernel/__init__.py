@@ -15,7 +15,7 @@ module in Python may then be a field of C, which nobody looks up by its name.
 """
 
 import os as _os
-import sys as _sys
+from importlib.machinery import EXTENSION_SUFFIXES as _SUFFIXES
 
 
 def _find_build() -> str | None:
@@ -23,22 +23,39 @@ def _find_build() -> str | None:
     if _os.environ.get("MINILOOP_PURE"):
         return None
     package = _os.path.dirname(_os.path.dirname(__file__))
-    folder = _os.path.join(package, "compiled", "built", str(_sys.implementation.cache_tag))
+    # Release, debug and free-threaded Pythons of one version have modules of different kinds.
+    folder = _os.path.join(package, "compiled", "built", _SUFFIXES[0].split(".")[1])
     if not _os.path.isdir(folder):
         return None
     from miniloop.kernel.freshness import is_current
 
-    if is_current(package, folder):
-        return folder
+    if not is_current(package, folder):
+        _warn(
+            "miniloop was compiled from other files than are here now, and runs those in plain "
+            "Python: 'make compiled' builds it again, 'make pure' removes what was built"
+        )
+        return None
+    # All of them are loaded, or none.
+    from importlib import import_module
+
+    __path__.insert(0, _os.path.join(folder, "kernel"))
+    try:
+        import_module("miniloop.kernel.core")
+    except ImportError as error:
+        _warn(
+            f"the compiled miniloop cannot be loaded here, and the files of Python run: {error}. "
+            "MINILOOP_PURE=1 asks for them"
+        )
+        return None
+    finally:
+        del __path__[0]
+    return folder
+
+
+def _warn(message: str) -> None:
     import warnings
 
-    warnings.warn(
-        "miniloop was compiled from other files than are here now, and runs those in plain Python: "
-        "'make compiled' builds it again, 'make pure' removes what was built",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return None
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 _build = _find_build()

@@ -12,7 +12,7 @@ Invariant: what `raise_exit` raises is the exception that it was given, never an
 
 The trap: Ctrl-C may strike between any two calls, also in a part of ours that is about to tell a
 protocol something. Python raises KeyboardInterrupt when a function is entered, too, so that the
-protocol's method is on the stack, and has not begun. Whoever must know asks `was_told`.
+protocol's method is on the stack, and has not begun. `was_told` tells the difference.
 
 Nothing of this is looked at until there is an exception: `try` is free of cost since CPython 3.11.
 """

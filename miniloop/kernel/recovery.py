@@ -4,7 +4,7 @@ Python runs a signal's handler between any two calls, and the handler may raise:
 KeyboardInterrupt. In a callback or a coroutine the program handles that. But it may also happen
 after an entry was taken and before it runs, after a step and before the task waits for what it
 awaits, or after the kernel's events were fetched and before they are looked at. A program that uses
-the loop afterwards must have lost nothing. So an exception that leaves `run_turns` comes by here:
+the loop afterwards must have lost nothing. So `run_turns` calls `recover` before it raises:
 
 * an entry that was taken and has not begun goes back to the head of the queue;
 * a timer that was queued and not yet taken from the heap is taken from it, and the reverse;

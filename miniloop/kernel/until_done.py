@@ -35,7 +35,7 @@ def run_until_complete(loop: Loop, future: Generator[Any, None, T] | Awaitable[T
     is_ours = not asyncio.isfuture(future)
     task: Any = asyncio.ensure_future(future, loop=loop)  # type: ignore[call-overload]  # by duck
     if is_ours:
-        # Whoever called us gets the exception; there is no need to log it as well.
+        # The caller gets the exception; there is no need to log it as well.
         task._log_destroy_pending = False
     end = _EndOfRun(loop)
     task.add_done_callback(end)

@@ -123,7 +123,7 @@ def attach(
         shutdown_timeout=tls.shutdown_timeout,
     )
     transport: asyncio.Transport = between.transport
-    # Whoever waits for the handshake gets the error; it is not reported to the handler too.
+    # The waiter gets an error of the handshake, so it is not reported to the handler too.
     told = None
     if waiter is not None:
         told = loop.create_future()

@@ -29,7 +29,7 @@ def refuse_owned(loop: CompleteLoop, fd: int, file: Any) -> None:
 def take(loop: CompleteLoop, fd: int, owner: Any) -> None:
     """Make `owner` the only owner of `fd`.
 
-    Whoever waits in a `sock_*` method is woken, and refused when it tries again.
+    A task that waits in a `sock_*` method is woken, and refused when it tries again.
     """
     loop.transports[fd] = weakref.ref(owner)
     watch = loop.poller.watches.get(fd)

@@ -470,7 +470,7 @@ class TLSProtocol(asyncio.BufferedProtocol):
         return self._state in ENDING
 
     def is_closing(self) -> bool:
-        """True once the connection is closing or closed, by whomever."""
+        """True once the connection is closing or closed, by either side."""
         # The transport below may be closing, and we have not been told yet.
         below = self.below
         return self._state in ENDING or (below is not None and bool(below.is_closing()))

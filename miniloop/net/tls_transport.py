@@ -2,7 +2,7 @@
 
 To an application it looks like any other transport. Three things are not as with a plain socket:
 
-* There is no half-close. Whoever closes says so for both directions (`can_write_eof` is False).
+* There is no half-close: closing is for both directions (`can_write_eof` is False).
 * Each `write` makes records of its own, and is sent at once. Small pieces that belong together are
   better given to `writelines`, which joins them (docs/decisions/tls-writes.md).
 * `close` tells the peer, which should answer. It may take until the shutdown timeout before
@@ -268,7 +268,7 @@ class SSLTransport(asyncio.Transport):
     # Ending.
 
     def is_closing(self) -> bool:
-        """True once the connection is closing or closed, by whomever."""
+        """True once the connection is closing or closed, by either side."""
         return self._tls.is_closing()
 
     def close(self) -> None:

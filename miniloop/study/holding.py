@@ -7,7 +7,7 @@ stack. Frames do not show their stacks, but they show them to the garbage collec
     up to 3.13   the method, bound to the lock
     from 3.14    the function, and behind it the lock
 
-Whoever waits in `__aenter__` has the `__aexit__` on its stack already. Which of the blocks have
+A task that waits in `__aenter__` has the `__aexit__` on its stack already. Which of the blocks have
 been entered, and at which lines, is read from the code: see `blocks`.
 
 Suspended generators to which the frame refers are searched as well, such as that of an

@@ -204,7 +204,7 @@ def _queued_otherwise(recorder: Noting, entry: Any, frame: FrameType) -> None:
     recorder.note(QUEUED, number, what, place)
 
 
-# Whoever calls `enqueue` does it for one reason. (By address: the hash of a code is slow.)
+# Each function that calls `enqueue` has one reason. (By address: the hash of a code is slow.)
 _REASONS: dict[int, Callable[[Noting, Any, FrameType], None]] = {
     id(Task._run.__code__): _gave_way,
     id(Task._wait_for.__code__): _gave_way,

@@ -19,7 +19,7 @@ __all__ = ["Needs", "rings_among", "stuck"]
 
 @dataclass(frozen=True)
 class Needs:
-    """Whom a task needs, all of them (`every`) or any; `free` if it may go on without them."""
+    """The tasks that a task needs: all (`every`) or any; `free` if it may go on without them."""
 
     on: tuple[Any, ...]
     every: bool = True

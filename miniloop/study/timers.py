@@ -12,7 +12,7 @@ __all__ = ["ObservedTimers"]
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """The recorder that is told."""
 
     def timer_set(self, handle: Any) -> None: ...  # it has been put into the heap
     def timers_left(self) -> None: ...  # some that were cancelled have left it

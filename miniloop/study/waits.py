@@ -74,7 +74,7 @@ class TaskState:
 
     @property
     def needs(self) -> Needs:
-        """Whom it needs to go on."""
+        """The tasks that it needs to go on."""
         wait = self.wait
         if wait is None:
             return Needs((), free=True)

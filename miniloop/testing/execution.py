@@ -31,8 +31,8 @@ __all__ = [
     "Outcome",
     "Settings",
     "Signature",
-    "befell_in",
     "execute",
+    "network_log",
     "prepared",
     "signature_of",
 ]
@@ -70,7 +70,7 @@ class Settings:
         check_whole("most_steps", self.most_steps, 1)
 
 
-def befell_in(settings: Settings) -> list[tuple[float, str]]:
+def network_log(settings: Settings) -> list[tuple[float, str]]:
     """What happened to the simulated network in the last run: seconds since it began, and words."""
     return list(getattr(settings.network, "log", ()))
 

@@ -24,8 +24,8 @@ from miniloop.testing.execution import (
     Settings,
     Signature,
     Test,
-    befell_in,
     execute,
+    network_log,
     prepared,
     signature_of,
 )
@@ -187,7 +187,7 @@ class _Explorer:
         self._runs = 0
         self._exhausted = False
         self._trace = Trace()
-        self._befell: list[tuple[float, str]] = []
+        self._network_log: list[tuple[float, str]] = []
 
     def summary(self) -> Exploration:
         """What was done."""
@@ -256,7 +256,7 @@ class _Explorer:
             outcome.error,
             schedule,
             verdict=verdict,
-            story=tell(schedule, self._trace, verdict, self._befell),
+            story=tell(schedule, self._trace, verdict, self._network_log),
             runs=self._runs,
             seed=self._settings.seed,
             strategy=str(self._strategy),
@@ -270,7 +270,7 @@ class _Explorer:
         tracing = Tracing(schedule, lateness=self._settings.lateness)
         outcome = execute(self._test, tracing, self._settings)
         self._trace = tracing.trace
-        self._befell = befell_in(self._settings)
+        self._network_log = network_log(self._settings)
         return outcome
 
     def _fails(self, schedule: Schedule, signature: Signature | None) -> bool:

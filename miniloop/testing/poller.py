@@ -80,7 +80,8 @@ class VirtualPoller(Poller):
             moment = self.next_moment()
             if self._wait_outside(moment):
                 continue
-            if self.threads.strangers() and self.threads.wait_for_strangers(last=moment is None):
+            last = moment is None
+            if self.threads.has_others() and self.threads.wait_for_other_threads(last):
                 continue
             if moment is None:
                 self.stop_with(lambda: EverybodyWaits(self._loop))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from miniloop.testing.accepted import check_test
-from miniloop.testing.execution import ANYTHING, Settings, befell_in, execute, prepared
+from miniloop.testing.execution import ANYTHING, Settings, execute, network_log, prepared
 from miniloop.testing.failure import Failure
 from miniloop.testing.replay_file import ReplayFile, first_difference
 from miniloop.testing.schedule import Schedule
@@ -58,7 +58,7 @@ def replay(
         outcome = execute(test, tracing, settings)
     diverged = None if file is None else first_difference(file.steps, tracing.trace.steps)
     verdict = verdict_of(schedule, tracing.trace)
-    story = tell(schedule, tracing.trace, verdict, befell_in(settings))
+    story = tell(schedule, tracing.trace, verdict, network_log(settings))
     return Replay(outcome.error, diverged, story)
 
 

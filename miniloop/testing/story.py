@@ -51,7 +51,7 @@ def tell(
     schedule: Schedule,
     trace: Trace,
     verdict: str,
-    befell: Sequence[tuple[float, str]] = (),
+    network_log: Sequence[tuple[float, str]] = (),
 ) -> str:
     """A run in words: the departures, the steps around them, and what happened to the network."""
     lines = [_MEANING[verdict]]
@@ -60,11 +60,11 @@ def tell(
             f"In the network of world {schedule.world}: how long packets take there, "
             "which are lost, and the faults there, make it fail."
         )
-    if befell:
-        lines.append("What befell the network:")
-        lines += [f"  at {seconds:g} s  {what}" for seconds, what in befell[:FAULTS_SHOWN]]
-        if len(befell) > FAULTS_SHOWN:
-            lines.append(f"  ... {len(befell) - FAULTS_SHOWN} more")
+    if network_log:
+        lines.append("What happened to the network:")
+        lines += [f"  at {seconds:g} s  {what}" for seconds, what in network_log[:FAULTS_SHOWN]]
+        if len(network_log) > FAULTS_SHOWN:
+            lines.append(f"  ... {len(network_log) - FAULTS_SHOWN} more")
     if schedule.departures:
         count = len(schedule)
         lines.append(

@@ -62,8 +62,8 @@ class Threads:
         """Whether a call runs that time has to wait for."""
         return bool(self._running)
 
-    def strangers(self) -> bool:
-        """Whether there are threads, begun in this run, of which we do not know what they do."""
+    def has_others(self) -> bool:
+        """Whether there are threads, begun in this run, that run no call of the loop's."""
         return threading.active_count() > self._before + len(self._ours)
 
     def wait(self) -> bool:
@@ -85,7 +85,7 @@ class Threads:
         with self._changed:
             self._changed.wait_for(lambda: not self._running - self._talking, TOGETHER)
 
-    def wait_for_strangers(self, last: bool) -> bool:
+    def wait_for_other_threads(self, last: bool) -> bool:
         """Give them a moment; `last`: there will not be another. Whether something came."""
         with self._changed:
             return self._changed.wait_for(

@@ -119,13 +119,13 @@ def test_the_build_tells_of_unexpected_warnings_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     origins = build.prepare(tmp_path)
-    monkeypatch.setattr(build, "MODULES", ("kernel.handle", "kernel.scheduler"))
+    monkeypatch.setattr(build, "MODULES", ("kernel.future", "kernel.scheduler"))
     build.translate(tmp_path, origins)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(build, "EXPECTED", {"another": {"kernel.handle"}})
-    monkeypatch.setattr(build, "MODULES", ("kernel.handle",))
+    monkeypatch.setattr(build, "EXPECTED", {"another": {"kernel.future"}})
+    monkeypatch.setattr(build, "MODULES", ("kernel.future",))
     build.translate(tmp_path, origins)
-    assert "miniloop/kernel/handle.py" in capsys.readouterr().err
+    assert "miniloop/kernel/future.py" in capsys.readouterr().err
 
 
 def test_what_was_compiled_of_the_same_c_is_used_again(
@@ -151,6 +151,35 @@ def test_what_was_compiled_of_the_same_c_is_used_again(
     again = tmp_path / "second" / "lib" / "miniloop" / "kernel"
     assert (again / f"task{suffix}").read_text() == "second"
     assert (again / f"future{suffix}").read_text() == "always this"
+
+
+def test_a_build_leaves_alone_what_programs_have_loaded_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "built" / "cpython-0"
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    monkeypatch.setattr(build, "MODULES", ("kernel.task",))
+    made = tmp_path / "made" / "kernel" / f"task{suffix}"
+    made.parent.mkdir(parents=True)
+    place.parent.mkdir()
+    made.write_text("first")
+    build.install(tmp_path / "made", place, "a record")
+    with (place / "kernel" / made.name).open() as loaded:
+        made.write_text("other")
+        build.install(tmp_path / "made", place, "")
+        assert loaded.read() == "first"
+    assert [path.read_text() for path in place.rglob("*") if path.is_file()] == ["other"]
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_where_nothing_can_be_written_the_build_says_so_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(build, "BUILT", tmp_path / "file" / "built" / "cpython-0")
+    monkeypatch.setattr(sys, "argv", ["build"])
+    with pytest.raises(SystemExit, match=r"cannot build into .*: Not a directory"):
+        build.main()
 
 
 def test_tasks_and_futures_take_attributes_and_weak_references(program: Program) -> None:
@@ -381,10 +410,9 @@ def test_debug_mode_watches(program: Program) -> None:
     assert "created at" in said, said
 
 
-def test_tracebacks_show_the_lines_that_people_read(built: Path) -> None:
-    ended = run_in(
-        built,
-        "-c",
+def test_tracebacks_show_the_lines_that_people_read(built: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"  # files are found from another folder than the package's
+    program.write_text(
         textwrap.dedent(
             """
             import miniloop, traceback
@@ -398,14 +426,72 @@ def test_tracebacks_show_the_lines_that_people_read(built: Path) -> None:
                 print(frame.filename, frame.lineno, frame.name)
             future.get_loop().close()
             """
-        ),
+        )
     )
+    ended = run_in(built, str(program))
     assert ended.returncode == 0, ended.stderr
     name, line, function = ended.stdout.split()
-    assert name.endswith("kernel/future.py")
+    assert name == str(built / "miniloop" / "kernel" / "future.py")
     assert function.endswith("set_result")
     lines = (PACKAGE / "kernel" / "future.py").read_text().splitlines()
     assert "raise InvalidStateError" in lines[int(line) - 1], lines[int(line) - 1]
+
+
+def test_types_say_how_they_are_called_and_take_nothing_else(program: Program) -> None:
+    program(
+        """
+        import inspect
+
+        class Job(miniloop.Task):
+            pass
+
+        for kind in (miniloop.Task, Job):
+            names = list(inspect.signature(kind).parameters)
+            assert names == ["coro", "loop", "name", "context", "eager_start"], names
+        assert list(inspect.signature(miniloop.Handle).parameters) == []
+        for kind in (miniloop.Handle, miniloop.TimerHandle):
+            try:
+                kind(print, (), None)
+            except TypeError:
+                pass
+            else:
+                raise AssertionError("arguments were taken that nobody reads")
+        """
+    )
+
+
+def test_any_module_may_be_the_first_that_is_imported(built: Path) -> None:
+    # As happens where something is imported in the midst of `import miniloop`.
+    ended = run_in(
+        built,
+        "-c",
+        textwrap.dedent(
+            f"""
+            import asyncio, importlib, os, sys, types
+            package = types.ModuleType("miniloop")
+            package.__path__ = [{str(built / "miniloop")!r}]
+            sys.modules["miniloop"] = package
+            import miniloop.kernel
+            assert miniloop.kernel.COMPILED
+            folders = [package.__path__[0] + "/" + name for name in ("kernel", "net")]
+            modules = {{
+                folder.rsplit("/", 1)[1] + "." + file.removesuffix(".py")
+                for folder in folders
+                for file in os.listdir(folder)
+                if file.endswith(".py") and file != "__init__.py"
+            }}
+            assert len(modules) > 40
+            for module in sorted(modules):
+                child = os.fork()
+                if not child:
+                    importlib.import_module("miniloop." + module)
+                    os._exit(0)
+                if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                    sys.exit(module)
+            """
+        ),
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_ctrl_c_ends_a_loop_in_which_no_step_of_python_is_run(program: Program) -> None:
@@ -516,14 +602,29 @@ def test_a_million_tasks_leave_nothing_behind(built: Path) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="interpreters are new in CPython 3.14")
-def test_an_interpreter_beside_the_main_one_is_told_to_take_the_files(built: Path) -> None:
+def test_an_interpreter_beside_the_main_one_takes_the_files_and_says_so(built: Path) -> None:
     inside = "import miniloop, asyncio; miniloop.run(asyncio.sleep(0)); print(miniloop.COMPILED)"
     program = f"""
+import miniloop
 from concurrent import interpreters
 one = interpreters.create()
 one.exec({inside!r})
 one.close()
+print(miniloop.COMPILED)
 """
-    for pure, says in ((False, "ImportError"), (True, "False")):
-        ended = run_in(built, "-c", program, pure=pure)
-        assert says in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+    ended = run_in(built, "-c", program)
+    assert ended.stdout == "False\nTrue\n", ended.stderr
+    assert "RuntimeWarning: the compiled miniloop cannot be loaded here" in ended.stderr
+    ended = run_in(built, "-c", program, pure=True)
+    assert (ended.stdout, ended.stderr) == ("False\nFalse\n", "")
+
+
+def test_a_build_that_cannot_be_loaded_is_left_alone(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built / "miniloop", tmp_path / "miniloop")
+    (core,) = (tmp_path / "miniloop" / "compiled" / "built" / BUILT.name).glob("kernel/core.*")
+    core.write_bytes(b"of another machine")
+    program = "import miniloop, asyncio; print(miniloop.run(asyncio.sleep(0, miniloop.COMPILED)))"
+    ended = run_in(tmp_path, "-c", program)
+    assert ended.stdout == "False\n"
+    assert "core" in ended.stderr
+    assert "and the files of Python run" in ended.stderr

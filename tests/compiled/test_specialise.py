@@ -65,6 +65,28 @@ def test_a_global_of_a_class_is_left_out_and_one_of_a_function_is_kept() -> None
     assert text == "class Box:\n    pass\n\n    def put(self):\n        global seen\n"
 
 
+def test_the_contract_which_annotations_alone_need_is_not_imported() -> None:
+    source = (
+        "import asyncio\nfrom miniloop.kernel.contract import (\n    Loop,\n)\n"
+        "from miniloop.kernel.exits import EXITS\n"
+    )
+    text, _ = specialise(source, [])
+    assert text == "import asyncio\npass\nfrom miniloop.kernel.exits import EXITS\n"
+
+
+def test_a_type_of_c_says_before_its_docstring_how_it_is_called() -> None:
+    source = (
+        'class Box(Base):\n    """A box."""\n\n'
+        "    def __init__(self, size: int, *, name: str = 'x') -> None: ...\n\n\n"
+        'class Lid(Base):\n    """A lid."""\n'
+    )
+    text, _ = specialise(source, [Bases("m", "Box", "Thing"), Bases("m", "Lid", "Thing")])
+    assert '"""Box(size, *, name=\'x\')\n--\n\nA box."""' in text
+    assert '"""Lid()\n--\n\nA lid."""' in text
+    with pytest.raises(NotFoundError, match="Box has no docstring"):
+        specialise("class Box(Base):\n    pass\n", [Bases("m", "Box", "Thing")])
+
+
 def test_an_expression_is_put_in_place_of_another() -> None:
     text = rewritten(Rewrite("", "m", "self.things.append(thing)", "add(self, thing)"))
     assert "        add(self, thing)\n" in text
@@ -114,6 +136,12 @@ def test_a_class_gets_another_base_and_a_module_another_end() -> None:
     assert text.endswith("\n\ndef more():\n    pass\n")
     with pytest.raises(NotFoundError, match="no class Bin"):
         rewritten(Bases("m", "Bin", "Thing"))
+
+
+def test_what_is_added_is_shown_as_the_function_for_which_it_stands() -> None:
+    text, origin = specialise(SOURCE, [Addition("", "m", "more()", like="Box.put")])
+    put = SOURCE.splitlines().index("    def put(self, thing):  # a comment") + 1
+    assert dict(zip(text.splitlines(), origin, strict=True))["more()"] == put
 
 
 def test_slots_are_read_and_assigned_where_they_lie_also_in_what_was_rewritten() -> None:

@@ -96,7 +96,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="makes the loop to be tested (%(default)s)",
     )
     parser.add_argument("--only", metavar="PATTERN", help="tests named module.Class.test like this")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds per test (%(default)g)")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds per test (%(default)g)")
     parser.add_argument("--jobs", type=int, default=runner.Options.jobs, help="(%(default)s)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run it all N times")
     parser.add_argument("--brief", action="store_true", help="the last line of each failure only")

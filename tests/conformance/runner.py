@@ -39,6 +39,11 @@ SLOW_FIRST = (
     "test_sslproto",
 )
 
+START = 60.0
+"""Seconds that a worker gets to start and to import its module, however short the limit of a test.
+
+On a busy machine a process may get a twentieth of a core, so a limit only has to end what hangs."""
+
 GRACE = 10.0
 """Seconds that a worker gets, beyond the time limit, until its own watchdog must have ended it."""
 
@@ -48,7 +53,8 @@ class Options:
     """What to run, on what, and how long to wait; times are in seconds."""
 
     factory: str = DEFAULT_FACTORY
-    limit: float = 20.0
+    limit: float = 60.0
+    """For one test. See `START` for why it is long."""
     jobs: int = max(2, os.cpu_count() or 2)
     only: str | None = None
     """Run the tests whose name, ``module.Class.test``, matches this pattern and no others."""
@@ -247,6 +253,7 @@ class _Worker:
             "module": self._run.module,
             "factory": self._options.factory,
             "limit": self._options.limit,
+            "start": max(START, self._options.limit),
             "only": self._options.only,
             "include_left_out": self._options.include_left_out,
             "record": self._options.record,
@@ -269,7 +276,7 @@ class _Worker:
             process.stdin.write(json.dumps(job).encode())
             process.stdin.close()
             with open(read_end, "rb", buffering=0) as pipe:
-                for line in _lines(pipe, process, self._options.limit + GRACE):
+                for line in _lines(pipe, process, max(START, self._options.limit) + GRACE):
                     yield json.loads(line)
                     if self._finished:
                         break

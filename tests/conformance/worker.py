@@ -141,7 +141,7 @@ def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 def run(job: dict[str, Any], report: Reporter) -> None:
     tested = subject.load(job["factory"])
-    watch(job["limit"])
+    watch(job["start"])
     try:
         module = substitution.import_with(tested, job["package"], job["module"])
     except unittest.SkipTest as reason:

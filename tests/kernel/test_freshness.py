@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import miniloop
@@ -38,7 +39,7 @@ def test_what_was_compiled_from_other_files_does_not_run(tmp_path: Path) -> None
         package,
         ignore=shutil.ignore_patterns("built", "__pycache__", "study", "testing"),
     )
-    built = package / "compiled" / "built" / str(sys.implementation.cache_tag)
+    built = package / "compiled" / "built" / EXTENSION_SUFFIXES[0].split(".")[1]
     built.mkdir(parents=True)
     (built / RECORD).write_text(record(str(package), ["kernel/task.py"]))
     with (package / "kernel" / "task.py").open("a") as file:

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from miniloop import COMPILED
 from tests.swap.launch import PATIENCE, environment, launch, program
 
 pytestmark = pytest.mark.timeout(120)  # each test starts several interpreters
 
-LINE = re.compile(r"python -m miniloop: process (\d+) ran (\d+) loops? of (.*)")
+# The compiled build says so behind the name.
+LINE = re.compile(
+    r"python -m miniloop: process (\d+) ran (\d+) loops? of (.*?)" + r"( \(compiled\))?" * COMPILED
+)
 
 
 def lines(said: str) -> list[tuple[str, int, str]]:

@@ -15,6 +15,7 @@ import pytest
 from miniloop import testing
 from miniloop.testing.accepted import NotATest
 from miniloop.testing.network import Faults, Network
+from tests.builds import pure_only
 from tests.testing.test_pytest_plugin import run_pytest
 
 
@@ -45,6 +46,7 @@ WAYS = {
 }
 
 
+@pure_only
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_is_no_coroutine_function_is_neither_passed_nor_failed(way: str, mistake: str) -> None:
@@ -139,6 +141,7 @@ def test_a_file_that_is_no_schedule_is_named(tmp_path: Path, content: bytes) -> 
     assert len(str(raised.value)) < 200 + len(str(path))
 
 
+@pure_only
 def test_a_failure_that_cannot_be_written_down_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
@@ -150,6 +153,7 @@ def test_a_failure_that_cannot_be_written_down_is_a_failure(tmp_path: Path) -> N
     assert isinstance(raised.value.error, LookupError)
 
 
+@pure_only
 @pytest.mark.parametrize(
     "skip",
     [pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception, unittest.SkipTest],
@@ -176,6 +180,7 @@ async def test_is_known_to_fail():
 """
 
 
+@pure_only
 def test_pytest_counts_what_is_skipped_under_schedules_as_skipped(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPPING)
     assert "= 1 skipped, 1 xfailed in" in run_pytest(tmp_path)

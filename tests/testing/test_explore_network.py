@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 
 from miniloop.testing import Faults, Network, check_determinism, explore, find_failure, replay
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 PORT = 7000
 
@@ -73,7 +76,7 @@ def test_runs_over_a_network_are_deterministic() -> None:
     check_determinism(both_arrive, network=NETWORK, schedules=4)
 
 
-def test_the_story_tells_what_befell_the_network() -> None:
+def test_the_story_tells_what_happened_to_the_network() -> None:
     network = Network(latency=0.01, faults=Faults(kinds=["crash"], hosts=["server"], after=1))
     host = network.host("server")
 
@@ -84,7 +87,7 @@ def test_the_story_tells_what_befell_the_network() -> None:
 
     failure = find_failure(is_up, network=network, save=False)
     assert failure is not None
-    told = failure.story.partition("What befell the network:\n")[2].splitlines()
+    told = failure.story.partition("What happened to the network:\n")[2].splitlines()
     assert re.fullmatch(r"  at \d\.\d+ s  crash: server", told[0])
     assert re.fullmatch(r"  at [\d.]+ s  restart: server", told[1])
     assert replay(failure, is_up, network=network).story == failure.story

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from miniloop.testing import find_failure
+from tests.builds import pure_only
+
+pytestmark = pure_only
 
 PAGE = Path(__file__).parents[2] / "docs" / "test-your-program.md"
 

@@ -12,6 +12,7 @@ import pytest
 
 from miniloop.testing import EverybodyWaits, find_failure, run
 from miniloop.testing.network import Faults, Link, Network
+from tests.builds import pure_only
 from tests.testing.network_pairs import Pair, closed, now
 from tests.testing.network_programs import echo, served
 
@@ -70,6 +71,7 @@ def test_options_that_make_no_sense_are_named() -> None:
         network.host("again", "10.0.0.9")
 
 
+@pure_only
 def test_schedules_are_explored_over_a_network() -> None:
     """A lost update between two clients of a server, found and told with its seed."""
     network = Network(latency=0.01)

@@ -20,7 +20,10 @@ from miniloop.testing import (
     run_schedule,
 )
 from miniloop.testing.replay_file import ReplayFile
+from tests.builds import pure_only
 from tests.testing import programs
+
+pytestmark = pure_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,9 +124,6 @@ def test_a_timer_is_called_after_who_sleeps_and_not_after_who_ran_before(tmp_pat
 SCRIPT = """
 import asyncio, sys
 from miniloop.testing import explore
-from tests.builds import pure_only
-
-pytestmark = pure_only
 
 async def main():
     n = 0

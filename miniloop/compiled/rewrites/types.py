@@ -21,6 +21,19 @@ OF_TYPES: tuple[Addition | Bases | Rewrite, ...] = (
         "",
     ),
     Rewrite(TYPES, "kernel.handle", '__slots__ = ("_scheduled", "_when")', ""),
+    # A type of C would take any arguments, and forget them.
+    Rewrite(
+        TYPES,
+        "kernel.handle",
+        "_source_traceback: StackSummary | None = None",
+        """
+        _source_traceback = None
+
+        def __init__(self):
+            pass
+        """,
+        within="Handle",
+    ),
     Rewrite(TYPES, "kernel.handle", "import asyncio", "import asyncio\nimport cython"),
     Rewrite(TYPES, "kernel.future", "import asyncio", "import asyncio\nimport cython"),
     # A class inside of an `if` could not be one of C. What needs its lock is seldom: another thread

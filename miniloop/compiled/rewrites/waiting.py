@@ -143,5 +143,6 @@ OF_WAITING: tuple[Addition | Rewrite, ...] = (
 
         use_step(FutureAwaiter, cython.cast(Step, go_on))
         ''',
+        like="Future.__await__",
     ),
 )

@@ -254,7 +254,7 @@ class Network:
         self.note(f"names take {seconds:g} s: {name or 'all'}")
 
     def note(self, what: str) -> None:
-        """Write a line into `log`: what befell the network, so many seconds after the begin."""
+        """Write a line into `log`, with the seconds since the run began."""
         self.log.append((self._wire.clock() - self._begun, what))
 
     def _switch(self, host: Host, on: bool) -> None:
@@ -344,7 +344,7 @@ class Network:
         for when, call, args in self._planned:
             self._wire.at(self._begun + when, lambda call=call, args=args: call(*args))  # type: ignore[misc]
         if self._faults is not None:
-            # Their own chance: what a program sends does not change what befalls it.
+            # Their own chance: what a program sends does not change which faults it meets.
             self._faults.begin(self, self._wire, random.Random(f"faults {seed}"))
         self._running = contextlib.ExitStack()
         self._running.enter_context(

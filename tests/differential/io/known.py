@@ -289,7 +289,7 @@ ROWS = {
     "TLS: a closed transport does not read": "A transport that is closed does not read",
     "how much comes before an end": "How a stream is cut up into calls of `data_received`",
     "writelines counts": "`writelines` pauses the protocol when it has filled the buffer",
-    "errors are reported in other words": "What the exception handler is told is said in words",
+    "errors are reported in other words": "What the exception handler is told is worded",
     "what is unread is dropped": "What is unread when a transport closes is dropped",
     "a datagram socket of a pair has a peer": "An endpoint on a pair of Unix sockets",
     "a handshake that fails ends the connection": "A handshake by `start_tls` that fails ends",
