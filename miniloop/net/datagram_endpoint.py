@@ -58,7 +58,7 @@ async def create_datagram_endpoint(
             allow_broadcast=allow_broadcast,
         )
         refuse_owned(loop, sock.fileno(), sock)  # before it is ours to close
-    transport = None
+    transport = waiter = None
     try:
         sock.setblocking(False)
         protocol = protocol_factory()
@@ -72,6 +72,7 @@ async def create_datagram_endpoint(
             transport.close()
         if file is not None:
             file.remove()
+        waiter = None  # it may hold the exception, whose traceback holds this frame
         raise
     if loop.get_debug():
         logger.debug("made a datagram endpoint: (%r, %r)", transport, protocol)

@@ -65,8 +65,9 @@ def _wait_on_future(awaited: Any, links: list[Link], names: Names, scene: Scene)
         return Wait(
             f"{scene.name(inner)}, by shield", on=(inner,) if is_task else (), outside=not is_task
         )
-    if hasattr(awaited, "_call"):
-        state = "running in a thread" if awaited._call.running() else "queued for a thread"
+    call = getattr(awaited, "_call", None)
+    if call is not None:
+        state = "running in a thread" if call.running() else "queued for a thread"
         return Wait(f"a call that is {state}", outside=True)
     due = scene.timers.get(id(awaited))
     if due is not None:

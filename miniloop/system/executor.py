@@ -49,7 +49,7 @@ class CallInThread(Future[Any]):
 
     def __init__(self, loop: Loop, call: concurrent.futures.Future[Any], at_work: set[Any]) -> None:
         super().__init__(loop=loop)
-        self._call = call
+        self._call: Any = call  # None once it has told us its result
         self._at_work = at_work
         at_work.add(self)  # first, as the call may be done already
         call.add_done_callback(self._done_in_thread)
@@ -78,8 +78,8 @@ class CallInThread(Future[Any]):
         call = self._call
         self._at_work.discard(self)
         if self.done():
-            return
-        if call.cancelled():
+            pass
+        elif call.cancelled():
             super().cancel()
         elif (error := call.exception()) is None:
             self.set_result(call.result())
@@ -88,6 +88,7 @@ class CallInThread(Future[Any]):
             self.set_exception(asyncio.CancelledError(*error.args))
         else:
             self.set_exception(error)
+        self._call = None  # which keeps its callbacks, and so refers to us
 
 
 CallInThread.__name__ = Future.__name__  # in its repr, and in reports of its failure

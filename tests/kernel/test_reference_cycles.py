@@ -8,7 +8,9 @@ its exception through, makes a cycle of its own. The coroutines here keep nothin
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -258,6 +260,21 @@ def test_a_task_that_ends_well_is_freed_at_once(loop: asyncio.AbstractEventLoop)
         await task
         del task
         await asyncio.sleep(0)
+        return reference
+
+    assert loop.run_until_complete(main())() is None
+
+
+def test_a_call_in_an_executor_is_freed_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    async def main() -> weakref.ref[Any]:
+        begin = threading.Event()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            call = loop.run_in_executor(pool, begin.wait)
+            begin.set()
+            await call
+            reference = weakref.ref(call)
+            del call
+            await loop.run_in_executor(pool, int)  # the thread has let go of the first one, too
         return reference
 
     assert loop.run_until_complete(main())() is None
