@@ -95,7 +95,8 @@ def _held(callback: Any) -> Iterator[tuple[str, Any]]:
 
 # What other libraries say.
 
-# From CPython 3.14 on.
+# From CPython 3.14 on; a type checker knows the names there only.
+_public: Any = asyncio
 _add_to_awaited_by: Any = getattr(asyncio, "future_add_to_awaited_by", None)
 _discard_from_awaited_by: Any = getattr(asyncio, "future_discard_from_awaited_by", None)
 
@@ -103,15 +104,15 @@ _discard_from_awaited_by: Any = getattr(asyncio, "future_discard_from_awaited_by
 def take_names() -> None:
     """Have `asyncio.future_add_to_awaited_by` and its opposite know futures of ours."""
     if _add_to_awaited_by is not None:
-        asyncio.future_add_to_awaited_by = add_awaiter  # type: ignore[attr-defined]
-        asyncio.future_discard_from_awaited_by = discard_awaiter  # type: ignore[attr-defined]
+        _public.future_add_to_awaited_by = add_awaiter
+        _public.future_discard_from_awaited_by = discard_awaiter
 
 
 def give_back_names() -> None:
     """The last loop of ours is gone: have these names mean what they did."""
     if _add_to_awaited_by is not None:
-        asyncio.future_add_to_awaited_by = _add_to_awaited_by  # type: ignore[attr-defined]
-        asyncio.future_discard_from_awaited_by = _discard_from_awaited_by  # type: ignore[attr-defined]
+        _public.future_add_to_awaited_by = _add_to_awaited_by
+        _public.future_discard_from_awaited_by = _discard_from_awaited_by
 
 
 def add_awaiter(future: Any, waiter: Any, /) -> None:
