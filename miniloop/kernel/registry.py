@@ -80,7 +80,8 @@ class _AllTasks(weakref.WeakSet[Any]):
     """What asyncio's table is while there are loops of ours: their tasks come behind its own."""
 
     def __iter__(self) -> Iterator[Any]:
-        yield from super().__iter__()
+        # Not `super()`: the last loop may go meanwhile, and this is no `_AllTasks` any more.
+        yield from weakref.WeakSet.__iter__(self)
         for reference in list(_loops):
             loop = reference()
             if loop is not None:

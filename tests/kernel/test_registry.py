@@ -7,12 +7,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import miniloop
+from miniloop.kernel import registry
 
 
 def run_alone(program: str) -> str:
@@ -96,6 +98,17 @@ def test_all_tasks_of_a_loop_can_be_asked_for_from_another_thread(
 
     loop.run_until_complete(main())
     assert not failures
+
+
+def test_all_tasks_may_be_asked_for_while_the_last_loop_goes() -> None:
+    class Item:
+        pass
+
+    item = Item()
+    table = registry._AllTasks([item])
+    asked = iter(table)
+    table.__class__ = weakref.WeakSet  # as the end of a loop does, in another thread
+    assert item in list(asked)
 
 
 def test_loops_come_and_go_in_many_threads_at_once(switch_often: None) -> None:
