@@ -42,7 +42,7 @@ SLOW_FIRST = (
 START = 60.0
 """Seconds that a worker gets to start and to import its module, however short the limit of a test.
 
-On a busy machine a process may get a twentieth of a core, so a limit only has to end what hangs."""
+On a busy machine a process may get a small part of a core. A limit has only to end what hangs."""
 
 GRACE = 10.0
 """Seconds that a worker gets, beyond the time limit, until its own watchdog must have ended it."""
