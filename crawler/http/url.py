@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import can_ada
 
 from .errors import InvalidURL
-from .hosts import MAX_HOST, host_is_too_long
+from .hosts import MAX_HOST, host_is_too_long, why_invalid
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -34,7 +34,7 @@ class URL:
                 raise InvalidURL(text[:200], f"a host name of more than {MAX_HOST} characters")
             parsed = can_ada.parse(text) if base is None else can_ada.parse(base.href) + text
         except ValueError as error:
-            raise InvalidURL(text, "not an absolute URL") from error
+            raise InvalidURL(text, why_invalid(text)) from error
         except TypeError as error:
             raise TypeError(f"a URL must be text, got {text!r}") from error
         scheme = parsed.protocol[:-1]

@@ -363,7 +363,7 @@ def test_credentials_are_not_carried_to_another_server(run: Run) -> None:
         ("/self#elsewhere", "redirected in a circle"),
         ("/far/0", "more than 3 redirects"),
         ("/mail", "the scheme must be http or https"),
-        ("/nonsense", "not an absolute URL"),
+        ("/nonsense", "not a host name or address: '\\['"),
     ],
 )
 def test_a_redirect_that_leads_nowhere_is_an_error_with_the_first_url(

@@ -89,7 +89,7 @@ def test_a_malformed_line_is_reported_by_its_number_and_the_rest_goes_on(
             "not an absolute URL: did you mean http://example.com or https://…?",
         ),
         (4, "ftp://a/", "the scheme must be http or https, got 'ftp'"),
-        (5, "http://a b/", "not an absolute URL"),
+        (5, "http://a b/", "not a host name or address: 'a b'"),
         (6, "http://a/\\xff", "not UTF-8: the byte 0xFF"),
         (7, "http://a/\tb", "the control character '\\t' inside the URL"),
         (

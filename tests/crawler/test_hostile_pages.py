@@ -150,6 +150,8 @@ def test_a_host_name_that_cannot_be_one_costs_nothing(host: str, reference: str)
         "http://" + "b" * 240 + ".example/" + "x" * 1000,
         "http://" + "%C3%BC" * 60 + ".example/",
         "http://" + "u" * 1000 + "@h/",
+        "http://" + "b." * 126 + "b:8080/",  # 253 characters and a port
+        "http://[::1]:" + "0" * 1000 + "80/",
         "x" * 1000,
         "/" + "ä" * 1000,
         "?" + "//" * 1000,

@@ -51,12 +51,43 @@ def test_a_reference_is_resolved_against_its_base() -> None:
     assert URL("../c?d", base=URL("http://h/a/b")).href == "http://h/c?d"
 
 
-@pytest.mark.parametrize("text", ["", "example.com", "/a", "http://", "http://a b/", "http://h:x/"])
+@pytest.mark.parametrize("text", ["", "example.com", "/a", "http"])
 def test_text_that_is_no_absolute_url_is_refused(text: str) -> None:
     with pytest.raises(InvalidURL, match="not an absolute URL") as caught:
         URL(text)
     assert caught.value.url == text
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("http://", "no host"),
+        ("http:///?a", "no host"),
+        ("http://user@:80/", "no host"),
+        ("http://h:99999/", "the port must be a number from 0 to 65535, got '99999'"),
+        (" HTTPS:\\\\h:065536\\x", "the port must be a number from 0 to 65535, got '065536'"),
+        ("http://u:p:w@h:x/", "the port must be a number from 0 to 65535, got 'x'"),
+        ("http://h:1:2/", "the port must be a number from 0 to 65535, got '1:2'"),
+        ("http://h:-1/", "the port must be a number from 0 to 65535, got '-1'"),
+        ("http://h:\u0661/", "the port must be a number from 0 to 65535, got '\u0661'"),
+        ("http://[::1]:70000/", "the port must be a number from 0 to 65535, got '70000'"),
+        (f"http://h:{'9' * 5000}/", f"the port must be a number from 0 to 65535, got '{'9' * 80}'"),
+        ("http://a b/", "not a host name or address: 'a b'"),
+        ("http://a b:80/", "not a host name or address: 'a b'"),
+        ("http://[::1/", "not a host name or address: '[::1'"),
+        ("http://[::g]:80/", "not a host name or address: '[::g]'"),
+        ("http://999.1.1.1:00080/", "not a host name or address: '999.1.1.1'"),
+        ("http://a%zz/", "not a host name or address: 'a%zz'"),
+    ],
+)
+def test_the_part_that_makes_a_url_invalid_is_named(text: str, detail: str) -> None:
+    with pytest.raises(InvalidURL) as caught:
+        URL(text)
+    assert caught.value.detail == detail
+    with pytest.raises(InvalidURL) as relative:  # as a Location may be
+        URL(text.strip().partition(":")[2], base=URL("http://base/"))
+    assert relative.value.detail == detail
 
 
 @pytest.mark.parametrize("text", ["ftp://h/", "mailto:a@b", "file:///etc", "data:,x"])
