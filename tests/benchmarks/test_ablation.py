@@ -87,9 +87,10 @@ def test_heap_holds_objects() -> None:
     loop = timers.with_objects_in_the_heap()
     try:
         fired: list[int] = []
+        now = loop.time()
         for number in (3, 1, 2):
-            loop.call_later(number / 1000, fired.append, number)
-        loop.call_later(0.004, loop.stop)
+            loop.call_at(now + number / 1000, fired.append, number)
+        loop.call_at(now + 0.004, loop.stop)
         assert {type(entry).__name__ for entry in loop.timers.entries} == {"Entry"}
         loop.run_forever()
         assert fired == [1, 2, 3]

@@ -21,6 +21,8 @@ from tests.crawler.test_tls import client_context, server_context
 
 Run = Callable[..., Any]
 
+PATIENCE = 25.0  # seconds, less than the limit of a test
+
 UNASKED = {
     "a reply": html(b"EVIL"),
     "a 408": b"HTTP/1.0 408 Request Time-out\r\nConnection: close\r\n\r\n<a href=EVIL>",
@@ -52,14 +54,14 @@ def say_unasked(peer: Peer, data: bytes | None) -> None:
 def test_an_idle_connection_is_not_used_again_after(
     run: Run, data: bytes | None, scheme: str, method: str
 ) -> None:
-    said = threading.Event()
+    heard, said = threading.Event(), threading.Event()
 
     def script(peer: Peer) -> None:
         if peer.number > 1:
             return polite(peer)
         peer.request()
         peer.reply(b"first")
-        time.sleep(0.05)  # so that it does not come together with the reply
+        assert heard.wait(PATIENCE)  # so that it does not come together with the reply
         say_unasked(peer, data)
         said.set()
         if peer.sock.fileno() != -1:
@@ -69,7 +71,8 @@ def test_an_idle_connection_is_not_used_again_after(
         async with Client(tls=client_context()) as client:
             assert (await client.get(url)).body == b"first"
             assert client.pool.idle_connections == 1
-            await asyncio.to_thread(said.wait, 5)
+            heard.set()
+            assert await asyncio.to_thread(said.wait, PATIENCE)
             await asyncio.sleep(0.05)  # for the bytes to come through the loopback
             for _ in range(2):
                 assert (await client.request(method, url)).body == b"hello"

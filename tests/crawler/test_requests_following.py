@@ -243,12 +243,12 @@ def test_limits_hold_for_a_stream_and_not_for_its_reader(run: Run) -> None:
 
     async def main(url: str) -> None:
         async with (
-            Client(limits=Limits(read=0.2)) as client,
+            Client(limits=Limits(read=0.6)) as client,
             client.stream("GET", url) as response,
         ):
             source = response.pieces()
             assert await anext(source) == b"hello"
-            await asyncio.sleep(0.4)  # the reader takes its time, which is its own affair
+            await asyncio.sleep(0.8)  # the reader takes its time, which is its own affair
             with pytest.raises(ReadTimeout):
                 await anext(source)
 

@@ -515,7 +515,7 @@ def test_the_server_says_when_to_come_back(run: Run) -> None:
 
 def test_a_retry_does_not_go_beyond_the_total_limit(run: Run) -> None:
     async def main(url: str) -> None:
-        limits = Limits(total=0.5)
+        limits = Limits(total=2)
         async with Client(retry=Retry(times=9, wait=5), limits=limits) as client:
             assert (await client.get(url)).status == 503
 

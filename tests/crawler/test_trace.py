@@ -74,7 +74,7 @@ def test_a_step_that_fails_says_so_with_its_error(
     record = Record()
 
     async def main(url: str) -> None:
-        async with Client(trace=record, limits=Limits(read=0.1)) as client:
+        async with Client(trace=record, limits=Limits(read=0.5)) as client:
             with pytest.raises(HTTPError):
                 await client.get(url)
 

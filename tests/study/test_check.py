@@ -97,7 +97,7 @@ def test_a_beginning_is_told_what_is_missing(
     assert main(["check", str(number), str(path), "--begin"]) == 0
     assert f"check {number}" in path.read_text(encoding="utf-8")
     capsys.readouterr()
-    monkeypatch.setattr(marks, "PATIENCE", 0.5)  # seconds; it uses up all of it
+    monkeypatch.setattr(marks, "PATIENCE", 1.5)  # seconds; it uses up all of it
     assert trial.main(number, path) == 1
     assert "no   " in capsys.readouterr().out
 
@@ -278,5 +278,5 @@ def test_what_is_wrong_is_said_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 2.0)
-    monkeypatch.setattr(marks, "PATIENCE", 0.5)  # seconds; the wrong ones use up all of it
+    monkeypatch.setattr(marks, "PATIENCE", 1.5)  # seconds; the wrong ones use up all of it
     assert words in attempt(number, *changes)
