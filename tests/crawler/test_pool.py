@@ -321,8 +321,8 @@ def test_an_idle_connection_expires(run: Run) -> None:
         _, second = await opened(p, A)
         p.put(origin, first)
         await asyncio.sleep(0.03)
-        p.put(origin, second)
         put = asyncio.get_running_loop().time()
+        p.put(origin, second)
         while not closed(first):
             await asyncio.sleep(0.001)
         if closed(second):  # before anybody looked
