@@ -1,6 +1,6 @@
-"""Host names that no resolver takes, told before a URL library sees them; what makes a URL invalid.
+"""Which host names are too long, and why a URL is invalid: the URL library tells neither.
 
-The library does not say what it refuses. And it can spend seconds on a name.
+It refuses a URL without a reason, and it can spend seconds on a long name before it does.
 
 A name has 253 characters at most (RFC 1035, section 2.3.4, without the dots at both ends). To turn
 one of another script into ASCII takes time that grows with the square of its length: for ten

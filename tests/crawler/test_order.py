@@ -197,7 +197,7 @@ def test_many_may_wait_for_a_time_that_is_all_but_there(name: str) -> None:
             order.add("a", "a2")
             assert order.take() == ("a", "a1")
             found = order.take()
-            if found is None:  # else the time was there before we could wait for it
+            if found is None:  # otherwise the machine paused, and there is nothing to wait for
                 waiting = [asyncio.create_task(order.wait()) for _ in range(3)]
                 async with asyncio.timeout(20):
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

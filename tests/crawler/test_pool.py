@@ -325,7 +325,7 @@ def test_an_idle_connection_expires(run: Run) -> None:
         p.put(origin, second)
         while not closed(first):
             await asyncio.sleep(0.001)
-        if closed(second):  # before anybody looked
+        if closed(second):  # it may be, if the machine paused: then its time is over, too
             assert asyncio.get_running_loop().time() - put >= 0.05
         while p.open_connections:
             await asyncio.sleep(0.001)

@@ -151,7 +151,7 @@ def test_one_that_is_put_in_while_the_loop_runs_sees_the_next_timer_and_descript
         mini.observe(observer)
         readable = mini.create_future()
         mini.add_reader(reader, lambda: readable.done() or readable.set_result(None))
-        await asyncio.sleep(0.05)  # not over before the loop waits
+        await asyncio.sleep(0.05)  # so long that it is not over before the loop waits
         os.write(writer, b"x")
         await readable
         mini.remove_reader(reader)
